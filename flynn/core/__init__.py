@@ -1,0 +1,1 @@
+"""What bricks stand on. Nothing in here knows a brick."""

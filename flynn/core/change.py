@@ -1,0 +1,33 @@
+"""A change to the facts, decided on a photo and carried out in one guarded commit."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from flynn.core import model
+from flynn.core.facts import Facts, encode
+from flynn.core.store import Delete, Op, Put, Store, Unchanged
+
+
+@dataclass(frozen=True)
+class Change:
+    """Records to write and keys to remove, at once. `seen`: keys read that must still be as they were read.
+
+    `why` says in a few words what the change is, for the log: `start hello-web-1f3a`.
+    """
+
+    puts: Mapping[str, model.Record] = field(default_factory=dict)
+    deletes: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    why: str = ""
+
+    def ops(self) -> list[Op]:
+        return [*(Put(key, encode(record)) for key, record in self.puts.items()), *map(Delete, self.deletes)]
+
+    def guards(self, facts: Facts) -> list[Unchanged]:
+        """Everything written, removed or read must be as `facts` shows it."""
+        return [facts.unchanged(key) for key in dict.fromkeys([*self.puts, *self.deletes, *self.seen])]
+
+
+async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unchanged] = ()) -> int:
+    """Carry out a change decided on `facts`; its revision. Conflict: the facts have moved on, decide again."""
+    return await store.commit(change.ops(), [*change.guards(facts), *fence])

@@ -1,0 +1,86 @@
+"""The few errors of flynn. Each type is a decision its catcher can make.
+
+The text of an error says what happened, then what to do about it: it is shown to the user as it is.
+`code` and `status` are what the node API answers (JSON `{"code", "message", "retry"}` and the HTTP status).
+"""
+
+
+class FlynnError(Exception):
+    """Anything that flynn says to a user on purpose. `retry`: the same call may succeed later."""
+
+    code = "error"
+    status = 500
+    retry = False
+
+
+class Invalid(FlynnError):
+    """What was asked for is not well formed, or not allowed. Repeating it cannot help."""
+
+    code = "invalid"
+    status = 422
+
+
+class Unauthorized(FlynnError):
+    """The token is missing or wrong."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFound(FlynnError):
+    """The thing named does not exist."""
+
+    code = "not_found"
+    status = 404
+
+
+class Exists(FlynnError):
+    """The name is taken."""
+
+    code = "exists"
+    status = 409
+
+
+class Conflict(FlynnError):
+    """Someone changed it first, or something else is under way. Read again, then decide again."""
+
+    code = "conflict"
+    status = 409
+    retry = True
+
+
+class TooLarge(FlynnError):
+    """Over a stated limit; the text names the limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class Full(FlynnError):
+    """No room left (disk, ports, memory); the text names what is full."""
+
+    code = "full"
+    status = 507
+    retry = True
+
+
+class Unavailable(FlynnError):
+    """Something this call needs does not answer now. Nothing was changed."""
+
+    code = "unavailable"
+    status = 503
+    retry = True
+
+
+class Compacted(FlynnError):
+    """The store no longer knows the revision asked for: read afresh, then watch from there."""
+
+    code = "compacted"
+    status = 410
+    retry = True
+
+
+class StartError(FlynnError):
+    """The daemon cannot start (port taken, store locked, bad configuration). The process ends with exit code 1."""
+
+    code = "start"

@@ -1,0 +1,126 @@
+"""The keyspace, on one page: every kind of fact, its record, and its one writer.
+
+| key | record | writer |
+|---|---|---|
+| `grid` | Grid | the first daemon, once |
+| `apps/<app>` | App | controller |
+| `releases/<app>/<version>` | Release | controller, once |
+| `formations/<app>` | Formation | controller |
+| `deploys/<app>` | Deploy | controller |
+| `builds/<app>` | Build | builder starts it, controller ends it |
+| `queues/<queue>/<job>` | Queued | controller (builder for its own jobs) |
+| `jobs/<host>/<job>` | Assignment | controller, leader only |
+| `states/<host>/<job>` | JobState | that host |
+| `hosts/<host>` | Host (leased) | that host |
+| `services/<service>/<instance>` | Instance (leased) | the host that runs it, or discovery for who asked |
+| `routes/<id>` | Route | controller |
+| `routers/<host>` | Router (leased) | that host's router |
+| `elections/<name>` | Leader (leased) | the leader |
+| `locks/<name>` | Leader (leased) | who holds it |
+
+"Controller" without "leader only" means the API of any node: every write is guarded by what the writer saw,
+so two of them cannot both win. The store adds `PREFIX` by itself: code names keys as above.
+"""
+
+import re
+
+from flynn.core import model
+from flynn.core.errors import Invalid
+
+PREFIX = "/flynn/v1/"
+
+TABLES: dict[str, type[model.Record]] = {
+    "grid": model.Grid,
+    "apps": model.App,
+    "releases": model.Release,
+    "formations": model.Formation,
+    "deploys": model.Deploy,
+    "builds": model.Build,
+    "queues": model.Queued,
+    "jobs": model.Assignment,
+    "states": model.JobState,
+    "hosts": model.Host,
+    "services": model.Instance,
+    "routes": model.Route,
+    "routers": model.Router,
+    "elections": model.Leader,
+    "locks": model.Leader,
+}
+"""The record of each table. The table of a key is what stands before its first slash."""
+
+GRID = "grid"
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME_LIMIT = 40
+
+
+def app(name: str) -> str:
+    return f"apps/{name}"
+
+
+def release(app: str, version: int) -> str:
+    return f"releases/{app}/{version}"
+
+
+def formation(app: str) -> str:
+    return f"formations/{app}"
+
+
+def deploy(app: str) -> str:
+    return f"deploys/{app}"
+
+
+def build(app: str) -> str:
+    return f"builds/{app}"
+
+
+def queued(queue: model.Queue, job: str) -> str:
+    return f"queues/{queue}/{job}"
+
+
+def job(host: str, job: str) -> str:
+    return f"jobs/{host}/{job}"
+
+
+def state(host: str, job: str) -> str:
+    return f"states/{host}/{job}"
+
+
+def host(name: str) -> str:
+    return f"hosts/{name}"
+
+
+def instance(service: str, instance: str) -> str:
+    return f"services/{service}/{instance}"
+
+
+def route(id: str) -> str:
+    return f"routes/{id}"
+
+
+def router(host: str) -> str:
+    return f"routers/{host}"
+
+
+def election(name: str) -> str:
+    return f"elections/{name}"
+
+
+def lock(name: str) -> str:
+    return f"locks/{name}"
+
+
+def service(app: str, type: str) -> str:
+    """The service that processes of `type` of `app` are registered under: `hello-web`."""
+    return f"{app}-{type}"
+
+
+def check_name(kind: str, name: str) -> str:
+    """`name` itself, when it may name an app, a process type, a service or a host; Invalid with the rule if not."""
+    if len(name) <= NAME_LIMIT and NAME.fullmatch(name):
+        return name
+    shown = name if len(name) <= 60 else name[:57] + "..."
+    raise Invalid(
+        f"{shown!r} is no good {kind} name: use lower-case letters, digits and single dashes, "
+        f"start with a letter, {NAME_LIMIT} characters at most"
+    )

@@ -1,0 +1,143 @@
+"""The daemon's one lease: what it holds in the grid lives as long as the daemon does, and a little longer.
+
+A brick states a leased fact once; it is written again by itself when the lease was lost (a long outage of the
+store) and a new one was granted. A daemon that stops leaves its lease to run out: its jobs live on, and the daemon
+that follows takes the facts over. A brick removes those that end with it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from flynn.core.errors import NotFound, Unavailable
+from flynn.core.facts import encode
+from flynn.core.model import Record
+from flynn.core.store import COMMIT_LIMIT, Delete, Op, Put, Store
+
+log = logging.getLogger(__name__)
+
+TTL = 10.0
+"""Seconds that a daemon which fell silent is still believed to live."""
+
+RETRY = 0.5
+"""Seconds between two tries to reach a store that does not answer."""
+
+
+@dataclass(eq=False)
+class NodeLease:
+    """Leased facts of this daemon. Opened by `open_lease`."""
+
+    store: Store
+    ttl: float = TTL
+    id: int = 0
+    valid_until: float = 0.0
+    """The moment, by `time.monotonic()`, from which the lease may have ended."""
+
+    _facts: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
+    _dirty: dict[str, list[asyncio.Future[int]]] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def put(self, key: str, record: Record, *, leased: bool = True) -> int:
+        """Hold `record` at `key` from now on; the revision of the write. Waits through an outage of the store.
+
+        Without `leased` the record is only written, by the same means: it stays when the daemon goes. The newest
+        record of a key wins, so a caller need not wait before it puts the next.
+        """
+        self._facts[key] = encode(record), leased
+        return await self._written(key)
+
+    async def delete(self, key: str) -> int:
+        """Hold `key` no longer; the revision of the removal. Waits through an outage of the store."""
+        self._facts.pop(key, None)
+        return await self._written(key)
+
+    def valid(self) -> bool:
+        """Whether the lease has surely not ended."""
+        return time.monotonic() < self.valid_until
+
+    async def keep(self) -> None:
+        """Renew the lease and write what changed, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renewing(), name="lease renewal")
+            tasks.create_task(self._writing(), name="lease writes")
+
+    async def begin(self) -> None:
+        """A new lease in place of none or of one that ended; every fact is to be written anew."""
+        asked = time.monotonic()
+        self.id = await self.store.grant(self.ttl)
+        self.valid_until = asked + self.ttl
+        for key, (_, leased) in self._facts.items():
+            if leased:
+                self._dirty.setdefault(key, [])
+        self._wake.set()
+
+    async def _written(self, key: str) -> int:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._dirty.setdefault(key, []).append(done)
+        self._wake.set()
+        return await done
+
+    async def _renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self.ttl / 4)
+            try:
+                asked = time.monotonic()
+                await self.store.renew(self.id)
+                self.valid_until = asked + self.ttl
+            except NotFound:
+                log.warning("the lease of this daemon ended (the store was away too long); taking a new one")
+                await self._begin_again()
+            except Unavailable:
+                await asyncio.sleep(RETRY)
+
+    async def _begin_again(self) -> None:
+        while True:
+            try:
+                return await self.begin()
+            except Unavailable:
+                await asyncio.sleep(RETRY)
+
+    async def _writing(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                await self._write_some()
+
+    async def _write_some(self) -> None:
+        batch = {key: (self._dirty.pop(key), self._facts.get(key)) for key in list(self._dirty)[:COMMIT_LIMIT]}
+        try:
+            revision = await self.store.commit([self._op(key, fact) for key, (_, fact) in batch.items()])
+        except (Unavailable, NotFound):
+            for key, (waiting, _) in batch.items():
+                self._dirty.setdefault(key, [])[:0] = waiting
+            await asyncio.sleep(RETRY)
+            return
+        for key, (_, fact) in batch.items():
+            if fact and not fact[1] and self._facts.get(key) is fact:
+                del self._facts[key]
+        for done in [done for waiting, _ in batch.values() for done in waiting]:
+            if not done.done():
+                done.set_result(revision)
+
+    def _op(self, key: str, fact: tuple[bytes, bool] | None) -> Op:
+        if fact is None:
+            return Delete(key)
+        value, leased = fact
+        return Put(key, value, self.id if leased else 0)
+
+
+@asynccontextmanager
+async def open_lease(store: Store, ttl: float = TTL) -> AsyncIterator[NodeLease]:
+    """The lease of this daemon, granted and kept. Unavailable: the store does not answer."""
+    lease = NodeLease(store, ttl)
+    await lease.begin()
+    keeping = asyncio.create_task(lease.keep(), name="lease")
+    try:
+        yield lease
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)

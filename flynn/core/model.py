@@ -1,0 +1,222 @@
+"""The records of flynn: what the grid knows, one struct a kind of fact.
+
+All are immutable; a change is a new record. Times are seconds since the epoch (UTC), sizes are in the unit
+their name or comment says, digests are lower-case hexadecimal SHA-256. `core/keys.py` says where each lives
+in the store and who writes it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Queue = Literal["services", "ephemeral", "builders"]
+State = Literal["starting", "up", "stopping", "down"]
+Failure = Literal["", "crash", "boot", "start"]
+"""Why a job last failed: it ended by itself, it never listened on its port, or it could not be started at all."""
+
+MEMORY = 128
+"""MiB that a process reserves on its host unless its type says otherwise."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every record: immutable, built by keywords, stored as JSON."""
+
+
+class Grid(Record, frozen=True, kw_only=True):
+    """What every node of the grid must share."""
+
+    token: str
+    domain: str
+
+
+class Artifact(Record, frozen=True, kw_only=True):
+    """An application, built: a blob on the shelf, named by its digest."""
+
+    sha256: str
+    size: int = 0
+    kind: Literal["slug", "image"] = "slug"
+
+
+class ProcessType(Record, frozen=True, kw_only=True):
+    """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`."""
+
+    command: str
+    serves: bool = False
+    memory: int = MEMORY
+
+
+class App(Record, frozen=True, kw_only=True):
+    """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release."""
+
+    name: str
+    created: float
+    release: int = 0
+    env: dict[str, str] = {}
+
+
+class Release(Record, frozen=True, kw_only=True):
+    """Artifact + config + process types, never changed once made."""
+
+    app: str
+    version: int
+    created: float
+    artifact: Artifact
+    processes: dict[str, ProcessType]
+    env: dict[str, str] = {}
+    description: str = ""
+
+
+class Formation(Record, frozen=True, kw_only=True):
+    """How many processes of each type an app shall have."""
+
+    app: str
+    counts: dict[str, int]
+
+
+class Deploy(Record, frozen=True, kw_only=True):
+    """The way from release `old` (0: none) to release `new`. `job` names the job that made it fail."""
+
+    app: str
+    old: int
+    new: int
+    started: float
+    state: Literal["running", "complete", "failed"] = "running"
+    ended: float = 0.0
+    reason: str = ""
+    job: str = ""
+
+
+class Build(Record, frozen=True, kw_only=True):
+    """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue."""
+
+    app: str
+    job: str
+    source: str
+    started: float
+    state: Literal["building", "complete", "failed"] = "building"
+    ended: float = 0.0
+    reason: str = ""
+    release: int = 0
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """One run of one process: all that a host must know to start it.
+
+    `command` is a shell command line. `layers` maps a name to a blob (tar, gzip) that the process sees unpacked
+    at `/NAME`: `app` under a throw-away writable overlay, the others read-only. `service` names the service that
+    the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
+    between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
+    on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
+    With `attached`, standard input comes from an attached client and output goes there too, not to the log.
+    """
+
+    id: str
+    app: str
+    type: str
+    queue: Queue
+    command: str
+    created: float
+    release: int = 0
+    env: dict[str, str] = {}
+    layers: dict[str, str] = {}
+    service: str = ""
+    memory: int = MEMORY
+    cache: str = ""
+    output: bool = False
+    attached: bool = False
+
+
+class Queued(Record, frozen=True, kw_only=True):
+    """A job that has no host yet. `reason` says why, in one sentence, once a placement was tried."""
+
+    job: Job
+    reason: str = ""
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """A job that a host shall run, until `stop` is set."""
+
+    job: Job
+    host: str
+    assigned: float
+    stop: bool = False
+
+
+class JobState(Record, frozen=True, kw_only=True):
+    """What became of a job, told by its host.
+
+    `since` is when this state began; `created` when the host first heard of the job. `pid` is the process as the
+    host's kernel numbers it. `exit_code` is 128 + N when signal N ended the process.
+    """
+
+    id: str
+    app: str
+    type: str
+    queue: Queue
+    release: int
+    host: str
+    state: State
+    since: float
+    created: float
+    pid: int = 0
+    port: int = 0
+    restarts: int = 0
+    exit_code: int | None = None
+    failure: Failure = ""
+    reason: str = ""
+    output: Artifact | None = None
+    result: str = ""
+
+
+class Host(Record, frozen=True, kw_only=True):
+    """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API."""
+
+    name: str
+    address: str
+    url: str
+    started: float
+    version: str = ""
+    memory: int = 0
+    cpus: int = 0
+    backend: str = ""
+    tags: dict[str, str] = {}
+
+
+class Instance(Record, frozen=True, kw_only=True):
+    """One place where a service answers. While `draining` it gets no new request."""
+
+    id: str
+    service: str
+    address: str
+    host: str
+    job: str = ""
+    meta: dict[str, str] = {}
+    draining: bool = False
+
+
+class Route(Record, frozen=True, kw_only=True):
+    """Requests for `domain` (and below `path`) go to `service`. `app` owns it ("" : the grid itself)."""
+
+    id: str
+    domain: str
+    service: str
+    path: str = "/"
+    app: str = ""
+    created: float = 0.0
+
+
+class Router(Record, frozen=True, kw_only=True):
+    """What a router has seen: the store's revision, and the requests in flight on each draining instance.
+
+    `draining` maps `SERVICE/INSTANCE` to a count; an instance that is not in it has none.
+    """
+
+    host: str
+    revision: int
+    draining: dict[str, int] = {}
+
+
+class Leader(Record, frozen=True, kw_only=True):
+    """Who holds an election."""
+
+    host: str

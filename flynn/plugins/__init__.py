@@ -1,0 +1,22 @@
+"""The bricks that come with flynn. They enter by the same doors as a stranger's plugin (`core/hooks.py`)."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flynn.core.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from flynn.core.brick import Brick
+
+
+@hookimpl
+def flynn_bricks() -> Iterable["type[Brick]"]:
+    """All bricks of flynn, in the order they start: the router answers before anything is asked of it."""
+    from flynn.plugins.builder.brick import Builder
+    from flynn.plugins.controller.brick import Controller
+    from flynn.plugins.discovery.brick import Discovery
+    from flynn.plugins.host.brick import HostAgent
+    from flynn.plugins.shelf.brick import Shelf
+    from flynn.router.brick import RouterBrick
+
+    return [Discovery, Shelf, RouterBrick, HostAgent, Controller, Builder]

@@ -1,0 +1,104 @@
+"""A node without a daemon: the real core over a store in memory, the real node API on a free port, bricks on demand."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from flynn.core import hooks
+from flynn.core.brick import Brick, Context
+from flynn.core.config import Node
+from flynn.core.daemon import serve
+from flynn.core.lease import NodeLease, open_lease
+from flynn.core.memory import MemoryStore
+from flynn.core.mirror import Mirror, open_mirror
+from flynn.core.store import Store
+from flynn.core.web import Web
+
+TOKEN = "secret"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(eq=False)
+class TestNode:
+    """What a daemon has open. `http` sends the token; `url` is the node API."""
+
+    __test__ = False
+    node: Node
+    store: Store
+    mirror: Mirror
+    lease: NodeLease
+    web: Web
+    http: aiohttp.ClientSession
+    stack: AsyncExitStack
+
+    @property
+    def url(self) -> str:
+        return self.node.url
+
+    def context(self, brick: str) -> Context:
+        """The context of a brick of this node."""
+        data = self.node.data / brick
+        data.mkdir(parents=True, exist_ok=True)
+        return Context(
+            brick=brick,
+            node=self.node,
+            store=self.store,
+            mirror=self.mirror,
+            lease=self.lease,
+            web=self.web,
+            http=self.http,
+            hooks=hooks.load(),
+            clock=time.time,
+            data=data,
+            token=TOKEN,
+            domain=self.node.domain,
+            stopping=asyncio.Event(),
+        )
+
+    @asynccontextmanager
+    async def running(self, brick: Brick) -> AsyncIterator[Context]:
+        """Run a brick for the length of a block, which begins when it is ready; its context."""
+        ctx = self.context(brick.name)
+        ready = asyncio.Event()
+        ctx.on_ready = ready.set
+        task = asyncio.create_task(brick.run(ctx), name=brick.name)
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait([task, waiting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            task.result()
+        assert ready.is_set(), f"{brick.name} was not ready within 20 s"
+        try:
+            yield ctx
+        finally:
+            ctx.stopping.set()
+            await asyncio.wait_for(task, 20)
+
+
+@asynccontextmanager
+async def open_node(data: Path, store: Store | None = None, **settings: Any) -> AsyncIterator[TestNode]:
+    """A node with its data under `data`, over `store` (default: a new one in memory)."""
+    node = Node(data=data, name="host-a", port=free_port(), **settings)
+    async with AsyncExitStack() as stack:
+        store = store or MemoryStore()
+        mirror = await stack.enter_async_context(open_mirror(store))
+        lease = await stack.enter_async_context(open_lease(store))
+        web = Web(TOKEN)
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}, auto_decompress=False)
+        )
+        await stack.enter_async_context(serve(web, node.address, node.port))
+        yield TestNode(node, store, mirror, lease, web, http, stack)
