@@ -1,10 +1,12 @@
 """A change to the facts, decided on a photo and carried out in one guarded commit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flynn.core import model
+from flynn.core.errors import Conflict
 from flynn.core.facts import Facts, encode
+from flynn.core.mirror import Mirror
 from flynn.core.store import Delete, Op, Put, Store, Unchanged
 
 
@@ -31,3 +33,24 @@ class Change:
 async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unchanged] = ()) -> int:
     """Carry out a change decided on `facts`; its revision. Conflict: the facts have moved on, decide again."""
     return await store.commit(change.ops(), [*change.guards(facts), *fence])
+
+
+TRIES = 5
+"""How often a decision is made anew because the facts moved on meanwhile."""
+
+
+async def carry_out(store: Store, mirror: Mirror, decide: Callable[[Facts], Change]) -> Facts:
+    """Decide on the newest photo and commit, again if someone was faster; the first photo that shows it done.
+
+    What `decide` raises ends it. Conflict: others were faster TRIES times. Unavailable: nothing was changed.
+    """
+    for _ in range(TRIES):
+        facts = mirror.facts
+        change = decide(facts)
+        if not change.puts and not change.deletes:
+            return facts
+        try:
+            return await mirror.reach(await commit(store, facts, change))
+        except Conflict:
+            await mirror.catch_up(facts)
+    raise Conflict("others keep changing the same thing; try again in a moment")

@@ -67,6 +67,13 @@ class Mirror:
                 f"written to {self.store.name}, but not read back within {timeout:g} s; look again in a moment"
             ) from None
 
+    async def catch_up(self, old: Facts, timeout: float = 2.0) -> Facts:
+        """The first photo that is newer than `old`, or `old` itself if none comes within `timeout` seconds."""
+        try:
+            return await self.until(lambda facts: facts is not old, timeout)
+        except TimeoutError:
+            return old
+
     async def load(self) -> None:
         """Read everything afresh, as one new photo."""
         found = await self.store.range()

@@ -208,11 +208,12 @@ class Route(Record, frozen=True, kw_only=True):
 class Router(Record, frozen=True, kw_only=True):
     """What a router has seen: the store's revision, and the requests in flight on each draining instance.
 
-    `draining` maps `SERVICE/INSTANCE` to a count; an instance that is not in it has none.
+    `draining` maps `SERVICE/INSTANCE` to a count; an instance that is not in it has none. `port` is where it listens.
     """
 
     host: str
     revision: int
+    port: int = 0
     draining: dict[str, int] = {}
 
 

@@ -1,0 +1,175 @@
+"""Telling a client live what its change causes, until it is done: the lines of `docs/api.md`. Only looks at facts.
+
+A stream that breaks changes nothing: what was asked for goes on without a listener.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.facts import Facts
+from flynn.core.web import send_line
+
+if TYPE_CHECKING:
+    from flynn.core.brick import Context
+
+LIMIT = 900.0
+"""Seconds that a stream follows at most."""
+
+LAST_LINES = 20
+"""Lines of the log of a failed job that are shown."""
+
+Done = dict[str, Any]
+
+
+async def follow_deploy(
+    ctx: "Context", app: str, version: int, response: web.StreamResponse, before: Facts | None = None
+) -> None:
+    """From the `release` line of `version` to the `done` line of its deploy; what changed since `before` is told."""
+    started = ctx.clock()
+    release = ctx.mirror.facts.releases.get(f"{app}/{version}")
+    description = release.description if release else ""
+    await send_line(response, {"kind": "release", "version": version, "description": description})
+    done = await _follow(ctx, app, response, lambda facts: deploy_done(facts, app, version, ctx.domain), before=before)
+    deploy = ctx.mirror.facts.deploys.get(app)
+    if deploy and deploy.new == version and deploy.job:
+        await send_last_lines(ctx, deploy.job, response)
+    await send_line(response, done | {"seconds": round(ctx.clock() - started, 3)})
+
+
+async def follow_scale(ctx: "Context", app: str, limit: float, response: web.StreamResponse, before: Facts) -> None:
+    """Job lines until the app has as many jobs up as its formation asks for, and none too many."""
+    started = ctx.clock()
+    done = await _follow(ctx, app, response, lambda facts: scale_done(facts, app), limit, before)
+    await send_line(response, done | {"seconds": round(ctx.clock() - started, 3)})
+
+
+async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, before: Facts) -> None:
+    """Job lines until the last job of a deleted app has ended."""
+    started = ctx.clock()
+
+    def gone(facts: Facts) -> Done | None:
+        left = [a for a in facts.jobs.values() if a.job.app == app]
+        left_queued = [q for q in facts.queues.values() if q.job.app == app]
+        return None if left or left_queued else {"kind": "done", "ok": True, "message": f"{app} is deleted"}
+
+    done = await _follow(ctx, app, response, gone, 120, before)
+    await send_line(response, done | {"seconds": round(ctx.clock() - started, 3)})
+
+
+def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | None:
+    """The `done` line of a deploy, once it is over."""
+    deploy = facts.deploys.get(app)
+    if app not in facts.apps or deploy is None:
+        return {"kind": "done", "ok": False, "message": f"{app} was deleted while v{version} was deployed"}
+    if deploy.new > version or (deploy.new == version and deploy.state == "complete"):
+        url = app_url(facts, app, domain)
+        serves = any(p.serves for p in facts.releases[f"{app}/{deploy.new}"].processes.values())
+        message = f"v{version} of {app} is up" + (f" at {url}" if serves else "")
+        return {"kind": "done", "ok": True, "version": version, "url": url if serves else "", "message": message}
+    if deploy.new == version and deploy.state == "failed":
+        still = f"v{deploy.old} still serves" if deploy.old else "nothing serves yet"
+        message = f"v{version} of {app} was not put in service: {deploy.reason}; {still}"
+        return {"kind": "done", "ok": False, "version": version, "message": message}
+    return None
+
+
+def scale_done(facts: Facts, app: str) -> Done | None:
+    """The `done` line of a scale, once the counts are met."""
+    if app not in facts.apps:
+        return {"kind": "done", "ok": False, "message": f"{app} was deleted meanwhile"}
+    release = facts.releases.get(f"{app}/{facts.apps[app].release}")
+    formation = facts.formations.get(app)
+    counts = {
+        type: formation.counts.get(type, 0) if formation else 0 for type in (release.processes if release else ())
+    }
+    jobs = [(key, a.job) for key, a in facts.jobs.items() if a.job.app == app and a.job.queue == "services"]
+    up = [job.type for key, job in jobs if (state := facts.states.get(key)) and state.state == "up"]
+    queued = any(q.job.app == app and q.job.queue == "services" for q in facts.queues.values())
+    if queued or len(jobs) != len(up) or any(up.count(type) != count for type, count in counts.items()):
+        return None
+    words = ", ".join(f"{type}={count}" for type, count in counts.items())
+    return {"kind": "done", "ok": True, "message": f"{app} runs {words}"}
+
+
+def app_url(facts: Facts, app: str, domain: str) -> str:
+    """Where an app is reached: by its oldest route, through the port of a router."""
+    routes = sorted(
+        (r.created, r.domain, r.path) for r in facts.routes.values() if r.app == app and "*" not in r.domain
+    )
+    port = next((router.port for router in facts.routers.values() if router.port), 80)
+    host, path = (routes[0][1], routes[0][2]) if routes else (f"{app}.{domain}", "/")
+    return f"http://{host}" + (f":{port}" if port != 80 else "") + path.rstrip("/")
+
+
+def job_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]:
+    """A line for each service job of the app that is in another state than before."""
+    for key, queued in after.queues.items():
+        old = before.queues.get(key)
+        if queued.job.app == app and queued.job.queue == "services" and (old is None or old.reason != queued.reason):
+            yield _line(queued.job.id, queued.job.type, "queued", queued.job.release, queued.reason, queued.job.created)
+    for key, state in after.states.items():
+        was = before.states.get(key)
+        if state.app == app and state.queue == "services" and _shown(was) != _shown(state):
+            yield _line(state.id, state.type, state.state, state.release, state.reason, state.since)
+
+
+def _shown(state: model.JobState | None) -> tuple[str, int] | None:
+    return (state.state, state.restarts) if state else None
+
+
+def _line(id: str, type: str, state: str, release: int, reason: str, time: float) -> dict[str, Any]:
+    return {
+        "kind": "job", "id": id, "type": type, "state": state, "release": release, "reason": reason, "time": time
+    }  # fmt: skip
+
+
+async def _follow(
+    ctx: "Context",
+    app: str,
+    response: web.StreamResponse,
+    done: Callable[[Facts], Done | None],
+    limit: float = LIMIT,
+    before: Facts | None = None,
+) -> Done:
+    """Send job lines until `done` gives the last one, or the limit passes; the last line, not yet sent."""
+    before = before or ctx.mirror.facts
+    deadline = ctx.clock() + limit
+    while True:
+        facts = ctx.mirror.facts
+        for line in job_lines(before, facts, app):
+            await send_line(response, line)
+        if last := done(facts):
+            return last
+        before = facts
+        left = deadline - ctx.clock()
+        if left <= 0:
+            return {"kind": "done", "ok": False, "message": _late(facts, app, limit)}
+        await ctx.mirror.catch_up(facts, min(left, 5.0))
+
+
+def _late(facts: Facts, app: str, limit: float) -> str:
+    reasons = [q.reason for q in facts.queues.values() if q.job.app == app and q.reason]
+    reasons += [s.reason for s in facts.states.values() if s.app == app and s.state == "starting" and s.reason]
+    why = f": {reasons[0]}" if reasons else ""
+    return f"still under way after {limit:g} s{why}; `flynn ps -a {app}` shows how it goes on"
+
+
+async def send_last_lines(ctx: "Context", job: str, response: web.StreamResponse) -> None:
+    """The last lines of a job's log, from the host that ran it; none if that cannot be had within 5 s."""
+    facts = ctx.mirror.facts
+    state = next((s for s in facts.states.values() if s.id == job), None)
+    if state is None or state.host not in facts.hosts:
+        return
+    url = f"{facts.hosts[state.host].url}/v1/hosts/{state.host}/log"
+    try:
+        async with asyncio.timeout(5), ctx.http.get(url, params={"job": job, "n": str(LAST_LINES)}) as answer:
+            async for line in answer.content:
+                await send_line(response, msgspec.json.decode(line))
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        ctx.log.warning("the log of %s could not be read: %s", job, error)

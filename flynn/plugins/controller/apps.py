@@ -1,0 +1,110 @@
+"""The API of apps: make, list, show, configure, delete."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.brick import Context
+from flynn.core.change import Change, carry_out
+from flynn.core.facts import Facts
+from flynn.core.follow import app_url, follow_delete, follow_deploy
+from flynn.core.web import Route, answer, body, lines, plain, send_line
+from flynn.plugins.controller import decide
+from flynn.plugins.controller.jobs import jobs_of
+
+WORDS = (
+    "amber brisk calm clear crisp dawn deep early fair gentle keen light lively north quiet rapid still warm".split()
+)
+THINGS = (
+    "bay brook cedar cliff creek field forge grove harbor hill lake leaf meadow pine ridge river shore stone".split()
+)
+
+
+class NewApp(msgspec.Struct, forbid_unknown_fields=True):
+    name: str = ""
+
+
+class NewEnv(msgspec.Struct, forbid_unknown_fields=True):
+    set: dict[str, str] = {}
+    unset: list[str] = []
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+    api = AppsApi(ctx)
+    return [
+        Route("POST", "/v1/apps", api.create),
+        Route("GET", "/v1/apps", api.list),
+        Route("GET", "/v1/apps/{app}", api.show),
+        Route("DELETE", "/v1/apps/{app}", api.delete),
+        Route("GET", "/v1/apps/{app}/env", api.env),
+        Route("PATCH", "/v1/apps/{app}/env", api.set_env),
+    ]
+
+
+class AppsApi:
+    """Handlers; what each takes and answers stands in `docs/api.md`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    async def create(self, request: web.Request) -> web.Response:
+        wanted = await body(request, NewApp)
+        name = wanted.name or f"{secrets.choice(WORDS)}-{secrets.choice(THINGS)}-{secrets.randbelow(9000) + 1000}"
+        now, route_id = self.ctx.clock(), secrets.token_hex(4)
+        facts = await self._carry_out(lambda facts: decide.create_app(facts, name, self.ctx.domain, now, route_id))
+        return answer(self._shown(facts, facts.apps[name]), 201)
+
+    async def list(self, request: web.Request) -> web.Response:
+        facts = self.ctx.mirror.facts
+        return answer([self._shown(facts, app) for _, app in sorted(facts.apps.items())])
+
+    async def show(self, request: web.Request, app: str) -> web.Response:
+        facts = self.ctx.mirror.facts
+        shown = self._shown(facts, decide.find_app(facts, app))
+        owned = sorted((r for r in facts.routes.values() if r.app == app), key=lambda r: (r.created, r.id))
+        return answer(shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned})
+
+    async def delete(self, request: web.Request, app: str) -> web.StreamResponse:
+        before = self.ctx.mirror.facts
+        await self._carry_out(lambda facts: decide.delete_app(facts, app))
+        while decide.delete_leftovers(self.ctx.mirror.facts, app).deletes:
+            await self._carry_out(lambda facts: decide.delete_leftovers(facts, app))
+        response = await lines(request)
+        await follow_delete(self.ctx, app, response, before)
+        return response
+
+    async def env(self, request: web.Request, app: str) -> web.Response:
+        return answer(dict(sorted(decide.find_app(self.ctx.mirror.facts, app).env.items())))
+
+    async def set_env(self, request: web.Request, app: str) -> web.StreamResponse:
+        wanted = await body(request, NewEnv)
+        before, now = self.ctx.mirror.facts, self.ctx.clock()
+        facts = await self._carry_out(lambda facts: decide.set_env(facts, app, wanted.set, wanted.unset, now))
+        response = await lines(request)
+        deploy = facts.deploys.get(app)
+        if deploy and deploy.started == now:
+            await follow_deploy(self.ctx, app, deploy.new, response, before)
+        else:
+            told = "the config is kept for the first release" if not facts.apps[app].release else "nothing has changed"
+            await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
+        return response
+
+    async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:
+        return await carry_out(self.ctx.store, self.ctx.mirror, decider)
+
+    def _shown(self, facts: Facts, app: model.App) -> dict[str, Any]:
+        shown: dict[str, Any] = plain(app)
+        return shown | {"url": app_url(facts, app.name, self.ctx.domain), "processes": processes(facts, app)}
+
+
+def processes(facts: Facts, app: model.App) -> Mapping[str, Mapping[str, int]]:
+    """How many processes of each type are wanted, and how many are up."""
+    formation = facts.formations.get(app.name)
+    up = [job.job.type for job in jobs_of(facts, app.name) if job.up and job.job.queue == "services"]
+    counts = formation.counts if formation else {}
+    return {type: {"wanted": count, "up": up.count(type)} for type, count in counts.items()}

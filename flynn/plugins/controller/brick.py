@@ -1,0 +1,120 @@
+"""The controller brick: its API on every node, its loop on the elected leader."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from flynn.core.brick import Context
+from flynn.core.change import Change, commit
+from flynn.core.election import Claim
+from flynn.core.errors import Conflict, Unavailable
+from flynn.core.facts import Facts
+from flynn.plugins.controller import apps, grid, jobs_api, logs, releases_api, routes, run
+from flynn.plugins.controller.plan import Limits, Moment, plan
+
+RETRY = 0.5
+"""Seconds until the next try after a store that did not answer."""
+
+
+class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds: how long a new release must be up before it takes over, how long a deploy may take until it has
+    failed, and how long a silent host keeps its jobs."""
+
+    settle: float = 10.0
+    deploy: float = 300.0
+    lost: float = 30.0
+
+
+class Controller:
+    """Brick `controller`."""
+
+    name = "controller"
+    Config = ControllerConfig
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self._limits = Limits(config.settle, config.deploy, config.lost)
+
+    async def run(self, ctx: Context) -> None:
+        """Answer the API, stand for election, and plan while leading."""
+        served = [
+            route for part in (apps, releases_api, jobs_api, run, logs, routes, grid) for route in part.routes(ctx)
+        ]
+        with ctx.web.serving(*served):
+            leading = asyncio.create_task(self._lead(ctx), name="controller leader")
+            stopping = asyncio.create_task(ctx.stopping.wait(), name="controller stop")
+            ctx.ready()
+            try:
+                await asyncio.wait([leading, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if leading.done():
+                    leading.result()
+            finally:
+                leading.cancel()
+                stopping.cancel()
+                await asyncio.gather(leading, stopping, return_exceptions=True)
+
+    async def _lead(self, ctx: Context) -> None:
+        while True:
+            ctx.say("stands by for the leader")
+            async with ctx.leading("controller") as claim:
+                planning = asyncio.create_task(Leadership(ctx, claim, self._limits).run(), name="plan")
+                lost = asyncio.create_task(claim.lost(), name="leadership lost")
+                try:
+                    await asyncio.wait([planning, lost], return_when=asyncio.FIRST_COMPLETED)
+                    if planning.done():
+                        planning.result()
+                finally:
+                    planning.cancel()
+                    lost.cancel()
+                    await asyncio.gather(planning, lost, return_exceptions=True)
+
+
+@dataclass(eq=False)
+class Leadership:
+    """One term as the leader: photo, plan, commits, again. `absent` says since when an assigned job's host is gone."""
+
+    ctx: Context
+    claim: Claim
+    limits: Limits
+    new_id: Callable[[str, str], str] = field(default=lambda app, type: f"{app}-{type}-{secrets.token_hex(4)}")
+    absent: dict[str, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Plan for ever. What cannot be written now is planned again from the next photo."""
+        while True:
+            facts = self.ctx.mirror.facts
+            now = self.ctx.clock()
+            self.absent = absent_hosts(facts, self.absent, now)
+            planned = plan(facts, Moment(now, self.new_id, self.absent, self.limits))
+            self.ctx.say(planned.sentence)
+            if self.claim.held and await self._carry_out(facts, planned.changes):
+                continue
+            pause = 30.0 if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
+            await self.ctx.mirror.catch_up(facts, min(pause, 30.0) if self.claim.held else RETRY)
+
+    async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
+        """Commit all that still hold; whether the mirror has moved on to show them."""
+        revision = 0
+        for change in changes:
+            try:
+                revision = await commit(self.ctx.store, facts, change, self.claim.fence)
+                self.ctx.log.info("%s", change.why)
+            except Conflict:
+                continue
+            except Unavailable:
+                break
+        if not revision:
+            return False
+        try:
+            await self.ctx.mirror.reach(revision)
+        except Unavailable:
+            return False
+        return True
+
+
+def absent_hosts(facts: Facts, before: dict[str, float], now: float) -> dict[str, float]:
+    """The hosts that have jobs and are gone, each with the time it was first missed."""
+    gone = {assignment.host for assignment in facts.jobs.values()} - set(facts.hosts)
+    return {host: before.get(host, now) for host in gone}

@@ -1,0 +1,66 @@
+"""Builds that have ended: a slug becomes a release and its deploy begins, or the build has failed. Pure."""
+
+import msgspec
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.facts import Facts
+from flynn.plugins.controller.jobs import find_state
+from flynn.plugins.controller.releases import begin_deploy, process_types
+
+
+class Built(msgspec.Struct, frozen=True):
+    """What a build job says of its slug: the buildpack that made it, and the command of each process type."""
+
+    processes: dict[str, str]
+    buildpack: str = ""
+
+
+def end_builds(facts: Facts, now: float) -> list[Change]:
+    """A change for each build whose job is down, or lost. One that would deploy waits for a deploy under way."""
+    changes = []
+    for build in facts.builds.values():
+        if build.state == "building" and build.app in facts.apps:
+            change = _end(facts, build, now)
+            if change:
+                changes.append(change)
+    return changes
+
+
+def _end(facts: Facts, build: model.Build, now: float) -> Change | None:
+    state = find_state(facts, build.job)
+    if state and state.state == "down":
+        if state.exit_code == 0 and state.output:
+            return _release(facts, build, state, now)
+        return _failed(facts, build, state.reason or f"the build ended with code {state.exit_code}", now)
+    known = any(a.job.id == build.job for a in facts.jobs.values())
+    if known or keys.queued("builders", build.job).removeprefix("queues/") in facts.queues:
+        return None
+    return _failed(facts, build, "its host was lost; deploy again", now)
+
+
+def _failed(facts: Facts, build: model.Build, reason: str, now: float) -> Change:
+    ended = replace(build, state="failed", reason=reason, ended=now)
+    return Change(puts={keys.build(build.app): ended}, why=f"build {build.job} failed: {reason}")
+
+
+def _release(facts: Facts, build: model.Build, state: model.JobState, now: float) -> Change | None:
+    deploy = facts.deploys.get(build.app)
+    if deploy and deploy.state == "running":
+        return None
+    try:
+        built = msgspec.json.decode(state.result, type=Built)
+    except msgspec.DecodeError as error:
+        return _failed(facts, build, f"it left no usable result ({error})", now)
+    assert state.output is not None
+    description = f"Deploy {state.output.sha256[:8]}"
+    change, version = begin_deploy(
+        facts, build.app, state.output, process_types(built.processes), facts.apps[build.app].env, description, now
+    )
+    ended = replace(build, state="complete", release=version, ended=now)
+    return Change(
+        puts={**change.puts, keys.build(build.app): ended},
+        seen=(*change.seen, keys.state(state.host, state.id)),
+        why=f"build {build.job} became v{version} of {build.app}",
+    )

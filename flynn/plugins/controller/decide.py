@@ -1,0 +1,185 @@
+"""What the API's verbs change, decided on a photo of the grid. Pure; what is refused is raised with its remedy."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.errors import Conflict, Exists, Invalid, NotFound
+from flynn.core.facts import Facts
+from flynn.plugins.controller.formation import job_of
+from flynn.plugins.controller.jobs import jobs_of
+from flynn.plugins.controller.releases import begin_deploy
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+CONFIG_LIMIT = 256 * 1024
+"""Bytes of an app's whole config."""
+
+COUNT_LIMIT = 1000
+"""Processes of one type."""
+
+DOMAIN = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*|\*")
+PATH = re.compile(r"/[!-~]{0,1023}")
+
+
+def find_app(facts: Facts, name: str) -> model.App:
+    """The app of that name. NotFound says how to see which there are."""
+    app = facts.apps.get(name)
+    if app is None:
+        raise NotFound(f"there is no app {name[:60]!r}; `flynn apps` lists them, `flynn create NAME` makes one")
+    return app
+
+
+def find_release(facts: Facts, app: str, version: int) -> model.Release:
+    release = facts.releases.get(f"{app}/{version}")
+    if release is None:
+        raise NotFound(f"{app} has no release v{version}; `flynn release` lists them")
+    return release
+
+
+def create_app(facts: Facts, name: str, domain: str, now: float, route_id: str) -> Change:
+    """A new app and its default route. Exists: the name is taken. Conflict: jobs of a deleted namesake still end."""
+    keys.check_name("app", name)
+    if name in facts.apps:
+        raise Exists(f"there is an app {name!r} already; choose another name")
+    if any(True for _ in jobs_of(facts, name)):
+        raise Conflict(f"the last jobs of the deleted app {name!r} are still stopping; try again in a moment")
+    made = model.App(name=name, created=now)
+    route = add_route(facts, "", f"{name}.{domain}", "/", keys.service(name, "web"), route_id, now)
+    owned = {key: replace(record, app=name) for key, record in route.puts.items() if isinstance(record, model.Route)}
+    return Change(puts={keys.app(name): made, **owned}, seen=route.seen, why=f"create {name}")
+
+
+def delete_app(facts: Facts, name: str) -> Change:
+    """The app and what belongs to it, but for its releases (`delete_releases`); the plan then stops its jobs."""
+    find_app(facts, name)
+    routes = [keys.route(route.id) for route in facts.routes.values() if route.app == name]
+    own = [keys.formation(name), keys.deploy(name), keys.build(name)]
+    present = [key for key in own if facts.get(key) is not None]
+    return Change(deletes=(keys.app(name), *present, *routes[:90]), why=f"delete {name}")
+
+
+def delete_leftovers(facts: Facts, name: str) -> Change:
+    """Some releases and routes of an app that is gone, a commit's worth; no deletes when none are left."""
+    if name in facts.apps:
+        return Change()
+    releases = [keys.release(name, r.version) for r in facts.releases.values() if r.app == name]
+    routes = [keys.route(route.id) for route in facts.routes.values() if route.app == name]
+    return Change(deletes=tuple([*releases, *routes][:90]), seen=(keys.app(name),), why=f"delete releases of {name}")
+
+
+def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str], now: float) -> Change:
+    """New config; with a release in service also a new release with it, and its deploy."""
+    app = find_app(facts, name)
+    unset = list(unset)
+    for key, value in put.items():
+        _check_variable(key, value)
+    env = {key: value for key, value in {**app.env, **put}.items() if key not in unset}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in env.items()) > CONFIG_LIMIT:
+        raise Invalid(f"the config of {name} would be over {CONFIG_LIMIT // 1024} KiB; keep data out of it")
+    changed = replace(app, env=env)
+    if env == app.env:
+        return Change()
+    current = facts.releases.get(f"{name}/{app.release}")
+    if current is None:
+        return Change(puts={keys.app(name): changed}, why=f"config of {name}")
+    words = " and ".join(
+        part for part in (f"Set {', '.join(put)}" if put else "", f"Unset {', '.join(unset)}" if unset else "") if part
+    )
+    change, _ = begin_deploy(facts, name, current.artifact, current.processes, env, words[:200], now)
+    return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
+
+
+def rollback(facts: Facts, name: str, version: int | None, now: float) -> Change:
+    """A new release with the artifact, the config and the types of an earlier one, and its deploy."""
+    app = find_app(facts, name)
+    if version is None:
+        earlier = [r.version for r in facts.releases.values() if r.app == name and r.version < app.release]
+        if not earlier:
+            raise Invalid(f"{name} has no release before v{app.release} to go back to")
+        version = max(earlier)
+    old = find_release(facts, name, version)
+    if version == app.release:
+        raise Invalid(f"v{version} of {name} is the release that serves")
+    change, _ = begin_deploy(facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now)
+    changed = replace(app, env=old.env)
+    return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
+
+
+def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
+    """New counts for the types named; the others stay."""
+    app = find_app(facts, name)
+    release = facts.releases.get(f"{name}/{app.release}")
+    if release is None:
+        raise Invalid(f"{name} has no release yet; deploy it first")
+    for type, count in counts.items():
+        if type not in release.processes:
+            raise Invalid(
+                f"{name} has no process type {type[:40]!r}; v{release.version} has: {', '.join(release.processes)}"
+            )
+        if not 0 <= count <= COUNT_LIMIT:
+            raise Invalid(f"{type}={count} is no good; a number from 0 to {COUNT_LIMIT}")
+    old = facts.formations.get(name) or model.Formation(app=name, counts={})
+    formation = model.Formation(app=name, counts={**old.counts, **counts})
+    if formation == old:
+        return Change()
+    return Change(puts={keys.formation(name): formation}, seen=(keys.app(name),), why=f"scale {name}")
+
+
+def stop_job(facts: Facts, id: str) -> Change:
+    """A running job told to stop, or a queued one taken out. NotFound: it is neither."""
+    for job in jobs_of(facts):
+        if job.job.id == id and not job.ended:
+            if not job.host:
+                return Change(deletes=(job.key,), why=f"{id} taken out of its queue")
+            assignment = facts.jobs[job.key.removeprefix("jobs/")]
+            return Change() if job.stop else Change(puts={job.key: replace(assignment, stop=True)}, why=f"stop {id}")
+    raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
+
+
+def run_job(facts: Facts, name: str, command: str, env: Mapping[str, str], id: str, now: float) -> Change:
+    """A one-off job of the release that serves, in the `ephemeral` queue, waiting to be attached."""
+    app = find_app(facts, name)
+    release = facts.releases.get(f"{name}/{app.release}")
+    if release is None:
+        raise Invalid(f"{name} has no release yet; deploy it first")
+    if not command.strip() or "\0" in command:
+        raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
+    for key, value in env.items():
+        _check_variable(key, value)
+    once = replace(release, processes={"run": model.ProcessType(command=command)}, env={**release.env, **env})
+    job = replace(job_of(once, "run", "ephemeral", id, now), attached=True)
+    return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
+
+
+def add_route(facts: Facts, app: str, domain: str, path: str, service: str, id: str, now: float) -> Change:
+    """A new route. Exists: another has the same domain and path."""
+    domain = domain.lower().rstrip(".")
+    if len(domain) > 253 or not DOMAIN.fullmatch(domain):
+        raise Invalid(f"{domain[:80]!r} is no domain; give one as in www.example.com, *.example.com or *")
+    if not PATH.fullmatch(path):
+        raise Invalid(f"{path[:80]!r} is no path; it starts with / and has no blanks")
+    keys.check_name("service", service)
+    for route in facts.routes.values():
+        if (route.domain, route.path) == (domain, path):
+            owner = f"app {route.app}" if route.app else f"service {route.service}"
+            raise Exists(f"{domain}{path} leads to the {owner} already; remove that route first ({route.id})")
+    route = model.Route(id=id, domain=domain, path=path, service=service, app=app, created=now)
+    return Change(puts={keys.route(id): route}, why=f"route {domain}{path} to {service}")
+
+
+def remove_route(facts: Facts, id: str) -> Change:
+    if id not in facts.routes:
+        raise NotFound(f"there is no route {id[:60]!r}; `flynn route` lists them")
+    return Change(deletes=(keys.route(id),), why=f"remove route {id}")
+
+
+def _check_variable(key: str, value: str) -> None:
+    if not VARIABLE.fullmatch(key):
+        raise Invalid(f"{key[:60]!r} is no name for a config variable; letters, digits and _, no digit first")
+    if key == "PORT" or key.startswith("FLYNN_"):
+        raise Invalid(f"{key} is given by flynn itself; choose another name")
+    if "\0" in value:
+        raise Invalid(f"the value of {key} has a NUL character, which no process can be given")

@@ -1,0 +1,89 @@
+"""The API of jobs: the formation of an app, what runs, stop one, the queues."""
+
+from typing import Any
+
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.brick import Context
+from flynn.core.change import carry_out
+from flynn.core.facts import Facts
+from flynn.core.follow import follow_scale
+from flynn.core.web import Route, answer, body, lines, plain, send_line
+from flynn.plugins.controller import decide
+
+SCALE_LIMIT = 150.0
+"""Seconds that a scale is followed; past it, it goes on without a listener."""
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+    api = JobsApi(ctx)
+    return [
+        Route("GET", "/v1/apps/{app}/formation", api.formation),
+        Route("PATCH", "/v1/apps/{app}/formation", api.scale),
+        Route("GET", "/v1/apps/{app}/jobs", api.jobs),
+        Route("DELETE", "/v1/jobs/{job}", api.stop),
+        Route("GET", "/v1/queues", api.queues),
+    ]
+
+
+class JobsApi:
+    """Handlers; what each takes and answers stands in `docs/api.md`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    async def formation(self, request: web.Request, app: str) -> web.Response:
+        facts = self.ctx.mirror.facts
+        decide.find_app(facts, app)
+        formation = facts.formations.get(app)
+        return answer(formation.counts if formation else {})
+
+    async def scale(self, request: web.Request, app: str) -> web.StreamResponse:
+        counts = await body(request, dict[str, int])
+        before = self.ctx.mirror.facts
+        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.scale(facts, app, counts))
+        response = await lines(request)
+        if request.query.get("wait") == "false":
+            await send_line(response, {"kind": "done", "ok": True, "message": f"{app} is being scaled", "seconds": 0.0})
+        else:
+            await follow_scale(self.ctx, app, SCALE_LIMIT, response, before)
+        return response
+
+    async def jobs(self, request: web.Request, app: str) -> web.Response:
+        facts = self.ctx.mirror.facts
+        decide.find_app(facts, app)
+        return answer(list_jobs(facts, app, everything=request.query.get("all") == "true"))
+
+    async def stop(self, request: web.Request, job: str) -> web.Response:
+        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.stop_job(facts, job))
+        return answer({"id": job})
+
+    async def queues(self, request: web.Request) -> web.Response:
+        queued = sorted(self.ctx.mirror.facts.queues.values(), key=lambda q: (q.job.created, q.job.id))
+        names = ("services", "ephemeral", "builders")
+        return answer({name: [q for q in queued if q.job.queue == name] for name in names})
+
+
+def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
+    """The app's jobs: running ones and queued ones, with `everything` also the ended ones still remembered."""
+    assigned = {key: a for key, a in facts.jobs.items() if a.job.app == app}
+    shown: list[dict[str, Any]] = []
+    for key, state in facts.states.items():
+        if state.app == app and (everything or (key in assigned and state.state != "down")):
+            shown.append(plain(state) | {"waiting": False})
+    for key, a in assigned.items():
+        if key not in facts.states:
+            shown.append(_soon(a.job, "starting", "") | {"host": a.host, "waiting": False})
+    for queued in facts.queues.values():
+        if queued.job.app == app:
+            shown.append(_soon(queued.job, "queued", queued.reason) | {"waiting": True})
+    return sorted(shown, key=lambda job: (job["type"], job["created"], job["id"]))
+
+
+def _soon(job: model.Job, state: str, reason: str) -> dict[str, Any]:
+    return {
+        "id": job.id, "type": job.type, "queue": job.queue, "release": job.release, "state": state, "reason": reason,
+        "created": job.created, "since": job.created,
+    }  # fmt: skip

@@ -1,0 +1,55 @@
+"""How a release is made and its deploy begun: by a build, a change of config, or a rollback. Pure."""
+
+from collections.abc import Mapping
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.errors import Conflict
+from flynn.core.facts import Facts
+from flynn.plugins.controller.jobs import next_version
+
+
+def process_types(commands: Mapping[str, str]) -> dict[str, model.ProcessType]:
+    """Process types from a Procfile's lines: `web` and `…-web` serve on $PORT, the others have none."""
+    return {
+        type: model.ProcessType(command=command, serves=type == "web" or type.endswith("-web"))
+        for type, command in commands.items()
+    }
+
+
+def begin_deploy(
+    facts: Facts,
+    app: str,
+    artifact: model.Artifact,
+    processes: Mapping[str, model.ProcessType],
+    env: Mapping[str, str],
+    description: str,
+    now: float,
+) -> tuple[Change, int]:
+    """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way."""
+    running = facts.deploys.get(app)
+    if running and running.state == "running":
+        raise Conflict(f"a deploy of {app} to v{running.new} is under way; wait for it, then try again")
+    version = next_version(facts, app)
+    release = model.Release(
+        app=app,
+        version=version,
+        created=now,
+        artifact=artifact,
+        processes=dict(processes),
+        env=dict(env),
+        description=description,
+    )
+    puts: dict[str, model.Record] = {
+        keys.release(app, version): release,
+        keys.deploy(app): model.Deploy(app=app, old=facts.apps[app].release, new=version, started=now),
+    }
+    if app not in facts.formations:
+        puts[keys.formation(app)] = model.Formation(app=app, counts=first_counts(release))
+    return Change(puts=puts, seen=(keys.app(app), keys.formation(app)), why=f"deploy {app} v{version}"), version
+
+
+def first_counts(release: model.Release) -> dict[str, int]:
+    """The formation of an app's first release: one of what serves, or of the only type there is."""
+    only = len(release.processes) == 1
+    return {type: int(only or type == "web") for type in release.processes}

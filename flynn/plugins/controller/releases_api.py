@@ -1,0 +1,46 @@
+"""The API of releases: list, show, roll back."""
+
+import msgspec
+from aiohttp import web
+
+from flynn.core.brick import Context
+from flynn.core.change import carry_out
+from flynn.core.errors import NotFound
+from flynn.core.follow import follow_deploy
+from flynn.core.web import Route, answer, body, lines
+from flynn.plugins.controller import decide
+
+
+class Rollback(msgspec.Struct, forbid_unknown_fields=True):
+    version: int | None = None
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+
+    async def list_releases(request: web.Request, app: str) -> web.Response:
+        facts = ctx.mirror.facts
+        decide.find_app(facts, app)
+        found = [release for release in facts.releases.values() if release.app == app]
+        return answer(sorted(found, key=lambda release: -release.version))
+
+    async def show(request: web.Request, app: str, version: str) -> web.Response:
+        decide.find_app(ctx.mirror.facts, app)
+        number = version.removeprefix("v")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise NotFound(f"{version[:40]!r} is no release; they are named v1, v2, ...")
+        return answer(decide.find_release(ctx.mirror.facts, app, int(number)))
+
+    async def rollback(request: web.Request, app: str) -> web.StreamResponse:
+        wanted = await body(request, Rollback)
+        before, now = ctx.mirror.facts, ctx.clock()
+        facts = await carry_out(ctx.store, ctx.mirror, lambda facts: decide.rollback(facts, app, wanted.version, now))
+        response = await lines(request)
+        await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
+        return response
+
+    return [
+        Route("GET", "/v1/apps/{app}/releases", list_releases),
+        Route("GET", "/v1/apps/{app}/releases/{version}", show),
+        Route("POST", "/v1/apps/{app}/rollback", rollback),
+    ]

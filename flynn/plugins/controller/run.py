@@ -1,0 +1,100 @@
+"""One-off jobs: `run` queues one in `ephemeral`; attaching is passed on to the host that got it."""
+
+import asyncio
+import secrets
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from flynn.core.brick import Context
+from flynn.core.change import carry_out
+from flynn.core.errors import NotFound, Unavailable
+from flynn.core.facts import Facts
+from flynn.core.web import Route, answer, body
+from flynn.plugins.controller import decide
+
+PLACED = 60.0
+"""Seconds that an attaching client waits for the job to get a host."""
+
+
+class NewRun(msgspec.Struct, forbid_unknown_fields=True):
+    command: str
+    env: dict[str, str] = {}
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+
+    async def run(request: web.Request, app: str) -> web.Response:
+        wanted = await body(request, NewRun)
+        id, now = f"{app}-run-{secrets.token_hex(4)}", ctx.clock()
+        await carry_out(
+            ctx.store, ctx.mirror, lambda facts: decide.run_job(facts, app, wanted.command, wanted.env, id, now)
+        )
+        return answer({"id": id}, 201)
+
+    async def attach(request: web.Request, job: str) -> web.StreamResponse:
+        host = await _host_of(ctx, job)
+        url = f"{ctx.mirror.facts.hosts[host].url}/v1/hosts/{host}/jobs/{job}/attach"
+        return await relay(ctx, request, url)
+
+    return [Route("POST", "/v1/apps/{app}/run", run), Route("GET", "/v1/jobs/{job}/attach", attach)]
+
+
+async def _host_of(ctx: Context, job: str) -> str:
+    def placed(facts: Facts) -> str:
+        for key, state in facts.states.items():
+            if state.id == job and key in facts.jobs and state.host in facts.hosts:
+                return state.host
+        return ""
+
+    def known(facts: Facts) -> bool:
+        queued = any(q.job.id == job for q in facts.queues.values())
+        return queued or any(a.job.id == job for a in facts.jobs.values())
+
+    try:
+        facts = await ctx.mirror.until(lambda facts: bool(placed(facts)) or not known(facts), PLACED)
+    except TimeoutError:
+        reasons = [q.reason for q in ctx.mirror.facts.queues.values() if q.job.id == job and q.reason]
+        raise Unavailable(f"{job} has no place after {PLACED:g} s: {reasons[0] if reasons else 'no leader'}") from None
+    host = placed(facts)
+    if not host:
+        raise NotFound(f"no job {job[:80]!r} is running; `flynn ps` lists those that are")
+    return host
+
+
+async def relay(ctx: Context, request: web.Request, url: str) -> web.WebSocketResponse:
+    """Pass a WebSocket on to `url` of the grid, frame by frame, until either side ends."""
+    try:
+        far = await ctx.http.ws_connect(url, max_msg_size=0, heartbeat=20)
+    except aiohttp.WSServerHandshakeError as error:
+        raise Unavailable(f"the host refused to attach ({error.status}); the job may have ended") from None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(f"the host of the job does not answer: {error}") from None
+    near = web.WebSocketResponse(max_msg_size=0, heartbeat=20)
+    try:
+        await near.prepare(request)
+        ways = [
+            asyncio.create_task(_pump(near, far), name="attach: client to host"),
+            asyncio.create_task(_pump(far, near), name="attach: host to client"),
+        ]
+        _, others = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+    finally:
+        await far.close()
+        await near.close()
+    return near
+
+
+Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: Socket, target: Socket) -> None:
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+        elif message.type is aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)

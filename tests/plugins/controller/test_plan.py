@@ -1,0 +1,241 @@
+"""The plan, case by case, on a grid in memory."""
+
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from tests.plugins.controller.world import SLUG, World
+
+
+def grid(*hosts: str) -> World:
+    world = World()
+    for host in hosts:
+        world.host(host)
+    return world
+
+
+def test_a_first_deploy_runs_what_the_formation_asks_for() -> None:
+    world = grid("a")
+    world.app("hello", web=2, worker=1)
+    world.run()
+    assert world.up("hello") == {(1, "web"): 2, (1, "worker"): 1}
+    assert world.facts.apps["hello"].release == 1
+    assert world.facts.deploys["hello"].state == "complete"
+    assert world.plan().sentence == "runs 3 jobs of 1 app on 1 host"
+
+
+def test_jobs_of_a_kind_spread_over_the_hosts() -> None:
+    world = grid("a", "b", "c")
+    world.app("hello", web=6)
+    world.run()
+    per_host = [sum(1 for a in world.facts.jobs.values() if a.host == host) for host in "abc"]
+    assert per_host == [2, 2, 2]
+
+
+def test_the_old_release_stays_whole_until_the_new_one_has_settled() -> None:
+    world = grid("a")
+    world.app("hello", web=2)
+    world.run()
+    world.deploy("hello", "web")
+    world.settle()
+    assert world.up("hello") == {(1, "web"): 2}
+    world.obey()
+    world.step()
+    assert world.up("hello") == {(1, "web"): 2, (2, "web"): 2}
+    assert world.facts.deploys["hello"].state == "running"
+    assert world.plan().wake == world.now + 1.0
+    world.now += 1.0
+    world.run()
+    assert world.up("hello") == {(2, "web"): 2}
+
+
+def test_a_new_release_that_never_listens_fails_and_the_old_one_stays() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    world.run()
+    world.deploy("hello", "web")
+    world.settle()
+    new = next(a for a in world.facts.jobs.values() if a.job.release == 2)
+    world.tell(new, "starting", failure="boot", restarts=1, reason="did not listen on port 20001 within 60 s")
+    world.settle()
+    deploy = world.facts.deploys["hello"]
+    assert (deploy.state, deploy.reason, deploy.job) == (
+        "failed",
+        "web did not listen on port 20001 within 60 s",
+        new.job.id,
+    )
+    world.run()
+    assert world.up("hello") == {(1, "web"): 1}
+    assert world.facts.apps["hello"].release == 1
+
+
+def test_one_crash_is_forgiven_and_the_third_is_not() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    world.settle()
+    job = next(iter(world.facts.jobs.values()))
+    world.tell(job, "starting", failure="crash", restarts=1, reason="exited with code 1")
+    world.settle()
+    assert [d.state for d in world.facts.deploys.values()] == ["running"]
+    world.tell(job, "starting", failure="crash", restarts=3, reason="exited with code 1; restart 4 now")
+    world.settle()
+    assert [d.state for d in world.facts.deploys.values()] == ["failed"]
+    assert world.facts.apps["hello"].release == 0
+
+
+def test_a_deploy_that_takes_too_long_says_what_is_missing() -> None:
+    world = grid()
+    world.app("hello", web=1)
+    world.settle()
+    world.now += 101
+    world.settle()
+    assert world.facts.deploys["hello"].reason == "0 of 1 web up (no host is up) after 100 s"
+
+
+def test_waiting_has_a_reason() -> None:
+    world = grid()
+    world.host("small", memory=100)
+    world.app("hello", web=1)
+    world.settle()
+    (queued,) = world.facts.queues.values()
+    assert queued.reason == "no host has room for 128 MiB: small has 100 MiB of 100 free"
+    assert world.plan().sentence.endswith("1 waits: no host has room for 128 MiB: small has 100 MiB of 100 free")
+    world.host("large")
+    world.run()
+    assert world.up("hello") == {(1, "web"): 1}
+
+
+def test_scale_down_takes_the_newest_and_scale_to_zero_all() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    world.run()
+    (first,) = [a.job.id for a in world.facts.jobs.values()]
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 3}))
+    world.run()
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 1}))
+    world.run()
+    assert [a.job.id for a in world.facts.jobs.values()] == [first]
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 0}))
+    world.run()
+    assert not world.facts.jobs
+
+
+def test_a_stopped_job_is_replaced() -> None:
+    world = grid("a")
+    world.app("hello", web=2)
+    world.run()
+    victim = next(iter(world.facts.jobs.values()))
+    world.put(keys.job("a", victim.job.id), replace(victim, stop=True))
+    world.run()
+    assert world.up("hello") == {(1, "web"): 2}
+    assert victim.job.id not in {a.job.id for a in world.facts.jobs.values()}
+
+
+def test_a_job_that_cannot_be_started_is_tried_again_more_and_more_slowly() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    world.run()
+    tries = 0
+    start = world.now
+    while world.now < start + 120:
+        for a in list(world.facts.jobs.values()):
+            world.tell(a, "down", failure="start", reason="blob aaaa is not on the shelf")
+            tries += 1
+        world.settle()
+        world.now += 1
+    assert 4 <= tries <= 10
+
+
+def test_jobs_of_a_lost_host_start_elsewhere_after_the_limit_only() -> None:
+    world = grid("a", "b")
+    world.app("hello", web=2)
+    world.run()
+    world.lose("a")
+    world.settle()
+    assert len(world.facts.jobs) == 2
+    world.now += 31
+    world.run()
+    assert {a.host for a in world.facts.jobs.values()} == {"b"}
+    assert world.up("hello") == {(1, "web"): 2}
+
+
+def test_a_host_that_returns_in_time_keeps_its_jobs() -> None:
+    world = grid("a")
+    world.app("hello", web=2)
+    world.run()
+    before = set(world.facts.jobs)
+    world.lose("a")
+    world.settle()
+    world.now += 20
+    world.settle()
+    world.host("a")
+    world.now += 100
+    world.run()
+    assert set(world.facts.jobs) == before
+
+
+def test_a_deleted_app_leaves_nothing_running() -> None:
+    world = grid("a")
+    world.app("hello", web=3)
+    world.run()
+    world.write(Change(deletes=(keys.app("hello"), keys.formation("hello"), keys.deploy("hello"))))
+    world.run()
+    assert not world.facts.jobs
+    assert not world.facts.queues
+
+
+def test_a_type_that_the_new_release_lacks_ends_with_the_old_one() -> None:
+    world = grid("a")
+    world.app("hello", web=1, worker=1)
+    world.run()
+    world.deploy("hello", "web")
+    world.run()
+    assert world.up("hello") == {(2, "web"): 1}
+
+
+def build(world: World, app: str) -> model.Job:
+    job = model.Job(id=f"{app}-build-1", app=app, type="build", queue="builders", command="x", created=world.now)
+    world.put(keys.queued("builders", job.id), model.Queued(job=job))
+    world.put(keys.build(app), model.Build(app=app, job=job.id, source="b" * 64, started=world.now))
+    return job
+
+
+def test_a_build_becomes_a_release_and_its_deploy() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0, env={"K": "V"}))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    result = '{"buildpack": "python", "processes": {"web": "serve", "worker": "work"}}'
+    world.tell(a, "down", exit_code=0, output=SLUG, result=result)
+    world.run()
+    release = world.facts.releases["hello/1"]
+    assert release.env == {"K": "V"}
+    assert {type: p.serves for type, p in release.processes.items()} == {"web": True, "worker": False}
+    assert (world.facts.builds["hello"].state, world.facts.builds["hello"].release) == ("complete", 1)
+    assert world.up("hello") == {(1, "web"): 1}
+
+
+def test_a_build_that_fails_says_why() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", exit_code=1, reason="exited with code 1")
+    world.run()
+    assert world.facts.builds["hello"].state == "failed"
+    assert world.facts.builds["hello"].reason == "exited with code 1"
+    assert not world.facts.releases
+
+
+def test_builds_take_turns_on_a_host() -> None:
+    world = grid()
+    world.host("a", cpus=2)
+    for app in ("one", "two"):
+        world.put(keys.app(app), model.App(name=app, created=1.0))
+        build(world, app)
+    world.settle()
+    assert len(world.facts.jobs) == 1
+    (queued,) = world.facts.queues.values()
+    assert queued.reason == "a runs 1 build already, as many as it may at once"

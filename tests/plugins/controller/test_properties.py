@@ -1,0 +1,134 @@
+"""Properties of the planner under any order of events: it settles, never doubles, and never leaves a gap."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flynn.core import keys, model
+from tests.plugins.controller.world import World
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("plan"), st.integers(1, 3)),
+        st.tuples(st.just("obey"), st.integers(1, 1)),
+        st.tuples(st.just("time"), st.integers(1, 40)),
+        st.tuples(st.just("scale"), st.integers(0, 4)),
+        st.tuples(st.just("deploy"), st.integers(1, 1)),
+        st.tuples(st.just("crash"), st.integers(0, 5)),
+        st.tuples(st.just("unstartable"), st.integers(0, 5)),
+        st.tuples(st.just("lose"), st.integers(0, 1)),
+        st.tuples(st.just("return"), st.integers(0, 1)),
+    ),
+    max_size=40,
+)
+
+
+def begin() -> World:
+    world = World()
+    world.host("a")
+    world.host("b")
+    world.app("hello", web=2)
+    return world
+
+
+def act(world: World, name: str, number: int) -> None:
+    """One event of a user, a host, or time."""
+    jobs = sorted(world.facts.jobs.items())
+    if name == "plan":
+        for _ in range(number):
+            world.step()
+    elif name == "obey":
+        world.obey()
+    elif name == "time":
+        world.now += number
+    elif name == "scale":
+        world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": number}))
+    elif name == "deploy" and world.facts.deploys["hello"].state != "running":
+        world.deploy("hello", "web")
+    elif name in ("crash", "unstartable") and jobs:
+        key, assignment = jobs[number % len(jobs)]
+        state = world.facts.states.get(key)
+        if assignment.host in world.facts.hosts and not (state and state.state == "down"):
+            if name == "crash":
+                world.tell(assignment, "starting", failure="crash", restarts=number, reason="exited with code 1")
+            else:
+                world.tell(assignment, "down", failure="start", reason="no such blob")
+    elif name == "lose" and "ab"[number] in world.facts.hosts:
+        world.lose("ab"[number])
+    elif name == "return" and "ab"[number] not in world.facts.hosts:
+        world.host("ab"[number])
+
+
+def recover(world: World) -> None:
+    """Everything heals: both hosts live, crashed jobs come up again."""
+    for host in "ab":
+        if host not in world.facts.hosts:
+            world.host(host)
+    for _ in range(60):
+        for key, a in list(world.facts.jobs.items()):
+            state = world.facts.states.get(key)
+            if state and state.state == "starting" and not a.stop:
+                world.tell(a, "up", restarts=state.restarts)
+        world.settle()
+        world.obey()
+        world.now += 20
+
+
+@settings(max_examples=150, deadline=None)
+@given(ACTS)
+def test_it_settles_on_what_was_asked_for(acts: list[tuple[str, int]]) -> None:
+    world = begin()
+    for name, number in acts:
+        act(world, name, number)
+    recover(world)
+    assert not world.plan().changes
+    release = world.facts.apps["hello"].release
+    wanted = world.facts.formations["hello"].counts["web"]
+    assert world.facts.deploys["hello"].state != "running"
+    assert world.up("hello") == ({(release, "web"): wanted} if release and wanted else {})
+
+
+@settings(max_examples=150, deadline=None)
+@given(ACTS)
+def test_a_job_is_never_in_two_places(acts: list[tuple[str, int]]) -> None:
+    world = begin()
+    for name, number in acts:
+        act(world, name, number)
+        queued = [q.job.id for q in world.facts.queues.values()]
+        assigned = [a.job.id for a in world.facts.jobs.values()]
+        assert len({*queued, *assigned}) == len(queued) + len(assigned)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ACTS)
+def test_it_never_starts_more_than_was_asked_for(acts: list[tuple[str, int]]) -> None:
+    """Per release, the jobs that are neither stopping nor ended are never more than the largest count asked for."""
+    world = begin()
+    most = 2
+    for name, number in acts:
+        most = max(most, number) if name == "scale" else most
+        act(world, name, number)
+        live: dict[int, int] = {}
+        for key, a in world.facts.jobs.items():
+            state = world.facts.states.get(key)
+            if not a.stop and not (state and state.state == "down"):
+                live[a.job.release] = live.get(a.job.release, 0) + 1
+        assert max(live.values(), default=0) <= most
+
+
+@settings(max_examples=200, deadline=None)
+@given(ACTS)
+def test_a_deploy_never_stops_a_serving_job_before_its_successor_serves(acts: list[tuple[str, int]]) -> None:
+    """Whatever a plan stops: what served before still serves after, up to the count asked for."""
+    world = begin()
+    for name, number in acts:
+        if name == "plan":
+            for _ in range(number):
+                before, release = world.up("hello"), world.facts.apps["hello"].release
+                world.step()
+                after = world.up("hello")
+                wanted = world.facts.formations["hello"].counts["web"]
+                serving = before.get((release, "web"), 0)
+                now_serving = after.get((world.facts.apps["hello"].release, "web"), 0)
+                assert now_serving >= min(serving, wanted)
+        else:
+            act(world, name, number)

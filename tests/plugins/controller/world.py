@@ -1,0 +1,135 @@
+"""A grid in a few dicts, for the planner: commits are applied at once, hosts move when told. Deterministic."""
+
+import itertools
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.facts import Facts, encode
+from flynn.core.store import Batch, Item
+from flynn.plugins.controller.plan import Limits, Moment, Plan, plan
+
+SLUG = model.Artifact(sha256="a" * 64)
+
+
+@dataclass
+class World:
+    """Facts, a clock, and the acts of hosts and users."""
+
+    now: float = 1000.0
+    facts: Facts = field(default_factory=Facts)
+    limits: Limits = field(default_factory=lambda: Limits(settle=1.0, deploy=100.0, lost=30.0))
+    absent: dict[str, float] = field(default_factory=dict)
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    history: list[str] = field(default_factory=list)
+
+    def write(self, change: Change) -> None:
+        """Apply a change as a store would."""
+        revision = self.facts.revision + 1
+        stamps = {key: self.facts.stamp(key) for key in change.puts}
+        puts = [
+            Item(key, encode(record), stamp.created if (stamp := stamps[key]) else revision, revision)
+            for key, record in change.puts.items()
+        ]
+        self.facts = self.facts.after(Batch(revision, tuple(puts), change.deletes))
+        if change.why:
+            self.history.append(change.why)
+
+    def put(self, key: str, record: model.Record) -> None:
+        self.write(Change(puts={key: record}))
+
+    def host(self, name: str, memory: int = 8192, cpus: int = 4) -> None:
+        self.absent.pop(name, None)
+        url = "http://127.0.0.1:1"
+        record = model.Host(name=name, address="127.0.0.1", url=url, started=self.now, memory=memory, cpus=cpus)
+        self.put(keys.host(name), record)
+
+    def lose(self, name: str) -> None:
+        """The daemon of a host falls silent: its lease ends."""
+        self.write(Change(deletes=(keys.host(name),)))
+
+    def release(self, app: str, *types: str) -> model.Release:
+        """A release of the app, not deployed."""
+        version = 1 + max((r.version for r in self.facts.releases.values() if r.app == app), default=0)
+        processes = {type: model.ProcessType(command="run", serves=type == "web") for type in types}
+        made = model.Release(app=app, version=version, created=self.now, artifact=SLUG, processes=processes)
+        self.put(keys.release(app, version), made)
+        return made
+
+    def app(self, name: str, **counts: int) -> None:
+        """An app whose first release is on its way."""
+        self.put(keys.app(name), model.App(name=name, created=self.now))
+        self.put(keys.formation(name), model.Formation(app=name, counts=counts))
+        self.deploy(name, *counts)
+
+    def deploy(self, app: str, *types: str) -> int:
+        """Start the deploy of a new release with these process types."""
+        made = self.release(app, *types)
+        old = self.facts.apps[app].release
+        self.put(keys.deploy(app), model.Deploy(app=app, old=old, new=made.version, started=self.now))
+        return made.version
+
+    def plan(self) -> Plan:
+        self.absent = {
+            a.host: self.absent.get(a.host, self.now)
+            for a in self.facts.jobs.values()
+            if a.host not in self.facts.hosts
+        }
+        new_id = lambda app, type: f"{app}-{type}-{next(self.numbers)}"  # noqa: E731
+        return plan(self.facts, Moment(self.now, new_id, self.absent, self.limits))
+
+    def step(self) -> int:
+        """Plan once and carry it all out; how many changes there were."""
+        changes = self.plan().changes
+        for change in changes:
+            self.write(change)
+        return len(changes)
+
+    def settle(self, rounds: int = 50) -> None:
+        """Plan until there is nothing left to do."""
+        for _ in range(rounds):
+            if not self.step():
+                return
+        raise AssertionError(f"the plan does not settle: {self.history[-10:]}")
+
+    def obey(self) -> None:
+        """All living hosts do at once what they were told: start what is new, end what shall stop."""
+        for key, a in list(self.facts.jobs.items()):
+            if a.host in self.facts.hosts:
+                state = self.facts.states.get(key)
+                if a.stop:
+                    self.tell(a, "down", reason="stopped", exit_code=0)
+                elif state is None:
+                    self.tell(a, "up")
+
+    def tell(self, a: model.Assignment, state: model.State, **more: object) -> None:
+        """What the host of an assignment says of its job."""
+        job = a.job
+        told = model.JobState(
+            id=job.id, app=job.app, type=job.type, queue=job.queue, release=job.release, host=a.host, state=state,
+            since=self.now, created=job.created,
+        )  # fmt: skip
+        self.put(keys.state(a.host, job.id), replace(told, **more))
+
+    def run(self, rounds: int = 30) -> None:
+        """Plans and hosts in turn, with time passing, until nothing changes any more."""
+        for _ in range(rounds):
+            before = self.facts
+            self.settle()
+            self.obey()
+            self.now += 2
+            if self.facts is before and not self.plan().changes:
+                return
+        raise AssertionError(f"the grid does not settle: {self.history[-10:]}")
+
+    def up(self, app: str) -> dict[tuple[int, str], int]:
+        """How many jobs of the app are up and shall stay, by release and type."""
+        counts: dict[tuple[int, str], int] = {}
+        for key, a in self.facts.jobs.items():
+            state = self.facts.states.get(key)
+            if a.job.app == app and not a.stop and state and state.state == "up":
+                slot = (a.job.release, a.job.type)
+                counts[slot] = counts.get(slot, 0) + 1
+        return counts
