@@ -48,7 +48,7 @@ class Claim:
     async def hold(self) -> None:
         """Wait until the key is free (or left by an earlier life of this host), then hold it. No limit of its own."""
         while True:
-            await anext(aiter(self._free()))
+            await self.mirror.until(self._free, None)
             try:
                 value = encode(Leader(host=self.host))
                 guard = self.mirror.facts.unchanged(self.key)
@@ -61,10 +61,8 @@ class Claim:
 
     async def lost(self) -> None:
         """Wait until the key is held no more: someone removed it, or the lease ended."""
-        async for facts in self.mirror.photos():
-            if self._taken(facts):
-                self._revision = 0
-                return
+        await self.mirror.until(self._taken, None)
+        self._revision = 0
 
     async def release(self) -> None:
         """Let go at once, so that another need not wait for the lease to end."""
@@ -79,11 +77,9 @@ class Claim:
         stamp = facts.stamp(self.key)
         return facts.revision >= self._revision and (stamp is None or stamp.revision != self._revision)
 
-    async def _free(self) -> AsyncIterator[None]:
-        async for facts in self.mirror.photos():
-            holder = facts.get(self.key)
-            if not isinstance(holder, Leader) or holder.host == self.host:
-                yield
+    def _free(self, facts: Facts) -> bool:
+        holder = facts.get(self.key)
+        return not isinstance(holder, Leader) or holder.host == self.host
 
 
 @asynccontextmanager

@@ -7,8 +7,8 @@ and says since when; when it returns, the watch resumes where it broke, or all i
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from flynn.core.errors import Compacted, Unavailable
@@ -32,8 +32,8 @@ class Mirror:
 
     _listeners: set[Callable[[Facts], None]] = field(default_factory=set)
 
-    @asynccontextmanager
-    async def listening(self, listener: Callable[[Facts], None]) -> AsyncIterator[None]:
+    @contextmanager
+    def listening(self, listener: Callable[[Facts], None]) -> Iterator[None]:
         """Call `listener` with each new photo, at once and in order. It must not wait and must not raise."""
         self._listeners.add(listener)
         try:
@@ -44,19 +44,21 @@ class Mirror:
     async def photos(self) -> AsyncIterator[Facts]:
         """The photo of now, then the newest one each time there is another (some may be skipped), without end."""
         wake = asyncio.Event()
-        async with self.listening(lambda facts: wake.set()):
+        with self.listening(lambda facts: wake.set()):
             while True:
                 wake.clear()
                 yield self.facts
                 await wake.wait()
 
-    async def until(self, wanted: Callable[[Facts], bool], timeout: float) -> Facts:
-        """The first photo from now on that is `wanted`. TimeoutError after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            async for facts in self.photos():
-                if wanted(facts):
-                    return facts
-        raise AssertionError("photos() has no end")
+    async def until(self, wanted: Callable[[Facts], bool], timeout: float | None) -> Facts:
+        """The first photo from now on that is `wanted`. TimeoutError after `timeout` seconds (None: no limit)."""
+        wake = asyncio.Event()
+        with self.listening(lambda facts: wake.set()):
+            async with asyncio.timeout(timeout):
+                while not wanted(facts := self.facts):
+                    wake.clear()
+                    await wake.wait()
+                return facts
 
     async def reach(self, revision: int, timeout: float = 5.0) -> Facts:
         """The first photo that shows the commit `revision`. Unavailable when it takes over `timeout` seconds."""

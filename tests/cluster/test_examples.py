@@ -1,0 +1,71 @@
+"""The four example apps, each built by its buildpack from the real registries, serving or working."""
+
+import json
+
+from tests.cluster.grid import EXAMPLES, Grid, open_grid
+
+
+async def test_flask(grid: Grid) -> None:
+    await grid.ok("create", "hello")
+    said = await grid.ok("deploy", str(EXAMPLES / "flask"), "-a", "hello")
+    assert "Python app detected" in said.out
+    assert f"http://hello.flynn.localhost:{grid.http_port}" in said.out
+    status, text = await grid.get("hello")
+    (job,) = await grid.jobs("hello", "up")
+    assert status == 200
+    assert job["id"] in text
+    again = await grid.ok("deploy", str(EXAMPLES / "flask"), "-a", "hello")
+    assert "v2" in again.out
+
+
+async def test_express() -> None:
+    async with open_grid() as grid:
+        await grid.ok("create", "express")
+        said = await grid.ok("deploy", str(EXAMPLES / "express"), "-a", "express", limit=300)
+        assert "Node.js app detected" in said.out
+        status, text = await grid.get("express")
+        (job,) = await grid.jobs("express", "up")
+        assert status == 200
+        assert job["id"] in text
+
+
+async def test_static() -> None:
+    async with open_grid() as grid:
+        await grid.ok("create", "site")
+        said = await grid.ok("deploy", str(EXAMPLES / "static"), "-a", "site")
+        assert "Static" in said.out
+        assert (await grid.get("site"))[0] == 200
+        assert (await grid.get("site", "/no-such-page"))[0] == 404
+
+
+async def test_worker() -> None:
+    async with open_grid() as grid:
+        await grid.ok("create", "ticker")
+        await grid.ok("deploy", str(EXAMPLES / "worker"), "-a", "ticker")
+        (job,) = await grid.jobs("ticker", "up")
+        assert job["type"] == "worker"
+        assert job["port"] == 0
+
+        async def works() -> bool:
+            said = await grid.ok("log", "-a", "ticker", "--json")
+            lines = [json.loads(line) for line in said.out.splitlines()]
+            return sum(line["stream"] == "stdout" for line in lines) >= 2
+
+        await grid.until(works, 20, "the worker writes to its log")
+        assert (await grid.get("ticker"))[0] == 503
+
+
+async def test_run_keeps_its_streams_apart() -> None:
+    async with open_grid() as grid:
+        await grid.ok("create", "hello")
+        await grid.ok("deploy", str(EXAMPLES / "static"), "-a", "hello")
+        said = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "echo 'out  put'; echo err >&2; exit 7")
+        assert (said.code, said.out, said.err) == (7, "out  put\n", "err\n")
+        data = bytes(range(256)) * 4000
+        said = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "sha256sum; wc -c </dev/null", stdin=data)
+        import hashlib
+
+        assert said.out.split()[0] == hashlib.sha256(data).hexdigest()
+        assert said.code == 0
+        killed = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "kill -9 $$")
+        assert killed.code == 137
