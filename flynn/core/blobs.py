@@ -1,14 +1,18 @@
 """How a brick takes blobs from the shelf and puts them there: by HTTP, found through discovery, digests checked."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import aiohttp
 
-from flynn.core.errors import Full, Invalid, NotFound, TooLarge, Unavailable
+from flynn.core.errors import FlynnError, Full, Invalid, NotFound, TooLarge, Unavailable
 from flynn.core.model import Artifact
 
 if TYPE_CHECKING:
@@ -18,47 +22,41 @@ CHUNK = 256 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
 """No limit on a whole transfer, but one of 60 s on each silence in it."""
 
+ANSWERED = 200, 201
+REFUSALS = {413: TooLarge, 507: Full}
+
 
 async def fetch(ctx: "Context", sha256: str, path: Path) -> None:
-    """Write blob `sha256` to `path` (whole or not at all). NotFound, Invalid (digest), Full, Unavailable."""
-    partial = path.with_name(path.name + ".part")
-    seen = hashlib.sha256()
-    try:
-        async with ctx.http.get(f"{ctx.find('shelf')}/v1/blobs/{sha256}", timeout=TIMEOUT) as response:
-            if response.status == 404:
-                raise NotFound(f"blob {sha256[:12]} is not on the shelf; deploy the app again")
-            if response.status != 200:
-                raise Unavailable(f"the shelf answered {response.status} for blob {sha256[:12]}")
-            with partial.open("wb") as file:
-                async for chunk in response.content.iter_chunked(CHUNK):
-                    await asyncio.to_thread(_take, file, seen, chunk)
-        if seen.hexdigest() != sha256:
-            raise Invalid(f"blob {sha256[:12]} came damaged from the shelf (its digest is {seen.hexdigest()[:12]})")
-        os.replace(partial, path)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was read: {error}") from None
-    except OSError as error:
-        raise Full(f"blob {sha256[:12]} cannot be written to {path.parent}: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write blob `sha256` to `path` (whole or not at all), from the first shelf of the grid that has it.
+
+    NotFound: none has. Invalid: it came damaged. Full: `path` cannot be written. Unavailable: a shelf that may have
+    it does not answer.
+    """
+    missed: FlynnError = NotFound(f"blob {sha256[:12]} is not on the shelf; deploy the app again")
+    for url in ctx.find_all("shelf"):
+        try:
+            return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path)
+        except NotFound:
+            pass
+        except (Invalid, Unavailable) as error:
+            missed = error
+    raise missed
 
 
 async def store(ctx: "Context", path: Path) -> Artifact:
-    """Put the file at `path` on the shelf, unless it is there already. Full, TooLarge, Unavailable."""
+    """Put the file at `path` on a shelf, this machine's first, unless it is there already.
+
+    Full, Unavailable: no shelf of the grid takes it; what the last one said. TooLarge.
+    """
     sha256, size = await asyncio.to_thread(digest, path)
-    url = f"{ctx.find('shelf')}/v1/blobs/{sha256}"
-    try:
-        async with ctx.http.head(url, timeout=TIMEOUT) as response:
-            if response.status == 200:
-                return Artifact(sha256=sha256, size=size)
-        with path.open("rb") as file:
-            async with ctx.http.put(url, data=file, timeout=TIMEOUT) as response:
-                if response.status not in (200, 201):
-                    text = (await response.json()).get("message", "")
-                    raise {413: TooLarge, 507: Full}.get(response.status, Unavailable)(text)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was written: {error}") from None
-    return Artifact(sha256=sha256, size=size)
+    refused: FlynnError = Unavailable("no shelf is up")
+    for url in ctx.find_all("shelf"):
+        try:
+            await _store(ctx, f"{url}/v1/blobs/{sha256}", sha256, path)
+            return Artifact(sha256=sha256, size=size)
+        except (Full, Unavailable) as error:
+            refused = error
+    raise refused
 
 
 def digest(path: Path) -> tuple[str, int]:
@@ -67,6 +65,66 @@ def digest(path: Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
-def _take(file: BinaryIO, seen: "hashlib._Hash", chunk: bytes) -> None:
-    seen.update(chunk)
-    file.write(chunk)
+async def _fetch(ctx: "Context", url: str, sha256: str, path: Path) -> None:
+    try:
+        async with ctx.http.get(url, timeout=TIMEOUT) as response:
+            if response.status == 404:
+                raise NotFound(f"blob {sha256[:12]} is not at {url}")
+            if response.status != 200:
+                raise Unavailable(f"the shelf answered {response.status} for blob {sha256[:12]}")
+            async with _aside(path) as file:
+                found = await _copy(response, file)
+                if found != sha256:
+                    raise Invalid(f"blob {sha256[:12]} came damaged from the shelf (its digest is {found[:12]})")
+                await asyncio.to_thread(_settle, file, path)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was read: {error}") from None
+    except OSError as error:
+        raise Full(f"blob {sha256[:12]} cannot be written to {path.parent}: {error.strerror}") from None
+
+
+async def _store(ctx: "Context", url: str, sha256: str, path: Path) -> None:
+    try:
+        async with ctx.http.head(url, timeout=TIMEOUT) as response:
+            if response.status == 200:
+                return
+        with path.open("rb") as file:
+            async with ctx.http.put(url, data=file, timeout=TIMEOUT) as response:
+                if response.status not in ANSWERED:
+                    text = (await response.json()).get("message", f"the shelf answered {response.status}")
+                    raise REFUSALS.get(response.status, Unavailable)(text)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was written: {error}") from None
+
+
+@asynccontextmanager
+async def _aside(path: Path) -> AsyncIterator[BinaryIO]:
+    """A new file beside `path`, gone after the block unless renamed. Two fetches of one blob must not share one."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    file = partial.open("xb")
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):  # The disk is full; the write before this has told so.
+            await asyncio.to_thread(file.close)
+        partial.unlink(missing_ok=True)
+
+
+async def _copy(response: aiohttp.ClientResponse, file: BinaryIO) -> str:
+    """The digest of all that came."""
+    seen = hashlib.sha256()
+
+    def take(chunk: bytes) -> None:
+        seen.update(chunk)
+        file.write(chunk)
+
+    async for chunk in response.content.iter_chunked(CHUNK):
+        await asyncio.to_thread(take, chunk)
+    return seen.hexdigest()
+
+
+def _settle(file: BinaryIO, path: Path) -> None:
+    """Make the file `path`, with bytes that last through a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(file.name, path)

@@ -17,6 +17,7 @@ import msgspec
 
 from flynn.core import election, keys
 from flynn.core.errors import Unavailable
+from flynn.core.model import Instance
 
 if TYPE_CHECKING:
     import aiohttp
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from flynn.core.mirror import Mirror
     from flynn.core.store import Store
     from flynn.core.web import Web
+
+GONE = 2.0
+"""Seconds that a brick which stops waits for the store to take its registration away."""
 
 
 class NoConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,12 +109,31 @@ class Context:
         """A lock of the whole grid, for the length of a block."""
         return election.locked(name, self.host, self.store, self.mirror, self.lease, timeout)
 
+    @asynccontextmanager
+    async def registered(self, service: str) -> AsyncIterator[None]:
+        """Be found as an instance of `service`, answered by this node's API, for the length of a block."""
+        key = keys.instance(service, self.host)
+        address = f"{self.node.address}:{self.node.port}"
+        await self.lease.put(key, Instance(id=self.host, service=service, address=address, host=self.host))
+        try:
+            yield
+        finally:
+            try:
+                async with asyncio.timeout(GONE):
+                    await self.lease.delete(key)
+            except TimeoutError:
+                self.log.info("%s could not be removed in time; it ends with the lease", key)
+
     def find(self, service: str) -> str:
         """The URL of an instance of one of the grid's own services, this machine's first.
 
         Unavailable: none is registered.
         """
+        return self.find_all(service)[0]
+
+    def find_all(self, service: str) -> list[str]:
+        """The URLs of all instances of one of the grid's own services, this machine's first; Unavailable: none."""
         found = [i for i in self.mirror.facts.instances(service) if not i.draining]
         if not found:
             raise Unavailable(f"no {service} is up in the grid; `flynn status` shows what is wrong")
-        return "http://" + min(found, key=lambda i: i.host != self.host).address
+        return [f"http://{i.address}" for i in sorted(found, key=lambda i: i.host != self.host)]

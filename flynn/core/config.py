@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from flynn.core.errors import StartError
+from flynn.core.errors import Invalid, StartError
+from flynn.core.keys import NAME_LIMIT, check_name
 
-CLIENT_VARIABLES = frozenset({"FLYNN_URL", "FLYNN_APP", "FLYNN_CONFIG"})
-"""Variables that speak to the command line, not to the daemon."""
+CLIENT_VARIABLES = frozenset({"FLYNN_URL", "FLYNN_APP", "FLYNN_CONFIG", "FLYNN_TEST_REQUIRED", "FLYNN_ETCD35"})
+"""Variables that speak to the command line, or to the tests, not to the daemon."""
 
 
 def default_data() -> Path:
@@ -34,7 +35,7 @@ def default_data() -> Path:
 def default_name() -> str:
     """This machine's name, made fit to be a name in the grid."""
     plain = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".")[0].lower()).strip("-")
-    return plain[:40] if plain[:1].isalpha() else f"host-{plain}"[:40].strip("-")
+    return (plain if plain[:1].isalpha() else f"host-{plain}")[:NAME_LIMIT].strip("-")
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,12 +86,23 @@ def load(
             if name not in known:
                 raise StartError(f"{source}: unknown setting {name!r}; known are: {', '.join(sorted(known))}")
             merged[name] = _typed(source, name, value, known[name])
-    node = Node(**{name: value for name, value in merged.items() if "." not in name})
+    node = _checked(Node(**{name: value for name, value in merged.items() if "." not in name}))
     bricks = {
         brick: config(**{n.split(".", 1)[1]: v for n, v in merged.items() if n.startswith(brick + ".")})
         for brick, config in configs.items()
     }
     return Settings(node, bricks)
+
+
+def _checked(node: Node) -> Node:
+    """The node's settings themselves. StartError: they are well formed, but cannot be."""
+    try:
+        check_name("host", node.name)
+    except Invalid as error:
+        raise StartError(f"{error}; give this machine another with --name") from None
+    if not 0 < node.port < 65536:
+        raise StartError(f"port = {node.port} is no good; a port is a number from 1 to 65535")
+    return node
 
 
 def _known(configs: Mapping[str, type[Any]]) -> dict[str, Any]:
@@ -126,6 +138,12 @@ def _typed(source: str, name: str, value: Any, wanted: Any) -> Any:
     if isinstance(value, str) and getattr(wanted, "__origin__", None) is tuple:
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
-        return msgspec.convert(value, wanted, strict=False)
+        return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise StartError(f"{source}: {name} = {value!r} is no good: {error}") from None
+
+
+def _path(wanted: type[Any], value: Any) -> Any:
+    if wanted is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise TypeError(f"expected {wanted.__name__}, got {value!r}")

@@ -113,8 +113,8 @@ def _node_routes(node: Node, mirror: Mirror, bricks: list[Supervised], lag: Loop
 
 
 @contextmanager
-def own_directory(data: Path) -> Iterator[None]:
-    """Make the data directory and hold it for this process alone. StartError: another one has it."""
+def own_directory(data: Path, remedy: str = "stop that one, or name another with --data DIR") -> Iterator[None]:
+    """Make the data directory and hold it for this process alone. StartError: another one has it, and `remedy`."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o711)
         file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -127,9 +127,7 @@ def own_directory(data: Path) -> Iterator[None]:
     except BlockingIOError:
         pid = os.read(file, 20).decode("ascii", "replace").strip()
         os.close(file)
-        raise StartError(
-            f"another flynn daemon (pid {pid}) already uses {data}; stop that one, or name another with --data DIR"
-        ) from None
+        raise StartError(f"another flynn daemon (pid {pid}) already uses {data}; {remedy}") from None
     os.ftruncate(file, 0)
     os.write(file, f"{os.getpid()}\n".encode())
     try:

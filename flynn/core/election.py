@@ -6,12 +6,13 @@ and no commit of the old leader can happen any more. It also stops deciding by i
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from flynn.core import keys
-from flynn.core.errors import Conflict, NotFound, Unavailable
+from flynn.core.errors import Conflict, FlynnError, NotFound, Unavailable
 from flynn.core.facts import Facts, encode
 from flynn.core.lease import NodeLease
 from flynn.core.mirror import Mirror
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds between two tries to reach a store that does not answer."""
+
+NEVER = -1
+"""A revision that no key ever has."""
 
 
 @dataclass(eq=False)
@@ -43,25 +47,33 @@ class Claim:
     @property
     def fence(self) -> tuple[Unchanged, ...]:
         """The guard that makes a commit fail once the key is lost."""
-        return (Unchanged(self.key, self._revision),)
+        return (Unchanged(self.key, self._revision or NEVER),)
 
     async def hold(self) -> None:
-        """Wait until the key is free (or left by an earlier life of this host), then hold it. No limit of its own."""
+        """Wait until the key is free (or left by an earlier life of this host), then hold it. No limit of its own.
+
+        Cancelled, it lets go of what it may have got meanwhile, which takes as long as two calls on the store at most.
+        """
         while True:
             await self.mirror.until(self._free, None)
+            taking = asyncio.create_task(self._take(), name=f"take {self.key}")
             try:
-                value = encode(Leader(host=self.host))
-                guard = self.mirror.facts.unchanged(self.key)
-                self._revision = await self.store.commit([Put(self.key, value, self.lease.id)], [guard])
-                await self.mirror.reach(self._revision)
-                return
-            except (Conflict, NotFound, Unavailable):
-                self._revision = 0
-                await asyncio.sleep(RETRY)
+                if await asyncio.shield(taking):
+                    return
+            except asyncio.CancelledError:
+                await asyncio.wait([taking])
+                await self.release()
+                raise
+            await asyncio.sleep(RETRY)
 
     async def lost(self) -> None:
-        """Wait until the key is held no more: someone removed it, or the lease ended."""
-        await self.mirror.until(self._taken, None)
+        """Wait until the key is not surely held any more: someone removed it, or the lease may have ended."""
+        while self.held:
+            left = self.lease.valid_until - time.monotonic()
+            try:
+                await self.mirror.until(self._taken, max(left, 0.0))
+            except TimeoutError:
+                continue
         self._revision = 0
 
     async def release(self) -> None:
@@ -69,9 +81,23 @@ class Claim:
         if self._revision:
             try:
                 await self.store.commit([Delete(self.key)], self.fence)
-            except (Conflict, Unavailable):
-                log.info("%s could not be let go; it ends with the lease", self.key)
+            except FlynnError as error:
+                log.info("%s could not be let go; it ends with the lease (%s)", self.key, error)
             self._revision = 0
+
+    async def _take(self) -> bool:
+        value = encode(Leader(host=self.host))
+        guard = self.mirror.facts.unchanged(self.key)
+        try:
+            self._revision = await self.store.commit([Put(self.key, value, self.lease.id)], [guard])
+        except (Conflict, NotFound, Unavailable):
+            return False
+        try:
+            await self.mirror.reach(self._revision)
+        except Unavailable:
+            await self.release()
+            return False
+        return True
 
     def _taken(self, facts: Facts) -> bool:
         stamp = facts.stamp(self.key)

@@ -45,16 +45,21 @@ class Facts:
         return Facts().after(Batch(revision, tuple(items), ()))
 
     def after(self, batch: Batch) -> "Facts":
-        """The photo after one more commit. A record that cannot be read is left out, and logged."""
+        """The photo after one more commit.
+
+        A record that cannot be read is left out, and logged; its stamp is there, so that it can be written over.
+        """
         touched = {_split(item.key)[0] for item in batch.puts} | {_split(key)[0] for key in batch.deletes}
         tables = {name: dict(self.tables.get(name, {})) for name in touched}
         stamps = {name: dict(self.stamps.get(name, {})) for name in touched}
         for item in batch.puts:
             table, rest = _split(item.key)
             record = _decode(table, item)
-            if record is not None:
+            stamps[table][rest] = Stamp(item.created, item.revision)
+            if record is None:
+                tables[table].pop(rest, None)
+            else:
                 tables[table][rest] = record
-                stamps[table][rest] = Stamp(item.created, item.revision)
         for key in batch.deletes:
             table, rest = _split(key)
             tables[table].pop(rest, None)

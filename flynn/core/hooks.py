@@ -1,7 +1,7 @@
 """Every door that a plugin may use, on one page. Built-in bricks, backends and buildpacks enter by the same doors.
 
 A plugin is a Python package with an entry point in the group `flynn.plugins` that names a module or an object;
-the functions below that it defines, marked with `@flynn.hookimpl`, are called. `docs/plugins.md` shows each in use.
+the functions below that it defines, marked with `@hookimpl`, are called. `docs/plugins.md` shows each in use.
 """
 
 import sys

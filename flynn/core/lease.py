@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from flynn.core.errors import NotFound, Unavailable
+from flynn.core.errors import FlynnError, NotFound, Unavailable
 from flynn.core.facts import encode
 from flynn.core.model import Record
-from flynn.core.store import COMMIT_LIMIT, Delete, Op, Put, Store
+from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Op, Put, Store, check_commit
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,21 @@ class NodeLease:
         """Hold `record` at `key` from now on; the revision of the write. Waits through an outage of the store.
 
         Without `leased` the record is only written, by the same means: it stays when the daemon goes. The newest
-        record of a key wins, so a caller need not wait before it puts the next.
+        record of a key wins, so a caller need not wait before it puts the next. Invalid: it is too large.
         """
-        self._facts[key] = encode(record), leased
+        value = encode(record)
+        check_commit([Put(key, value)])
+        self._facts[key] = value, leased
         return await self._written(key)
 
     async def delete(self, key: str) -> int:
         """Hold `key` no longer; the revision of the removal. Waits through an outage of the store."""
         self._facts.pop(key, None)
         return await self._written(key)
+
+    def holds(self, key: str) -> bool:
+        """Whether some brick of this daemon states a fact at `key` now."""
+        return key in self._facts
 
     def valid(self) -> bool:
         """Whether the lease has surely not ended."""
@@ -83,22 +89,29 @@ class NodeLease:
     async def _renewing(self) -> None:
         while True:
             await asyncio.sleep(self.ttl / 4)
-            try:
-                asked = time.monotonic()
-                await self.store.renew(self.id)
-                self.valid_until = asked + self.ttl
-            except NotFound:
-                log.warning("the lease of this daemon ended (the store was away too long); taking a new one")
-                await self._begin_again()
-            except Unavailable:
+            while not await self._renewed():
                 await asyncio.sleep(RETRY)
 
-    async def _begin_again(self) -> None:
-        while True:
-            try:
-                return await self.begin()
-            except Unavailable:
-                await asyncio.sleep(RETRY)
+    async def _renewed(self) -> bool:
+        """Try once to renew the lease, or to take a new one if it ended; whether that worked."""
+        try:
+            asked = time.monotonic()
+            await self.store.renew(self.id)
+            self.valid_until = asked + self.ttl
+            return True
+        except NotFound:
+            log.warning("the lease of this daemon ended (the store was away too long); taking a new one")
+        except Unavailable:
+            return False
+        except FlynnError:
+            log.exception("the lease of this daemon could not be renewed")
+            return False
+        try:
+            await self.begin()
+        except FlynnError as error:
+            log.info("no new lease yet: %s", error)
+            return False
+        return True
 
     async def _writing(self) -> None:
         while True:
@@ -108,10 +121,12 @@ class NodeLease:
                 await self._write_some()
 
     async def _write_some(self) -> None:
-        batch = {key: (self._dirty.pop(key), self._facts.get(key)) for key in list(self._dirty)[:COMMIT_LIMIT]}
+        batch = {key: (self._dirty.pop(key), self._facts.get(key)) for key in self._next_keys()}
         try:
             revision = await self.store.commit([self._op(key, fact) for key, (_, fact) in batch.items()])
-        except (Unavailable, NotFound):
+        except FlynnError as error:
+            if not isinstance(error, Unavailable | NotFound):
+                log.error("%s of this daemon cannot be written: %s", ", ".join(batch), error)
             for key, (waiting, _) in batch.items():
                 self._dirty.setdefault(key, [])[:0] = waiting
             await asyncio.sleep(RETRY)
@@ -122,6 +137,18 @@ class NodeLease:
         for done in [done for waiting, _ in batch.values() for done in waiting]:
             if not done.done():
                 done.set_result(revision)
+
+    def _next_keys(self) -> list[str]:
+        """As many keys to write as one commit takes: COMMIT_LIMIT, and VALUE_LIMIT bytes together."""
+        found: list[str] = []
+        size = 0
+        for key in self._dirty:
+            value, _ = self._facts.get(key, (b"", False))
+            size += len(value)
+            if len(found) == COMMIT_LIMIT or (found and size > VALUE_LIMIT):
+                break
+            found.append(key)
+        return found
 
     def _op(self, key: str, fact: tuple[bytes, bool] | None) -> Op:
         if fact is None:

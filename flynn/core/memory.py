@@ -74,6 +74,9 @@ class MemoryStore:
         self._history.clear()
 
     def _apply(self, ops: Sequence[Op]) -> int:
+        ops = [op for op in ops if isinstance(op, Put) or op.key in self._items]
+        if not ops:
+            return self._revision
         self._revision += 1
         puts, deletes = [], []
         for op in ops:
@@ -82,7 +85,7 @@ class MemoryStore:
                 item = Item(op.key, op.value, old[0].created if old else self._revision, self._revision)
                 self._items[op.key] = (item, op.lease)
                 puts.append(item)
-            elif old:
+            else:
                 del self._items[op.key]
                 deletes.append(op.key)
         self._history.append(Batch(self._revision, tuple(puts), tuple(deletes)))

@@ -95,6 +95,11 @@ class Mirror:
             except Unavailable as error:
                 self._lost(error)
                 await asyncio.sleep(RETRY)
+            except Exception as error:
+                log.exception("the mirror failed; reading everything afresh")
+                self._lost(error)
+                await asyncio.sleep(RETRY)
+                await self._reload()
 
     async def _reload(self) -> None:
         try:

@@ -97,6 +97,7 @@ class Build(Record, frozen=True, kw_only=True):
     ended: float = 0.0
     reason: str = ""
     release: int = 0
+    description: str = ""
 
 
 class Job(Record, frozen=True, kw_only=True):

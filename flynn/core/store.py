@@ -4,7 +4,8 @@ A store is one sequence of commits, each with a revision, 1 more than the last o
 names of `core/keys.py` (no prefix); values are bytes. All engines pass the same contract, `tests/contract/store.py`.
 
 Every call has a limit of its own (`TIMEOUT`) and ends with Unavailable past it; a commit that ends with Unavailable
-did not happen and will not happen later, whatever the network did.
+did not happen and will not happen later, whatever the network did. etcd knows one exception, told by the error's text:
+it could not be reached for so long that the fate of a commit already sent stayed unknown (see `core/etcd_lanes.py`).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +20,9 @@ TIMEOUT = 5.0
 
 COMMIT_LIMIT = 100
 """Operations in one commit, guards apart (etcd refuses more than 128)."""
+
+GUARD_LIMIT = COMMIT_LIMIT + 20
+"""Guards of one commit: one for each operation, and a few for what was read besides (etcd refuses more than 128)."""
 
 VALUE_LIMIT = 1024 * 1024
 """Bytes of one value (etcd refuses requests over 1.5 MiB)."""
@@ -98,6 +102,8 @@ class Store(Protocol):
     async def commit(self, ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> int:
         """Do all of `ops` at once if every guard holds; the commit's revision.
 
+        One that changes nothing (it removes what is not there) makes no batch and returns the last revision before it.
+
         Conflict: a guard did not hold, nothing was done. Invalid: over COMMIT_LIMIT or VALUE_LIMIT, or a key named
         twice. NotFound: a Put names a lease that is gone.
         """
@@ -120,9 +126,10 @@ class Store(Protocol):
 
 def check_commit(ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> None:
     """What every engine refuses before it tries: Invalid says which limit a commit breaks."""
-    if len(ops) > COMMIT_LIMIT or len(guards) > COMMIT_LIMIT:
+    if len(ops) > COMMIT_LIMIT or len(guards) > GUARD_LIMIT:
         raise Invalid(
-            f"a commit of {len(ops)} operations and {len(guards)} guards is too large; {COMMIT_LIMIT} of each at most"
+            f"a commit of {len(ops)} operations and {len(guards)} guards is too large; "
+            f"{COMMIT_LIMIT} and {GUARD_LIMIT} at most"
         )
     seen: set[str] = set()
     for op in ops:

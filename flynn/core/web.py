@@ -79,9 +79,9 @@ class Web:
             return problem(TooLarge(f"the body is too large; {BODY_LIMIT} bytes at most here"))
         except web.HTTPException:
             raise
-        except ConnectionError:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                return web.Response(status=499)  # The client has gone: nobody reads this, but aiohttp wants an answer.
             log.exception("%s %s failed", request.method, request.path)
             return problem(FlynnError("flynn made a mistake here; its log on this node says more"))
 

@@ -1,0 +1,73 @@
+"""The transactions by which a commit to etcd is made, and settled when its answer was lost: see `etcd_lanes`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flynn.core import keys
+from flynn.core.errors import Conflict
+from flynn.core.etcd_rpc import rpc
+
+
+@dataclass(eq=False)
+class Lane:
+    """A key, and the revision at which this store wrote it last."""
+
+    key: bytes
+    lease: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """What a commit does, and the comparisons it stands under; `reads` (one each) tell which of them failed."""
+
+    ops: Sequence[Any]
+    guards: Sequence[tuple[bytes, int]]
+
+
+def commit_request(lane: Lane, nonce: bytes, transaction: Transaction) -> Any:
+    """The commit under the comparisons of its lane and its guards; failing, it reads what it compared."""
+    mark = rpc.PutRequest(key=lane.key, value=nonce, ignore_lease=True)
+    guards = [(lane.key, lane.revision), *transaction.guards]
+    reads = [rpc.RangeRequest(key=key, keys_only=True) for key, _ in guards]
+    return rpc.TxnRequest(
+        compare=[_compare(key, revision) for key, revision in guards],
+        success=[rpc.RequestOp(request_put=mark), *transaction.ops],
+        failure=[rpc.RequestOp(request_range=read) for read in reads],
+    )
+
+
+def fence_request(lane: Lane) -> Any:
+    """What makes a commit on this lane impossible unless it has happened; failing, it reads the lane."""
+    return rpc.TxnRequest(
+        compare=[_compare(lane.key, lane.revision)],
+        success=[rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=lane.key))],
+        failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=lane.key))],
+    )
+
+
+def _compare(key: bytes, revision: int) -> Any:
+    return rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=key, mod_revision=revision)
+
+
+def _revisions(answer: Any) -> list[int]:
+    found = [response.response_range.kvs for response in answer.responses]
+    return [kvs[0].mod_revision if kvs else 0 for kvs in found]
+
+
+def as_known(lane: Lane, answer: Any) -> bool:
+    return _revisions(answer)[0] == lane.revision
+
+
+def changed(answer: Any) -> bool:
+    """Whether a commit that was done did more than mark its lane: it wrote, or removed what was there."""
+    done = answer.responses[1:]
+    return any(each.HasField("response_put") or each.response_delete_range.deleted for each in done)
+
+
+def conflict(transaction: Transaction, answer: Any) -> Conflict:
+    for (key, wanted), found in zip(transaction.guards, _revisions(answer)[1:], strict=True):
+        if found != wanted:
+            return Conflict(f"{key.decode().removeprefix(keys.PREFIX)} was changed by someone else; read it again")
+    return Conflict("what was read was changed by someone else; read it again")

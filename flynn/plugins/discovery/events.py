@@ -1,0 +1,75 @@
+"""What a subscriber is told of a service, worked out of photos of the facts."""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, Literal
+
+import msgspec
+
+from flynn.core.facts import Facts
+from flynn.core.model import Instance
+from flynn.core.web import plain
+
+Kind = Literal["up", "update", "down", "leader", "current"]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`data`: the Instance for `up`, `update`, `down`; `{"leader": ID or null}`; `{"revision": N}` for `current`."""
+
+    kind: Kind
+    data: Any
+
+    def encode(self) -> bytes:
+        """As server-sent events have it (HTML standard, section 9.2)."""
+        return f"event: {self.kind}\ndata: {msgspec.json.encode(plain(self.data)).decode()}\n\n".encode()
+
+
+def leader(facts: Facts, service: str) -> str | None:
+    """The instance of a service that was registered first, or None when it has none."""
+    instances = facts.instances(service)
+    return instances[0].id if instances else None
+
+
+def snapshot(facts: Facts, service: str) -> list[Event]:
+    """How a service stands: each instance up, oldest first, the leader, then the mark that this is all."""
+    ups = [Event("up", instance) for instance in facts.instances(service)]
+    return [*ups, Event("leader", {"leader": leader(facts, service)}), Event("current", {"revision": facts.revision})]
+
+
+def changes(old: Facts, new: Facts) -> dict[str, list[Event]]:
+    """What happened between two photos, by service; one that was written again as it was is no event.
+
+    First who came or changed, then who left, at last the leader if it is another.
+    """
+    if old.services is new.services:
+        return {}
+    found: dict[str, list[Event]] = {}
+    for instance, event in chain(_arrivals(old, new), _departures(old, new)):
+        found.setdefault(instance.service, []).append(event)
+    for service, events in found.items():
+        now = leader(new, service)
+        if now != leader(old, service):
+            events.append(Event("leader", {"leader": now}))
+    return found
+
+
+def _arrivals(old: Facts, new: Facts) -> list[tuple[Instance, Event]]:
+    found: list[tuple[Instance, Event]] = []
+    for key, instance in new.services.items():
+        before = old.services.get(key)
+        if before is None:
+            found.append((instance, Event("up", instance)))
+        elif _created(old, key) != _created(new, key):
+            found += [(before, Event("down", before)), (instance, Event("up", instance))]
+        elif before is not instance and before != instance:
+            found.append((instance, Event("update", instance)))
+    return found
+
+
+def _departures(old: Facts, new: Facts) -> list[tuple[Instance, Event]]:
+    return [(i, Event("down", i)) for key, i in old.services.items() if key not in new.services]
+
+
+def _created(facts: Facts, key: str) -> int:
+    stamps: Mapping[str, Any] = facts.stamps["services"]
+    return int(stamps[key].created)

@@ -1,0 +1,120 @@
+"""The shelf over HTTP: what docs/api.md promises of `/v1/blobs`, for any BlobStore."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+from aiohttp import web
+
+from flynn.core.errors import FlynnError, NotFound, TooLarge, Unavailable
+from flynn.core.web import Route, answer
+from flynn.plugins.shelf.blobs import CHUNK, Blob, BlobStore, check_digest
+from flynn.plugins.shelf.ranges import Unsatisfiable, parse_range
+
+SILENCE = 60.0
+"""Seconds that a client may send nothing of a PUT, or take nothing of a GET."""
+
+
+class BlobApi:
+    """Handlers over a store. `on_change` is called after each blob that came or went."""
+
+    def __init__(self, store: BlobStore, on_change: Callable[[], None]) -> None:
+        self._store = store
+        self._on_change = on_change
+
+    def routes(self) -> list[Route]:
+        one = "/v1/blobs/{sha256}"
+        return [
+            Route("GET", "/v1/blobs", self.list),
+            Route("PUT", one, self.put, streams=True),
+            Route("GET", one, self.get),
+            Route("HEAD", one, self.get),
+            Route("DELETE", one, self.delete),
+        ]
+
+    async def list(self, request: web.Request) -> web.Response:
+        """All blobs of this node."""
+        return answer(await self._store.list())
+
+    async def put(self, request: web.Request, sha256: str) -> web.Response:
+        """Keep the body under its digest."""
+        check_digest(sha256)
+        if (request.content_length or 0) > self._store.limit:
+            raise TooLarge(
+                f"a blob of {request.content_length} bytes is too large; {self._store.limit >> 20} MiB at most here, "
+                "`shelf.limit` sets that"
+            )
+        is_new = await self._store.put(sha256, _chunks(request))
+        self._on_change()
+        return answer({"sha256": sha256}, 201 if is_new else 200)
+
+    async def get(self, request: web.Request, sha256: str) -> web.StreamResponse:
+        """The bytes, or the part of them that a Range asks for; only the head of that for a HEAD."""
+        blob = await self._store.head(check_digest(sha256))
+        if blob is None:
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+        headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
+        if any(tag.value in (sha256, "*") for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        try:
+            wanted = parse_range(_range_header(request, sha256), blob.size)
+        except Unsatisfiable:
+            return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{blob.size}"})
+        start, stop = wanted or (0, blob.size)
+        if wanted:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{blob.size}"
+        response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
+        response.content_length = stop - start
+        await self._send(request, response, blob, start, stop)
+        return response
+
+    async def delete(self, request: web.Request, sha256: str) -> web.Response:
+        """Remove a blob; who is reading it reads on to its end."""
+        if not await self._store.delete(check_digest(sha256)):
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+        self._on_change()
+        return answer({"sha256": sha256})
+
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, blob: Blob, start: int, stop: int
+    ) -> None:
+        if request.method == "HEAD":
+            await response.prepare(request)
+            return
+        async with self._store.open(blob.sha256, start, stop) as chunks:
+            await response.prepare(request)
+            try:
+                async for chunk in chunks:
+                    async with asyncio.timeout(SILENCE):
+                        await response.write(chunk)
+            except (TimeoutError, FlynnError) as error:
+                raise _cut(request, str(error) or f"the client took nothing for {SILENCE:g} s") from None
+
+
+def _range_header(request: web.Request, sha256: str) -> str | None:
+    """The Range header, unless If-Range names other content (RFC 9110, section 13.1.5)."""
+    if request.headers.get("If-Range", f'"{sha256}"') != f'"{sha256}"':
+        return None
+    return request.headers.get("Range")
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. ConnectionError: the client went away midway. Unavailable: it fell silent."""
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE):
+                chunk = await request.content.read(CHUNK)
+        except TimeoutError:
+            raise Unavailable(f"nothing of the blob came for {SILENCE:g} s; put it again") from None
+        except aiohttp.ClientPayloadError as error:
+            raise ConnectionResetError(f"the client went away midway: {error}") from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _cut(request: web.Request, why: str) -> ConnectionError:
+    """Break the connection off: the head of the answer is sent, nothing else can tell the client of an error."""
+    if request.transport:
+        request.transport.abort()
+    return ConnectionResetError(why)

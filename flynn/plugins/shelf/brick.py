@@ -1,0 +1,47 @@
+"""The shelf: keeps slugs and images of the grid on this machine's disk, each named by the SHA-256 of its bytes.
+
+A small brick, good to read first: it opens what it needs, adds its routes to the node API, registers itself so that
+others find it, says one sentence, and waits until it is told to stop.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from flynn.core.brick import Context
+from flynn.plugins.shelf.api import BlobApi
+from flynn.plugins.shelf.disk import open_disk
+
+
+class ShelfConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`limit`: MiB that one blob may have. `space`: MiB that all may have together.
+
+    `directory` is where they are kept; the brick's own directory in the daemon's data unless told.
+    """
+
+    limit: int = 2048
+    space: int = 51200
+    directory: str = ""
+
+
+class Shelf:
+    """Answers for `/v1/blobs` on the node API and is an instance of the service `shelf`."""
+
+    name = "shelf"
+    Config = ShelfConfig
+
+    def __init__(self, config: ShelfConfig) -> None:
+        self.config = config
+
+    async def run(self, ctx: Context) -> None:
+        root = Path(self.config.directory or ctx.data)
+        async with open_disk(root, self.config.limit << 20, self.config.space << 20) as store:
+
+            def tell() -> None:
+                ctx.say(f"keeps {store.usage}")
+
+            with ctx.web.serving(*BlobApi(store, tell).routes()):
+                async with ctx.registered("shelf"):
+                    tell()
+                    ctx.ready()
+                    await ctx.stopping.wait()

@@ -1,0 +1,188 @@
+"""Blobs in a directory: `ab/abcd…` is the blob of that digest, `ab/abcd….XXXX.part` one that is being written.
+
+A blob is written aside, synced, renamed, and its directory synced before anyone hears that it is kept: whatever
+dies at whatever moment, a name stands for all of its bytes. All work on files is done in threads.
+"""
+
+import asyncio
+import errno
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, ParamSpec, TypeVar
+
+from flynn.core.errors import FlynnError, Full, Invalid, NotFound, TooLarge, Unavailable
+from flynn.plugins.shelf.blobs import CHUNK, DIGEST, Blob, Usage
+from flynn.plugins.shelf.part import Part, sync
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@asynccontextmanager
+async def open_disk(root: Path, limit: int, space: int) -> AsyncIterator["DiskStore"]:
+    """The blobs under `root`, which nobody else writes to meanwhile. Full, Unavailable: it cannot be used."""
+    store = DiskStore(root, limit, space)
+    await store.prepare()
+    yield store
+
+
+class DiskStore:
+    """A BlobStore: at most `limit` bytes in a blob and `space` in all (puts at once may each see the same room)."""
+
+    def __init__(self, root: Path, limit: int, space: int) -> None:
+        self.limit = limit
+        self._root = root
+        self._space = space
+        self._usage = Usage(0, 0)
+        self._counting = Lock()
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    async def prepare(self) -> None:
+        """Make the directory, sweep what a crash left, count the blobs: once, before anything else."""
+        self._usage = await self._disk(_swept, self._root)
+
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> bool:
+        path = self._path(sha256)
+        if await self._disk(path.exists):
+            seen = hashlib.sha256()
+            async for chunk in self._bounded(chunks):
+                await asyncio.to_thread(seen.update, chunk)
+            _check(seen.hexdigest(), sha256)
+            await self._disk(sync, path.parent)  # Whoever put it may not have come to that yet.
+            return False
+        part = await self._disk(Part, path)
+        try:
+            async for chunk in self._fitting(chunks):
+                await self._disk(part.write, chunk)
+            _check(part.digest, sha256)
+            return await self._disk(self._keep, part, path)
+        finally:
+            await self._disk(part.discard)
+
+    async def head(self, sha256: str) -> Blob | None:
+        return await self._disk(_blob, self._path(sha256))
+
+    @asynccontextmanager
+    async def open(self, sha256: str, start: int, stop: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        file = await self._disk(_opened, self._path(sha256), start)
+        if file is None:
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+        try:
+            yield self._read(file, stop - start)
+        finally:
+            await asyncio.to_thread(file.close)
+
+    async def delete(self, sha256: str) -> bool:
+        return await self._disk(self._delete, self._path(sha256))
+
+    async def list(self) -> list[Blob]:
+        return await self._disk(lambda: sorted(_scan(self._root), key=lambda blob: blob.sha256))
+
+    def _path(self, sha256: str) -> Path:
+        return self._root / sha256[:2] / sha256
+
+    async def _bounded(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self.limit:
+                raise TooLarge(f"a blob may have {self.limit >> 20} MiB at most; `shelf.limit` sets that")
+            yield chunk
+
+    async def _fitting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._bounded(chunks):
+            size += len(chunk)
+            if self._usage.size + size > self._space:
+                raise Full(
+                    f"the blobs in {self._root} fill the {self._space >> 20} MiB that they may have in all; "
+                    "remove old ones, or allow more with `shelf.space`"
+                )
+            yield chunk
+
+    async def _read(self, file: BinaryIO, left: int) -> AsyncIterator[bytes]:
+        while left > 0 and (chunk := await self._disk(file.read, min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
+
+    def _keep(self, part: Part, path: Path) -> bool:
+        size = part.settle()
+        with self._counting:
+            is_new = not path.exists()
+            part.rename()
+            if is_new:
+                self._usage = Usage(self._usage.count + 1, self._usage.size + size)
+        sync(path.parent)
+        return is_new
+
+    def _delete(self, path: Path) -> bool:
+        with self._counting:
+            found = _blob(path)
+            if found is None:
+                return False
+            path.unlink()
+            self._usage = Usage(self._usage.count - 1, self._usage.size - found.size)
+        sync(path.parent)
+        return True
+
+    async def _disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do blocking work in a thread, and say in flynn's words what the disk complains of."""
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except OSError as error:
+            raise _problem(self._root, error) from None
+
+
+def _check(found: str, wanted: str) -> None:
+    if found != wanted:
+        raise Invalid(f"the bytes have the SHA-256 {found}, not {wanted} as their name says; nothing was kept")
+
+
+def _problem(root: Path, error: OSError) -> FlynnError:
+    if error.errno in NO_ROOM:
+        return Full(
+            f"no room is left in {root} ({error.strerror}); free some there, or keep blobs elsewhere with "
+            "`shelf.directory`"
+        )
+    return Unavailable(
+        f"the disk under {root} fails ({error.strerror}); mend it, or keep blobs elsewhere with `shelf.directory`"
+    )
+
+
+def _swept(root: Path) -> Usage:
+    root.mkdir(parents=True, exist_ok=True)
+    for leftover in root.glob("??/*.part"):
+        leftover.unlink()
+    sizes = [blob.size for blob in _scan(root)]
+    return Usage(len(sizes), sum(sizes))
+
+
+def _scan(root: Path) -> Iterator[Blob]:
+    for path in root.glob("??/*"):
+        if DIGEST.fullmatch(path.name) and (blob := _blob(path)):
+            yield blob
+
+
+def _blob(path: Path) -> Blob | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return Blob(path.name, found.st_size, found.st_mtime)
+
+
+def _opened(path: Path, start: int) -> BinaryIO | None:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    file.seek(start)
+    return file

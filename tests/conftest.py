@@ -1,0 +1,30 @@
+"""What the test suites share: engines, or the sentence that says why a suite is left out."""
+
+import os
+
+import pytest
+
+from tests.etcd import binaries
+
+
+def engine(name: str, found: str | None, remedy: str) -> str:
+    """The path of an engine. Without it the suite is skipped; it fails if FLYNN_TEST_REQUIRED=1."""
+    if found:
+        return found
+    sentence = f"{name} is not there: {remedy}"
+    if os.environ.get("FLYNN_TEST_REQUIRED") == "1":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(params=sorted(binaries()), scope="session")
+def etcd_binary(request: pytest.FixtureRequest) -> str:
+    """The path of each etcd to test with, one after the other."""
+    return engine(request.param, binaries()[request.param], "run tests/engines.sh, which installs it or says how")
+
+
+@pytest.fixture(scope="session")
+def any_etcd() -> str:
+    """The path of one etcd, the newest there is."""
+    found = [path for _, path in sorted(binaries().items()) if path]
+    return engine("etcd", found[-1] if found else None, "run tests/engines.sh, which installs it or says how")

@@ -1,0 +1,100 @@
+"""What every BlobStore must do. Call `check` with an opener of empty stores that take 1 MiB a blob."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from flynn.core.errors import Invalid, NotFound, TooLarge
+from flynn.plugins.shelf.blobs import BlobStore, Usage
+
+Opener = Callable[[], AbstractAsyncContextManager[BlobStore]]
+LIMIT = 1 << 20
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def read(store: BlobStore, sha256: str, start: int, stop: int) -> bytes:
+    async with store.open(sha256, start, stop) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+async def check(opener: Opener) -> None:
+    """All of the contract, each part on a store of its own."""
+    for part in (_keeps, _refuses, _breaks_off, _puts_at_once, _deletes_under_a_reader):
+        async with opener() as store:
+            assert store.limit == LIMIT
+            await part(store)
+
+
+async def _keeps(store: BlobStore) -> None:
+    data = b"one two three"
+    sha256 = digest(data)
+    assert await store.head(sha256) is None
+    assert await store.put(sha256, chunks(b"one ", b"", b"two three")) is True
+    assert await store.put(sha256, chunks(data)) is False
+    assert await store.put(digest(b""), chunks()) is True
+    assert store.usage == Usage(2, len(data))
+    assert sorted((b.sha256, b.size) for b in await store.list()) == sorted([(sha256, 13), (digest(b""), 0)])
+    found = await store.head(sha256)
+    assert found is not None
+    assert (found.sha256, found.size) == (sha256, len(data))
+    assert await read(store, sha256, 0, 13) == data
+    assert await read(store, sha256, 4, 7) == b"two"
+    assert await read(store, digest(b""), 0, 0) == b""
+    assert await store.delete(sha256) is True
+    assert await store.delete(sha256) is False
+    assert await store.head(sha256) is None
+    assert store.usage == Usage(1, 0)
+
+
+async def _refuses(store: BlobStore) -> None:
+    with pytest.raises(Invalid, match="have the SHA-256"):
+        await store.put(digest(b"a"), chunks(b"b"))
+    with pytest.raises(TooLarge, match="1 MiB"):
+        await store.put(digest(b"a"), chunks(b"x" * LIMIT, b"x"))
+    with pytest.raises(NotFound):
+        await read(store, digest(b"a"), 0, 1)
+    whole = bytes(LIMIT)
+    assert await store.put(digest(whole), chunks(whole)) is True
+    with pytest.raises(Invalid, match="have the SHA-256"):
+        await store.put(digest(whole), chunks(b"b"))
+    assert store.usage == Usage(1, LIMIT)
+    assert [blob.size for blob in await store.list()] == [LIMIT]
+
+
+async def _breaks_off(store: BlobStore) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"some"
+        raise ConnectionResetError("the client went away")
+
+    with pytest.raises(ConnectionResetError):
+        await store.put(digest(b"something"), broken())
+    assert await store.list() == []
+    assert store.usage == Usage(0, 0)
+
+
+async def _puts_at_once(store: BlobStore) -> None:
+    parts = [bytes([n]) * 1000 for n in range(50)]
+    sha256 = digest(b"".join(parts))
+    new = await asyncio.gather(*(store.put(sha256, chunks(*parts)) for _ in range(4)))
+    assert sorted(new) == [False, False, False, True]
+    assert await read(store, sha256, 0, 50_000) == b"".join(parts)
+    assert store.usage == Usage(1, 50_000)
+
+
+async def _deletes_under_a_reader(store: BlobStore) -> None:
+    data = bytes(range(256)) * 4096
+    await store.put(digest(data), chunks(data))
+    async with store.open(digest(data), 0, len(data)) as pieces:
+        assert await store.delete(digest(data))
+        assert b"".join([piece async for piece in pieces]) == data

@@ -1,0 +1,143 @@
+"""Blobs between bricks: to a real shelf and back, and to servers that answer as a shelf should not."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from flynn.core import blobs, keys
+from flynn.core.errors import Full, Invalid, NotFound, TooLarge, Unavailable
+from flynn.core.model import Artifact, Instance
+from flynn.core.web import Handler
+from flynn.plugins.shelf.brick import Shelf, ShelfConfig
+from tests.harness import TestNode, free_port, open_node
+
+DATA = os.urandom(3_000_000)
+NAME = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(DATA)
+    return path
+
+
+@asynccontextmanager
+async def false_shelf(node: TestNode, handler: Handler, id: str = "host-b") -> AsyncIterator[None]:
+    """Be a shelf of another host that answers everything with `handler`."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        await register(node, id, port)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def register(node: TestNode, id: str, port: int) -> None:
+    instance = Instance(id=id, service="shelf", address=f"127.0.0.1:{port}", host=id)
+    await node.mirror.reach(await node.lease.put(keys.instance("shelf", id), instance))
+
+
+async def test_there_and_back(tmp_path: Path, source: Path) -> None:
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig())) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        for _ in range(2):
+            assert await blobs.store(ctx, source) == Artifact(sha256=NAME, size=len(DATA))
+        assert ctx.sentence == "keeps 1 blob, 3 MB"
+        target = tmp_path / "cache" / "blob"
+        target.parent.mkdir()
+        await asyncio.gather(*(blobs.fetch(ctx, NAME, target) for _ in range(3)))
+        assert target.read_bytes() == DATA
+        with pytest.raises(NotFound, match="deploy the app again"):
+            await blobs.fetch(ctx, "0" * 64, target.with_name("other"))
+        assert [path.name for path in target.parent.iterdir()] == ["blob"]
+
+
+async def test_no_shelf_at_all(tmp_path: Path, source: Path) -> None:
+    async with open_node(tmp_path / "node") as node:
+        with pytest.raises(Unavailable, match="no shelf is up"):
+            await blobs.store(node.context("x"), source)
+
+
+async def test_the_other_shelves_are_asked_too(tmp_path: Path, source: Path) -> None:
+    """This machine's shelf does not have it, another is dead, a third has it."""
+
+    async def has_it(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=DATA)
+
+    target = tmp_path / "blob"
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig())) as ctx:
+        await register(node, "host-a", node.node.port)
+        await register(node, "host-b", free_port())
+        with pytest.raises(Unavailable, match="broke off"):
+            await blobs.fetch(ctx, NAME, target)
+        async with false_shelf(node, has_it, "host-c"):
+            await blobs.fetch(ctx, NAME, target)
+        assert target.read_bytes() == DATA
+
+
+async def test_a_full_shelf_sends_to_the_next(tmp_path: Path, source: Path) -> None:
+    small = ShelfConfig(space=1)
+    took: list[int] = []
+
+    async def takes_it(request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return web.Response(status=404)
+        took.append(len(await request.content.read()))
+        return web.Response(status=201)
+
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(small)) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        with pytest.raises(Full, match=r"shelf\.space"):
+            await blobs.store(ctx, source)
+        async with false_shelf(node, takes_it):
+            await blobs.store(ctx, source)
+    assert took == [len(DATA)]
+
+
+async def test_a_refusal_before_the_body_was_read_is_told(tmp_path: Path) -> None:
+    """The answer comes while megabytes are still to be sent: it must not drown in a broken connection."""
+    big = tmp_path / "big"
+    big.write_bytes(bytes(24 << 20))
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig(limit=1))) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        for _ in range(5):
+            with pytest.raises(TooLarge, match="1 MiB at most"):
+                await blobs.store(ctx, big)
+
+
+async def test_damaged_and_cut_off(tmp_path: Path) -> None:
+    async def damaged(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=DATA[:-1])
+
+    async def cut_off(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(DATA)
+        await response.prepare(request)
+        await response.write(DATA[:1000])
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    target = tmp_path / "cache" / "blob"
+    target.parent.mkdir()
+    async with open_node(tmp_path / "node") as node:
+        ctx = node.context("x")
+        async with false_shelf(node, damaged):
+            with pytest.raises(Invalid, match="came damaged"):
+                await blobs.fetch(ctx, NAME, target)
+        async with false_shelf(node, cut_off):
+            with pytest.raises(Unavailable, match="broke off"):
+                await blobs.fetch(ctx, NAME, target)
+        assert list(target.parent.iterdir()) == []
