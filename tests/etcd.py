@@ -129,6 +129,7 @@ async def compact(store: EtcdStore, revision: int) -> None:
 @asynccontextmanager
 async def running_etcd(binary: str, data: Path, size: int = 1, *flags: str) -> AsyncIterator[Cluster]:
     """An etcd of `size` members, up for the length of a block, its data under `data`."""
+    data.mkdir(parents=True, exist_ok=True)
     ports = [(free_port(), free_port()) for _ in range(size)]
     cluster = ",".join(f"m{n}=http://127.0.0.1:{peer}" for n, (_, peer) in enumerate(ports))
     members = [

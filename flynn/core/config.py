@@ -145,5 +145,5 @@ def _typed(source: str, name: str, value: Any, wanted: Any) -> Any:
 
 def _path(wanted: type[Any], value: Any) -> Any:
     if wanted is Path and isinstance(value, str) and value:
-        return Path(value)
+        return Path(value).absolute()
     raise TypeError(f"expected {wanted.__name__}, got {value!r}")

@@ -51,6 +51,7 @@ class Supervised:
         now = time.monotonic()
         self.crashes = [at for at in self.crashes if now - at < WINDOW] + [now]
         self.restarts += 1
+        self.ready.clear()
         log.error("the brick %s crashed: %s", self.brick.name, error, exc_info=error)
         if len(self.crashes) >= CRASHES:
             raise StartError(
@@ -72,7 +73,11 @@ async def run_bricks(bricks: Sequence[Supervised], up: asyncio.Event, stop: asyn
         for supervised in bricks:
             task = asyncio.create_task(supervised.run(), name=supervised.brick.name)
             tasks.append((supervised, task))
-            await _first(READY, asyncio.create_task(supervised.ready.wait()), stopping, *(t for _, t in tasks))
+            ready = asyncio.create_task(supervised.ready.wait(), name=f"{supervised.brick.name} ready")
+            try:
+                await _first(READY, ready, stopping, *(t for _, t in tasks))
+            finally:
+                ready.cancel()
             if stop.is_set():
                 return
             if not supervised.ready.is_set():
@@ -99,3 +104,5 @@ async def _stop(supervised: Supervised, task: asyncio.Task[None]) -> None:
         log.warning("the brick %s did not stop within %g s and is cut off", supervised.brick.name, STOP)
         task.cancel()
         await asyncio.wait([task], timeout=5)
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        log.error("the brick %s ended with: %s", supervised.brick.name, error)

@@ -24,8 +24,18 @@ log = logging.getLogger(__name__)
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body where the handler reads it whole. A handler that streams has its own limit."""
 
+BEGUN = "flynn.begun"
+"""Set on a request once the head of its answer is on the way."""
+
 T = TypeVar("T")
 Handler = Callable[..., Awaitable[web.StreamResponse]]
+
+
+class MethodNotAllowed(FlynnError):
+    """The path is right, the method is not; the text names those that are."""
+
+    code = "method_not_allowed"
+    status = 405
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -48,42 +58,39 @@ class Web:
     @contextmanager
     def serving(self, *routes: Route) -> Iterator[None]:
         """Answer these routes for the length of a block."""
-        keys = [(route.path, route.method) for route in routes]
-        for key, route in zip(keys, routes, strict=True):
-            if key in self._routes:
-                raise ValueError(f"{route.method} {route.path} is served already")
-            self._routes[key] = (_pattern(route.path), route)
+        added = {(route.path, route.method): (_pattern(route.path), route) for route in routes}
+        for path, method in added:
+            if (path, method) in self._routes:
+                raise ValueError(f"{method} {path} is served already")
+        self._routes |= added
         try:
             yield
         finally:
-            for key in keys:
+            for key in added:
                 del self._routes[key]
 
     def application(self) -> web.Application:
         """The aiohttp application that answers for all routes."""
         app = web.Application(client_max_size=BODY_LIMIT)
         app.router.add_route("*", "/{path:.*}", self._answer)
+        app.on_response_prepare.append(_note_begun)
         return app
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
-            route, params = self._find(request)
-            if not route.open:
-                self._check_token(request)
-            if not route.streams and (request.content_length or 0) > BODY_LIMIT:
-                raise TooLarge(f"the body of {request.content_length} bytes is too large; {BODY_LIMIT} at most here")
-            return await route.handler(request, **params)
-        except FlynnError as error:
-            return problem(error)
-        except web.HTTPRequestEntityTooLarge:
-            return problem(TooLarge(f"the body is too large; {BODY_LIMIT} bytes at most here"))
-        except web.HTTPException:
-            raise
+            return await self._handled(request)
         except Exception as error:
-            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-                return web.Response(status=499)  # The client has gone: nobody reads this, but aiohttp wants an answer.
-            log.exception("%s %s failed", request.method, request.path)
-            return problem(FlynnError("flynn made a mistake here; its log on this node says more"))
+            if request.get(BEGUN) or request.transport is None or request.transport.is_closing():
+                return _broken_off(request, error)
+            return _refused(request, error)
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
+        route, params = self._find(request)
+        if not route.open:
+            self._check_token(request)
+        if not route.streams and (request.content_length or 0) > BODY_LIMIT:
+            raise TooLarge(f"the body of {request.content_length} bytes is too large; {BODY_LIMIT} at most here")
+        return await route.handler(request, **params)
 
     def _find(self, request: web.Request) -> tuple[Route, Mapping[str, str]]:
         allowed = []
@@ -93,7 +100,7 @@ class Web:
                     return route, found.groupdict()
                 allowed.append(method)
         if allowed:
-            raise web.HTTPMethodNotAllowed(request.method, allowed)
+            raise MethodNotAllowed(f"{request.method} is not for {request.path[:200]}; use {', '.join(allowed)}")
         raise NotFound(f"there is nothing at {request.path[:200]}")
 
     def _check_token(self, request: web.Request) -> None:
@@ -115,9 +122,32 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))
 
 
+def _refused(request: web.Request, error: Exception) -> web.StreamResponse:
+    if isinstance(error, FlynnError):
+        return problem(error)
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return problem(TooLarge(f"the body is too large; {BODY_LIMIT} bytes at most here"))
+    if isinstance(error, web.HTTPException):
+        raise error
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem(FlynnError("flynn made a mistake here; its log on this node says more"))
+
+
+def _broken_off(request: web.Request, error: Exception) -> web.StreamResponse:
+    """End an answer that cannot be completed: the connection closes without its end, so that the client can tell."""
+    if request.transport is not None and not request.transport.is_closing():
+        log.error("%s %s broke off: %s", request.method, request.path, error, exc_info=error)
+        request.transport.close()
+    return web.Response(status=499)  # Nobody reads this, but aiohttp wants an answer.
+
+
+async def _note_begun(request: web.Request, response: web.StreamResponse) -> None:
+    request[BEGUN] = True
+
+
 def problem(error: FlynnError) -> web.Response:
     """The answer that tells of an error. A 413 closes the connection: the rest of the body is not read."""
-    headers = {"Retry-After": "1"} if error.status == 503 else {}
+    headers = {401: {hdrs.WWW_AUTHENTICATE: 'Basic realm="flynn"'}, 503: {hdrs.RETRY_AFTER: "1"}}.get(error.status)
     response = answer({"code": error.code, "message": str(error), "retry": error.retry}, error.status, headers)
     if error.status == 413:
         response.force_close()
@@ -154,7 +184,7 @@ async def body(request: web.Request, wanted: type[T]) -> T:
 def number(request: web.Request, name: str, default: int, most: int) -> int:
     """A whole number from the query string, from 0 to `most`; Invalid if it is none."""
     raw = request.query.get(name, str(default))
-    if not (raw.isascii() and raw.isdigit()) or int(raw) > most:
+    if not (raw.isascii() and raw.isdigit()) or len(raw) > 15 or int(raw) > most:
         raise Invalid(f"{name}={raw[:40]} is no good; a whole number from 0 to {most}")
     return int(raw)
 

@@ -1,12 +1,14 @@
 """The bricks that come with flynn. They enter by the same doors as a stranger's plugin (`core/hooks.py`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flynn.core.hooks import hookimpl
 
 if TYPE_CHECKING:
     from flynn.core.brick import Brick
+    from flynn.plugins.host.backend import Backend
 
 
 @hookimpl
@@ -20,3 +22,20 @@ def flynn_bricks() -> Iterable["type[Brick]"]:
     from flynn.router.brick import RouterBrick
 
     return [Discovery, Shelf, RouterBrick, HostAgent, Controller, Builder]
+
+
+@hookimpl
+def flynn_backends() -> Mapping[str, "type[Backend]"]:
+    """The host backends of flynn; `auto` prefers the sandbox."""
+    from flynn.plugins.host.process import ProcessBackend
+    from flynn.plugins.host.sandbox import SandboxBackend
+
+    return {"sandbox": SandboxBackend, "process": ProcessBackend}
+
+
+@hookimpl
+def flynn_buildpacks() -> Iterable[Path]:
+    """The buildpacks of flynn, in the order they are tried."""
+    from flynn.plugins.builder.brick import OWN
+
+    return OWN

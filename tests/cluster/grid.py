@@ -113,6 +113,7 @@ class Grid:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "flynn", *words,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environ | environ,
+            cwd=self.data.parent,
         )  # fmt: skip
         try:
             out, err = await asyncio.wait_for(process.communicate(stdin), limit)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.cluster import apps
 from tests.cluster.grid import Grid, Said, open_grid
 from tests.harness import free_port
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def serving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Grid]:
     """One grid for all of these, with the app `hello` serving."""
     async with open_grid("--boot-timeout", "3") as grid:
@@ -40,13 +41,14 @@ async def still_serves(grid: Grid) -> None:
     assert (status, text[:10]) == (200, "hello from")
 
 
-async def test_unknown_app(serving: Grid) -> None:
-    for verb in (["ps"], ["log"], ["scale", "web=2"], ["env"], ["release"], ["info"], ["run", "true"]):
+async def test_unknown_app(serving: Grid, tmp_path: Path) -> None:
+    for verb in (["ps"], ["log"], ["scale", "web=2"], ["env"], ["release"], ["info"]):
         refused(await serving.flynn(*verb, "-a", "nosuch"), "nosuch", "flynn create")
-    refused(await serving.flynn("deploy", ".", "-a", "nosuch"), "nosuch")
+    refused(await serving.flynn("run", "-a", "nosuch", "true"), "nosuch", "flynn create")
+    refused(await serving.flynn("deploy", str(apps.server(tmp_path)), "-a", "nosuch"), "nosuch")
 
 
-@pytest.mark.parametrize("name", ["Bad", "a_b", "-a", "a--b", "a" * 80, "../x", "a;rm", "1a", "ａ"])
+@pytest.mark.parametrize("name", ["Bad", "a_b", "-a", "a--b", "a" * 80, "../x", "a;rm", "1a", "\uff41"])
 async def test_bad_app_name(serving: Grid, name: str) -> None:
     refused(await serving.flynn("create", "--", name), "name")
 
@@ -197,7 +199,7 @@ async def test_a_full_shelf(tmp_path: Path) -> None:
                 await grid.start()
                 large = apps.server(tmp_path / "large")
                 (large / "noise").write_bytes(subprocess.check_output(["head", "-c", "80M", "/dev/urandom"]))  # noqa: ASYNC221
-                refused(await grid.flynn("deploy", str(large), "-a", "hello"), "full", "shelf")
+                refused(await grid.flynn("deploy", str(large), "-a", "hello"), "no room", "shelf")
                 await still_serves(grid)
             finally:
                 await grid.stop()
@@ -207,7 +209,7 @@ async def test_a_full_shelf(tmp_path: Path) -> None:
 
 
 async def test_usage_errors_end_with_2(serving: Grid) -> None:
-    for words in (["scale"], ["nosuchverb"], ["scale", "web"], ["env", "set"]):
+    for words in (["kill"], ["nosuchverb"], ["scale", "web"], ["env", "set"]):
         said = await serving.flynn(*words, *(["-a", "hello"] if words[0] != "nosuchverb" else []))
         assert said.code == 2, (words, said)
         assert "Traceback" not in said.err

@@ -1,6 +1,9 @@
 """The four example apps, each built by its buildpack from the real registries, serving or working."""
 
+import hashlib
 import json
+
+import aiohttp
 
 from tests.cluster.grid import EXAMPLES, Grid, open_grid
 
@@ -23,10 +26,16 @@ async def test_express() -> None:
         await grid.ok("create", "express")
         said = await grid.ok("deploy", str(EXAMPLES / "express"), "-a", "express", limit=300)
         assert "Node.js app detected" in said.out
-        status, text = await grid.get("express")
-        (job,) = await grid.jobs("express", "up")
-        assert status == 200
-        assert job["id"] in text
+        assert "node v" in (await grid.get("express"))[1]
+        url = f"http://127.0.0.1:{grid.http_port}/"
+        headers = {"Host": "express.flynn.localhost"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.post(url, data={"url": "https://example.com/a"}) as made:
+                assert made.status == 201
+                short = (await made.text()).strip()
+            assert short.startswith("http://express.flynn.localhost")
+            async with session.get(url + short.rsplit("/", 1)[1], allow_redirects=False) as led:
+                assert (led.status, led.headers["Location"]) == (302, "https://example.com/a")
 
 
 async def test_static() -> None:
@@ -49,7 +58,7 @@ async def test_worker() -> None:
         async def works() -> bool:
             said = await grid.ok("log", "-a", "ticker", "--json")
             lines = [json.loads(line) for line in said.out.splitlines()]
-            return sum(line["stream"] == "stdout" for line in lines) >= 2
+            return len([line for line in lines if line["stream"] == "stdout"]) >= 2
 
         await grid.until(works, 20, "the worker writes to its log")
         assert (await grid.get("ticker"))[0] == 503
@@ -63,8 +72,6 @@ async def test_run_keeps_its_streams_apart() -> None:
         assert (said.code, said.out, said.err) == (7, "out  put\n", "err\n")
         data = bytes(range(256)) * 4000
         said = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "sha256sum; wc -c </dev/null", stdin=data)
-        import hashlib
-
         assert said.out.split()[0] == hashlib.sha256(data).hexdigest()
         assert said.code == 0
         killed = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "kill -9 $$")

@@ -1,9 +1,12 @@
 """A daemon that dies and returns: the same processes, whole logs, serving again (law 2)."""
 
+import asyncio
+import json
 from pathlib import Path
 
 from tests.cluster import apps
-from tests.cluster.grid import Grid, Load
+from tests.cluster.grid import Grid, Load, open_grid
+from tests.etcd import running_etcd
 
 COUNTER = """
 import time, itertools
@@ -46,8 +49,6 @@ async def test_a_killed_daemon_finds_its_jobs_again(grid: Grid, tmp_path: Path) 
 
 
 def _line(text: str) -> str:
-    import json
-
     return str(json.loads(text)["line"])
 
 
@@ -66,20 +67,16 @@ async def test_a_stopped_daemon_leaves_its_jobs_running(grid: Grid, tmp_path: Pa
     assert (after["id"], after["pid"]) == (before["id"], before["pid"])
 
 
-async def test_the_loss_of_etcd_is_not_noticed(tmp_path: Path) -> None:
+async def test_the_loss_of_etcd_is_not_noticed(any_etcd: str, tmp_path: Path) -> None:
     """etcd is stopped for 10 s: no request through the router fails, and no job restarts when it returns (law 1)."""
-    import asyncio
-
-    from tests.cluster.grid import open_grid
-    from tests.etcd import open_etcd_server
-
-    async with open_etcd_server() as server, open_grid("--etcd", server.url) as grid:
+    async with running_etcd(any_etcd, tmp_path / "etcd") as etcd, open_grid("--etcd", *etcd.urls) as grid:
+        (server,) = etcd.members
         await grid.ok("create", "hello")
         await grid.ok("deploy", str(apps.server(tmp_path / "hello")), "-a", "hello")
         await grid.ok("scale", "-a", "hello", "web=2")
         before = {job["id"]: job["pid"] for job in await grid.jobs("hello", "up")}
         async with Load(grid, "hello", clients=4).running() as load:
-            await server.stop()
+            await server.kill()
             await asyncio.sleep(10)
             during = load.count
             refused = await grid.flynn("env", "set", "-a", "hello", "K=V")

@@ -1,0 +1,39 @@
+# make check   format, lint, types, quick tests: a minute       make demo    flynn at work on this machine
+# make test    everything, against real engines                 make bench   the measurements that the README quotes
+# make format  put the code in form                             make clean   remove what was made here
+
+STAMP := .venv/.stamp
+BIN := .venv/bin
+QUICK := $(wildcard tests/core tests/router tests/cli)
+REQUIRED := $(filter true,$(CI))
+
+.PHONY: check test demo format bench clean
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q $(QUICK) -k 'not etcd'
+
+test: $(STAMP)
+	bash tests/engines.sh $(if $(REQUIRED),--required)
+	$(if $(REQUIRED),FLYNN_TEST_REQUIRED=1) $(BIN)/pytest
+
+demo: $(STAMP)
+	$(BIN)/flynn demo
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@test -n "$(wildcard bench/*.py)" || { echo "bench/ holds no measurement yet"; exit 1; }
+	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:
+	rm -rf .venv .engines build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): setup.cfg pyproject.toml .ci/venv
+	bash .ci/venv .venv
+	@touch $@

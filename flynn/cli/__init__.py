@@ -1,0 +1,5 @@
+"""The command `flynn`: parse, call the client, print."""
+
+from flynn.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,97 @@
+"""deploy: a directory in, a release that serves out."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from flynn.cli import packing
+from flynn.cli.apps import add_remote
+from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.progress import Progress, spinner
+from flynn.cli.session import Session, app_of_remote, git, git_remote
+from flynn.cli.words import paint, size
+from flynn.client.blobs import chunks
+from flynn.client.records import Line
+from flynn.core import keys
+from flynn.core.errors import Exists, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from flynn.client import Client
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--create", is_flag=True, help="Make the app first if there is none of that name.")
+@click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
+@app_option
+@json_option
+@pass_session
+def deploy(session: Session, directory: Path, create: bool, description: str) -> None:
+    """Build what is in DIR (here) and serve it.
+
+    Files named in .gitignore and .slugignore stay here. It ends when the new release serves, or says why it does
+    not; then the old one goes on serving.
+    """
+    app = app_for(session, directory, create)
+    if create:
+        create_if_missing(session, app, directory)
+    entries = packing.scan(directory)
+    if not session.json:
+        click.echo(paint(f"-----> Packing {packing.summary(entries)}", "bold"))
+    done = session.ask(lambda client: send(client, app, entries, description, session.json))
+    if not session.json:
+        click.echo(paint(f"=====> {outcome(app, done)}", "green"))
+
+
+def app_for(session: Session, directory: Path, create: bool) -> str:
+    """The app to deploy to. Invalid says how to name one."""
+    if not session.named and not os.environ.get("FLYNN_APP"):
+        if found := app_of_remote(git_remote(directory)):
+            return found
+        if create:
+            return keys.check_name("app", directory.resolve().name.lower().replace("_", "-").replace(".", "-"))
+    try:
+        return session.app()
+    except Invalid as error:
+        raise Invalid(f"{error}; or let this make one: flynn deploy --create -a NAME") from None
+
+
+def create_if_missing(session: Session, app: str, directory: Path) -> None:
+    """Make the app, unless it is there."""
+    try:
+        session.ask(lambda client: client.create(app))
+    except Exists:
+        return
+    if not session.json:
+        click.echo(paint(f"-----> Creating {app}", "bold"))
+    if git(directory, "rev-parse", "--show-toplevel") == str(directory.resolve()):
+        add_remote(directory, f"{session.target().url.rstrip('/')}/{app}.git")
+
+
+async def send(client: "Client", app: str, entries: list[packing.Entry], description: str, json: bool) -> Line:
+    """Pack, upload and follow the build; the last line. FlynnError: why the new release does not serve."""
+    try:
+        await client.app(app)  # before the work of packing
+    except NotFound as error:
+        raise NotFound(f"{error}; 'flynn create {app}' makes it, or add --create") from None
+    with spinner("packing"):
+        file, length = await asyncio.to_thread(packing.pack, entries)
+    with file:
+        if not json:
+            click.echo(paint(f"-----> Uploading {size(length)}", "bold"))
+        return await _upload(client, app, file, length, description, json)
+
+
+async def _upload(client: "Client", app: str, file: IO[bytes], length: int, description: str, json: bool) -> Line:
+    progress = Progress(json, build=True, indent="       ")
+    return await progress.follow(client.build(app, chunks(file), length, description))
+
+
+def outcome(app: str, done: Line) -> str:
+    """`v3 of hello is up at http://hello.flynn.localhost:8080`, or what the grid says in its own words."""
+    if done.get("version") and done.get("url"):
+        return f"v{done['version']} of {app} is up at {done['url']}"
+    return str(done.get("message", "done"))

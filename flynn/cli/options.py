@@ -1,0 +1,42 @@
+"""The options that many verbs share. They may stand before the verb or after it: both write to the Session."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from flynn.cli.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> Any:
+        if value:
+            setattr(ctx.ensure_object(Session), field, value)
+        return value
+
+    return keep
+
+
+def app_option(verb: F) -> F:
+    """-a APP"""
+    text = "The app; else FLYNN_APP, else the git remote 'flynn' of this directory."
+    return click.option("-a", "--app", metavar="APP", expose_value=False, callback=_keep("named"), help=text)(verb)
+
+
+def json_option(verb: F) -> F:
+    """--json"""
+    return click.option("--json", is_flag=True, expose_value=False, callback=_keep("json"), help="Answer in JSON.")(
+        verb
+    )
+
+
+def grid_options(verb: F) -> F:
+    """--url and --token"""
+    token = click.option("--token", expose_value=False, callback=_keep("token"), help="Its token; else FLYNN_TOKEN.")
+    url = click.option("--url", expose_value=False, callback=_keep("url"), help="A node's API; else FLYNN_URL.")
+    return url(token(verb))
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)

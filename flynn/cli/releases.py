@@ -1,0 +1,64 @@
+"""release, release show, release rollback."""
+
+import re
+
+import click
+
+from flynn.cli import show
+from flynn.cli.config import finished
+from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.progress import Progress
+from flynn.cli.session import Session
+from flynn.cli.verbs import Verbs
+from flynn.core.errors import NotFound
+
+
+@click.group(cls=Verbs, invoke_without_command=True)
+@app_option
+@json_option
+@click.pass_context
+def release(ctx: click.Context) -> None:
+    """List the releases of an app, show one, or go back to one."""
+    if ctx.invoked_subcommand is None:
+        session = ctx.ensure_object(Session)
+        app = session.app()
+        current = session.ask(lambda client: client.app(app)).release
+        session.show(session.ask(lambda client: client.releases(app)), lambda rows: show.releases(rows, current))
+
+
+@release.command(name="show")
+@click.argument("which", required=False, default="", metavar="[vN]")
+@app_option
+@json_option
+@pass_session
+def release_show(session: Session, which: str) -> None:
+    """Show a release: artifact, process types, config."""
+    app = session.app()
+    number = version(which) if which else session.ask(lambda client: client.app(app)).release
+    if not number:
+        raise NotFound(f"{app} has no release yet: 'flynn deploy -a {app}' makes the first")
+    session.show(session.ask(lambda client: client.release(app, number)), show.release)
+
+
+@release.command(name="rollback")
+@click.argument("which", required=False, default="", metavar="[vN]")
+@app_option
+@json_option
+@pass_session
+def release_rollback(session: Session, which: str) -> None:
+    """Go back to release vN, or to the one before the release that serves."""
+    app = session.app()
+    number = version(which) if which else None
+    if not session.json:
+        click.echo(f"Rolling back {app} to {f'v{number}' if number else 'the release before'}...")
+    done = session.follow(lambda client: client.rollback(app, number), Progress(session.json))
+    if not session.json:
+        click.echo(finished(done))
+
+
+def version(text: str) -> int:
+    """The number in `v4` or `4`. A usage error says what it should be."""
+    found = re.fullmatch(r"v?([1-9][0-9]{0,8})", text, re.ASCII)
+    if not found:
+        raise click.UsageError(f"{text!r} names no release: write v4, or 4")
+    return int(found[1])

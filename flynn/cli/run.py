@@ -1,0 +1,154 @@
+"""run: a one-off job with its standard streams, here."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from flynn.cli.config import pair
+from flynn.cli.options import app_option, pass_session
+from flynn.cli.session import Session
+from flynn.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from flynn.client import Client
+    from flynn.client.attach import Attached, Exit, Output
+
+CHUNK = 64 * 1024
+
+BACKLOG = 1024
+"""Pieces of output, 64 KiB at most as hosts send them, that are kept for a slow reader."""
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
+@click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
+@app_option
+@pass_session
+def run(session: Session, words: Sequence[str], pairs: Sequence[str]) -> None:
+    """Run a command in the app's current release: its input, output, errors and exit code are this command's own."""
+    app, env = session.app(), dict(pair(text, "variable") for text in pairs)
+    code = session.ask(lambda client: attached_run(client, app, shlex.join(words), env))
+    raise click.exceptions.Exit(code)
+
+
+async def attached_run(client: "Client", app: str, command: str, env: dict[str, str]) -> int:
+    """Run to the end; the exit code. Unavailable: it never ran, or the connection broke."""
+    job = await client.run(app, command, env)
+    async with client.attach(job) as attached:
+        with signals_sent(attached):
+            feeding = asyncio.create_task(feed(attached), name="standard input")
+            try:
+                end = await drain(attached)
+            finally:
+                feeding.cancel()
+                await asyncio.wait([feeding])
+    if end.exit_code is None:
+        raise Unavailable(f"the command did not run: {end.reason or 'its host did not say why'}")
+    if end.reason and end.exit_code and sys.stderr.isatty():
+        click.echo(f"flynn: {end.reason}", err=True)
+    return end.exit_code
+
+
+async def drain(attached: "Attached") -> "Exit":
+    """Pass on what the process writes, unbuffered, to the descriptor it wrote it to; how it ended.
+
+    Up to BACKLOG pieces wait for a slow reader of ours: the connection's pings must be answered meanwhile.
+    """
+    from flynn.client.attach import Exit
+
+    events: asyncio.Queue[Output | Exit | Exception] = asyncio.Queue(BACKLOG)
+
+    async def read() -> None:
+        try:
+            async for event in attached.output():
+                await events.put(event)
+        except Exception as error:
+            await events.put(error)
+
+    reading = asyncio.create_task(read(), name="output of the job")
+    try:
+        while not isinstance(event := await events.get(), Exit):
+            if isinstance(event, Exception):
+                raise event
+            await asyncio.to_thread(write_all, 2 if event.fd == 2 else 1, event.data)
+        return event
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of it; BrokenPipeError: nobody reads it."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # a terminal that another process made non-blocking
+            os.set_blocking(fd, True)
+
+
+async def feed(attached: "Attached") -> None:
+    """Send standard input to the process, as it comes, and then its end."""
+    try:
+        async for data in stdin():
+            await attached.send(data)
+        await attached.end_input()
+    except ConnectionError:
+        return  # the process ended first: the other direction tells how
+
+
+async def stdin() -> AsyncIterator[bytes]:
+    """Standard input piece by piece, whatever it is: pipe, file, device or terminal.
+
+    A thread reads it, since epoll knows no files; a daemon thread, since nothing can wake it from a read.
+    """
+    loop, pieces = asyncio.get_running_loop(), asyncio.Queue[bytes](4)
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError, asyncio.CancelledError):  # the loop is gone, and so is who asked
+            while True:
+                try:
+                    data = os.read(0, CHUNK)
+                except OSError:  # closed, or a terminal in the background
+                    data = b""
+                asyncio.run_coroutine_threadsafe(pieces.put(data), loop).result()
+                if not data:
+                    return
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    while data := await pieces.get():
+        yield data
+
+
+@contextlib.contextmanager
+def signals_sent(attached: "Attached") -> Iterator[None]:
+    """Ctrl-C and SIGTERM are the process's, not ours, for the length of a block."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def send(number: int) -> None:
+        task = asyncio.create_task(_send(attached, number), name=f"signal {number}")
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, send, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _send(attached: "Attached", number: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        await attached.signal(number)

@@ -1,0 +1,146 @@
+"""What a verb works with: the grid it talks to, the app it is about, and how it answers."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from flynn.cli.words import paint
+from flynn.core import keys
+from flynn.core.config import default_data
+from flynn.core.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from flynn.cli.progress import Progress
+    from flynn.client import Client
+    from flynn.client.records import Line, Lines
+
+T = TypeVar("T")
+
+REMOTE = "flynn"
+"""The git remote whose URL names the app of a work tree."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A node's API and the grid's token, as `client.json` keeps them."""
+
+    url: str
+    token: str = ""
+
+
+@dataclass(eq=False)
+class Session:
+    """The options that all verbs share. Empty: not given."""
+
+    url: str = ""
+    token: str = ""
+    named: str = ""
+    json: bool = False
+
+    def app(self) -> str:
+        """The app that the verb is about: from -a, FLYNN_APP, or the git remote. Invalid: none is named."""
+        if name := self.named or os.environ.get("FLYNN_APP", "") or app_of_remote(git_remote(Path.cwd())):
+            return keys.check_name("app", name)
+        raise Invalid(
+            f"no app is named: use -a APP, or set FLYNN_APP, or work in a git tree that has the remote {REMOTE!r} "
+            "('flynn create' adds it)"
+        )
+
+    def target(self) -> Target:
+        """Where the grid is. Unavailable: nothing says it."""
+        url = self.url or os.environ.get("FLYNN_URL", "")
+        token = self.token or os.environ.get("FLYNN_TOKEN", "")
+        found = client_file(default_data())
+        if url:
+            known = found.token if found and found.url.rstrip("/") == url.rstrip("/") else ""
+            return Target(url, token or known)
+        if found is None:
+            raise Unavailable("no grid found: start one with 'flynn daemon', or set FLYNN_URL and FLYNN_TOKEN")
+        return Target(found.url, token or found.token)
+
+    def ask(self, call: Callable[["Client"], Awaitable[T]]) -> T:
+        """The answer to what `call` asks the grid."""
+        from flynn.client import open_client
+
+        target = self.target()
+
+        async def asking() -> T:
+            async with open_client(target.url, target.token) as client:
+                return await call(client)
+
+        return asyncio.run(asking())
+
+    def follow(self, call: Callable[["Client"], "Lines"], progress: "Progress") -> "Line":
+        """Show a stream as it comes; its last line. FlynnError: it says that what was asked for failed."""
+        return self.ask(lambda client: progress.follow(call(client)))
+
+    def show(self, value: Any, look: Callable[[Any], Iterable[str]]) -> None:
+        """Print a value: as JSON if that was asked for, else as `look` has it."""
+        if self.json:
+            click.echo(as_json(value))
+            return
+        for line in look(value):
+            click.echo(paint(line, "bold") if line.startswith("=== ") else line)
+
+
+def as_json(value: Any) -> str:
+    """The value as JSON for people and programs, structs with all their fields."""
+    from flynn.core.web import plain
+
+    return msgspec.json.format(msgspec.json.encode(plain(value)), indent=2).decode()
+
+
+def client_file(data: Path) -> Target | None:
+    """What the daemon with this data directory wrote down for us. Unavailable: it is not for us to read."""
+    path = data / "client.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        if data == default_data() and "FLYNN_DATA" not in os.environ:
+            return None
+        raise Unavailable(f"{path} cannot be read by this user; set FLYNN_URL and FLYNN_TOKEN") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise Unavailable(f"{path} is no good ({error}); start the daemon again, or set FLYNN_URL") from None
+
+
+def git(directory: Path, *words: str) -> str | None:
+    """What git prints, or None: it failed, or there is no git. It has 10 s."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *words], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def git_remote(directory: Path) -> str:
+    """The URL of the remote `flynn` of a work tree; empty if there is none."""
+    return git(directory, "config", "--get", f"remote.{REMOTE}.url") or ""
+
+
+def app_of_remote(url: str) -> str:
+    """The app that a remote's URL names: `http://host/hello.git`, `flynn:hello`, `git@host:hello.git`.
+
+    Empty: the URL names none.
+    """
+    name = re.split(r"[/:]", url.rstrip("/"))[-1].removesuffix(".git")
+    return name if keys.NAME.fullmatch(name) else ""
+
+
+def complain(message: str) -> None:
+    """Say on standard error what went wrong."""
+    head, *rest = message.splitlines() or ["something went wrong"]
+    click.echo(paint(" !     " + head, "red", sys.stderr), err=True)
+    for line in rest:
+        click.echo("       " + line, err=True)

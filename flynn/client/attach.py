@@ -1,0 +1,95 @@
+"""A one-off job's standard streams over a WebSocket (docs/api.md, Attach)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from flynn.client.wire import Wire
+from flynn.core.errors import FlynnError, NotFound, Unavailable
+
+OPEN = 75.0
+"""Seconds until the job is attached: it is dropped from its queue after 60."""
+
+FRAME_LIMIT = 16 * 1024 * 1024
+
+BROKEN = "the connection to the job broke off; 'flynn ps --all' shows what became of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes that the process wrote to descriptor 1 or 2."""
+
+    fd: int
+    data: bytes
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How the job ended; without an exit code it never ran, and `reason` says why."""
+
+    exit_code: int | None = None
+    reason: str = ""
+
+
+class Attached:
+    """The open connection. Standard input and signals may be sent while output is read."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        """Bytes of standard input."""
+        await self._socket.send_bytes(data)
+
+    async def end_input(self) -> None:
+        await self._socket.send_str('{"eof": true}')
+
+    async def signal(self, number: int) -> None:
+        await self._socket.send_str(f'{{"signal": {number}}}')
+
+    async def output(self) -> AsyncIterator[Output | Exit]:
+        """What the process writes, and at last its Exit. Unavailable: the connection ended before it."""
+        while True:
+            try:
+                message = await self._socket.receive()
+            except (aiohttp.ClientError, ConnectionError):
+                raise Unavailable(BROKEN) from None
+            if message.type == aiohttp.WSMsgType.BINARY and message.data:
+                yield Output(message.data[0], message.data[1:])
+            elif message.type == aiohttp.WSMsgType.TEXT:
+                yield _exit(message.data)
+                return
+            elif message.type not in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
+                raise Unavailable(BROKEN)
+
+
+def _exit(text: str) -> Exit:
+    try:
+        return msgspec.json.decode(text, type=Exit)
+    except msgspec.DecodeError:
+        raise Unavailable(f"the host ended the job with what this flynn cannot read: {text[:80]!r}") from None
+
+
+@asynccontextmanager
+async def open_attached(wire: Wire, path: str) -> AsyncIterator[Attached]:
+    """Attach, which starts the job. There is no limit on how long it runs."""
+    try:
+        async with asyncio.timeout(OPEN):
+            socket = await wire.session.ws_connect(wire.url + path, max_msg_size=FRAME_LIMIT)
+    except aiohttp.WSServerHandshakeError as error:
+        raise _refused(wire, error.status) from None
+    except TimeoutError:
+        raise Unavailable(f"{wire.url} did not attach the job within {OPEN:g} s; run it again") from None
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise Unavailable(f"{wire.url} cannot attach the job: {error}") from None
+    async with socket:
+        yield Attached(socket)
+
+
+def _refused(wire: Wire, status: int) -> FlynnError:
+    if status == 404:
+        return NotFound("the job does not wait any more: it was dropped, or someone else attached it; run it again")
+    return Unavailable(f"{wire.url} answered {status} instead of attaching the job; run it again")

@@ -1,0 +1,144 @@
+"""One method for each call of docs/api.md.
+
+Errors are those of `core/errors.py`, as the node answered them; Unavailable: it does not answer. Streams are async
+iterators of lines; leaving one early closes it, and what it told of goes on.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from flynn.client import records
+from flynn.client.attach import Attached, open_attached
+from flynn.client.blobs import BlobCalls
+from flynn.client.records import Lines
+from flynn.client.wire import UNARY, Wire
+from flynn.core import model
+
+
+@asynccontextmanager
+async def open_client(url: str, token: str) -> AsyncIterator["Client"]:
+    """A client of the node at `url`, for the length of a block."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=UNARY) as session:
+        yield Client(Wire(url, session))
+
+
+class Client(BlobCalls):
+    """The grid, seen through one of its nodes."""
+
+    async def status(self) -> records.Status:
+        return await self.wire.call("GET", "/v1/status", records.Status)
+
+    async def node(self) -> records.NodeInfo:
+        return await self.wire.call("GET", "/v1/node", records.NodeInfo)
+
+    async def create(self, name: str = "") -> records.AppInfo:
+        """A new app; without a name one is made up."""
+        return await self.wire.call("POST", "/v1/apps", records.AppInfo, {"name": name} if name else {})
+
+    async def apps(self) -> list[records.AppInfo]:
+        return await self.wire.call("GET", "/v1/apps", list[records.AppInfo])
+
+    async def app(self, name: str) -> records.AppInfo:
+        return await self.wire.call("GET", _app(name), records.AppInfo)
+
+    def delete(self, name: str) -> Lines:
+        return self.wire.lines("DELETE", _app(name))
+
+    async def env(self, app: str) -> dict[str, str]:
+        return await self.wire.call("GET", _app(app, "env"), dict[str, str])
+
+    def change_env(self, app: str, put: Mapping[str, str], unset: tuple[str, ...] = ()) -> Lines:
+        body = {"set": dict(put), "unset": list(unset)}
+        return self.wire.lines("PATCH", _app(app, "env"), json=body)
+
+    async def releases(self, app: str) -> list[model.Release]:
+        """Newest first."""
+        return await self.wire.call("GET", _app(app, "releases"), list[model.Release])
+
+    async def release(self, app: str, version: int) -> model.Release:
+        return await self.wire.call("GET", _app(app, f"releases/{version}"), model.Release)
+
+    def rollback(self, app: str, version: int | None = None) -> Lines:
+        body = {} if version is None else {"version": version}
+        return self.wire.lines("POST", _app(app, "rollback"), json=body)
+
+    async def formation(self, app: str) -> dict[str, int]:
+        return await self.wire.call("GET", _app(app, "formation"), dict[str, int])
+
+    def scale(self, app: str, counts: Mapping[str, int], wait: bool = True) -> Lines:
+        query = {} if wait else {"wait": "false"}
+        return self.wire.lines("PATCH", _app(app, "formation"), json=dict(counts), params=query)
+
+    async def jobs(self, app: str, all: bool = False) -> list[records.JobInfo]:
+        """The jobs that run or wait; with `all` also those that ended."""
+        query = {"all": "true"} if all else {}
+        return await self.wire.call("GET", _app(app, "jobs"), list[records.JobInfo], query=query)
+
+    async def kill(self, job: str) -> str:
+        """Stop a job; its id. NotFound: it is not running."""
+        return (await self.wire.call("DELETE", f"/v1/jobs/{_part(job)}", records.Id)).id
+
+    async def run(self, app: str, command: str, env: Mapping[str, str] | None = None) -> str:
+        """Queue a one-off job; its id. It starts when it is attached, within 60 s."""
+        body: dict[str, Any] = {"command": command} | ({"env": dict(env)} if env else {})
+        return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
+
+    @asynccontextmanager
+    async def attach(self, job: str) -> AsyncIterator[Attached]:
+        """The standard streams of a one-off job, for the length of a block."""
+        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/attach") as attached:
+            yield attached
+
+    def log(self, app: str, n: int = 100, follow: bool = False, type: str = "", job: str = "") -> Lines:
+        """The last `n` lines, oldest first; with `follow` those to come as well."""
+        query = {"n": str(n), "follow": "true" if follow else "false"}
+        query |= {"type": type} if type else {}
+        query |= {"job": job} if job else {}
+        return self.wire.lines("GET", _app(app, "log"), params=query)
+
+    async def queues(self) -> dict[str, list[model.Queued]]:
+        return await self.wire.call("GET", "/v1/queues", dict[str, list[model.Queued]])
+
+    async def hosts(self) -> list[records.HostInfo]:
+        return await self.wire.call("GET", "/v1/hosts", list[records.HostInfo])
+
+    async def routes(self, app: str) -> list[model.Route]:
+        return await self.wire.call("GET", _app(app, "routes"), list[model.Route])
+
+    async def add_route(self, app: str, domain: str, path: str = "", service: str = "") -> model.Route:
+        body = {"domain": domain} | ({"path": path} if path else {}) | ({"service": service} if service else {})
+        return await self.wire.call("POST", _app(app, "routes"), model.Route, body)
+
+    async def remove_route(self, id: str) -> model.Route:
+        return await self.wire.call("DELETE", f"/v1/routes/{_part(id)}", model.Route)
+
+    def build(self, app: str, source: AsyncIterator[bytes], size: int, description: str = "") -> Lines:
+        """Build and deploy a gzip'd tar of `size` bytes."""
+        headers = {"Content-Type": "application/gzip", "Content-Length": str(size)}
+        query = {"description": description} if description else {}
+        return self.wire.lines("POST", _app(app, "builds"), data=source, headers=headers, params=query)
+
+    async def services(self) -> dict[str, int]:
+        """How many instances each service has."""
+        return await self.wire.call("GET", "/v1/services", dict[str, int])
+
+    async def service(self, name: str) -> records.ServiceInfo:
+        return await self.wire.call("GET", f"/v1/services/{_part(name)}", records.ServiceInfo)
+
+    def watch(self, name: str) -> AsyncGenerator[records.Event, None]:
+        """The instances of a service as events `up`, then `current`, then every change."""
+        return self.wire.events(f"/v1/services/{_part(name)}")
+
+
+def _app(name: str, rest: str = "") -> str:
+    return f"/v1/apps/{_part(name)}" + (f"/{rest}" if rest else "")
+
+
+def _part(name: str) -> str:
+    """A name made safe as one segment of a path. Dots are kept from meaning a parent."""
+    return quote(name, safe="").replace(".", "%2E") or "%20"

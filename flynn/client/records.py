@@ -1,0 +1,117 @@
+"""What the API answers where it says more than a record of `core/model.py`."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+
+from flynn.core import model
+
+Line = dict[str, Any]
+"""One line of a stream: a JSON object whose `kind` is `release`, `build`, `job`, `log` or `done`."""
+
+Lines = AsyncGenerator[Line, None]
+"""A stream of them. Read it within `contextlib.aclosing`: leaving it early must close the connection there and then."""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Processes of one type: how many there shall be, and how many are up."""
+
+    wanted: int = 0
+    up: int = 0
+
+
+class AppInfo(model.App, frozen=True, kw_only=True):
+    """An app and how it fares. The last three are filled for a single app alone."""
+
+    url: str = ""
+    processes: dict[str, Count] = {}
+    deploy: model.Deploy | None = None
+    build: model.Build | None = None
+    routes: tuple[model.Route, ...] = ()
+
+
+class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as `ps` shows it: what its host tells, or, while `waiting`, what its queue does."""
+
+    id: str
+    type: str
+    state: str
+    app: str = ""
+    queue: str = ""
+    waiting: bool = False
+    release: int = 0
+    host: str = ""
+    since: float = 0.0
+    created: float = 0.0
+    pid: int = 0
+    port: int = 0
+    restarts: int = 0
+    exit_code: int | None = None
+    failure: str = ""
+    reason: str = ""
+
+
+class HostInfo(model.Host, frozen=True, kw_only=True):
+    """A machine, how many jobs it runs, and the MiB they reserve."""
+
+    jobs: int = 0
+    reserved: int = 0
+
+
+class BrickInfo(msgspec.Struct, frozen=True):
+    """One brick of a daemon, and its last sentence."""
+
+    ready: bool = False
+    sentence: str = ""
+    restarts: int = 0
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One daemon. With `error` it did not answer, and only its name is known."""
+
+    name: str
+    error: str = ""
+    version: str = ""
+    store: str = ""
+    stale_since: float | None = None
+    revision: int = 0
+    loop_lag_ms: dict[str, float] = {}
+    bricks: dict[str, BrickInfo] = {}
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole grid. `leader` is the host whose controller decides."""
+
+    domain: str
+    leader: str | None = None
+    nodes: tuple[NodeInfo, ...] = ()
+
+
+class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A service, its instances oldest first, and the id of the one that leads."""
+
+    service: str
+    leader: str | None = None
+    instances: tuple[model.Instance, ...] = ()
+
+
+class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A file on the shelf."""
+
+    sha256: str
+    size: int
+    created: float = 0.0
+
+
+class Id(msgspec.Struct, frozen=True):
+    """The answer that is only an id."""
+
+    id: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One server-sent event of a service: `up`, `update`, `down`, `leader`, `current`; `data` as sent."""
+
+    kind: str
+    data: Any = None

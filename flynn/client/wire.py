@@ -1,0 +1,159 @@
+"""HTTP as this client speaks it: JSON in and out, errors as `FlynnError`s, streams as lines, a limit on each wait."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from flynn.client.records import Event, Line, Lines
+from flynn.core import errors
+from flynn.core.errors import FlynnError, Unavailable
+
+CONNECT = 5.0
+"""Seconds to reach the node."""
+
+ANSWER = 60.0
+"""Seconds without a byte in an answer that is read whole."""
+
+SILENCE = 900.0
+"""Seconds that a stream may be silent."""
+
+LINE_LIMIT = 4 * 1024 * 1024
+"""Bytes of one line of a stream."""
+
+UNARY = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=ANSWER)
+STREAM = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
+
+T = TypeVar("T")
+
+_TYPES: dict[str, type[FlynnError]] = {kind.code: kind for kind in FlynnError.__subclasses__()}
+_BY_STATUS: dict[int, type[FlynnError]] = {
+    401: errors.Unauthorized,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.TooLarge,
+    422: errors.Invalid,
+    503: errors.Unavailable,
+    507: errors.Full,
+}
+
+
+class Wire:
+    """Calls to one node. Every method raises the FlynnError that the node answers with, or Unavailable."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url.rstrip("/")
+        self.session = session
+
+    async def call(
+        self, method: str, path: str, wanted: type[T], body: object = None, query: Mapping[str, str] | None = None
+    ) -> T:
+        """The answer to a call with a JSON body (None: without a body), as a `wanted`."""
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        async with self.open(method, path, UNARY, params=query, data=data, headers=headers) as response:
+            raw = await response.read()
+        try:
+            return msgspec.json.decode(raw, type=wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unavailable(
+                f"{self.url} answered {method} {path} with what this flynn cannot read: {error}"
+            ) from None
+
+    async def lines(self, method: str, path: str, **how: Any) -> Lines:
+        """Each JSON line of an answer, as it comes. `how` goes to the HTTP client."""
+        async with self.open(method, path, STREAM, **how) as response:
+            async for raw in _split_lines(response.content):
+                if raw.strip():
+                    yield _line(raw)
+
+    async def events(self, path: str) -> AsyncGenerator[Event, None]:
+        """Each server-sent event of an answer, as it comes (WHATWG HTML, section 9.2)."""
+        kind, data = "", []
+        async with self.open("GET", path, STREAM, headers={"Accept": "text/event-stream"}) as response:
+            async for raw in _split_lines(response.content):
+                field, _, value = raw.decode("utf-8", "replace").rstrip("\r").partition(":")
+                value = value.removeprefix(" ")
+                if field == "event":
+                    kind = value
+                elif field == "data":
+                    data.append(value)
+                elif not field and not value and (kind or data):
+                    yield Event(kind or "message", _data("\n".join(data)))
+                    kind, data = "", []
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, path: str, timeout: aiohttp.ClientTimeout, **how: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer with a good status, for the length of a block."""
+        try:
+            async with self.session.request(method, self.url + path, timeout=timeout, **how) as response:
+                if response.status >= 400:
+                    raise await self._problem(response)
+                yield response
+        except aiohttp.InvalidURL:
+            raise errors.Invalid(f"{self.url} is no URL; set FLYNN_URL to one like http://127.0.0.1:1111") from None
+        except (aiohttp.ServerTimeoutError, TimeoutError):
+            raise Unavailable(self._late(timeout)) from None
+        except aiohttp.ClientConnectorError as error:
+            raise Unavailable(self._unreachable(error)) from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Unavailable(f"{self.url} broke off: {_reason(error)}; what was begun there goes on") from None
+
+    def _late(self, timeout: aiohttp.ClientTimeout) -> str:
+        silence = timeout.sock_read or 0
+        return (
+            f"{self.url} did not connect within {CONNECT:g} s, or was silent for {silence:g} s; "
+            "see on that machine whether `flynn status` answers"
+        )
+
+    def _unreachable(self, error: aiohttp.ClientConnectorError) -> str:
+        reason = error.os_error.strerror or str(error.os_error)
+        return (
+            f"no flynn answers at {self.url} ({reason}): start it there with 'flynn daemon', "
+            "or name another grid with FLYNN_URL and FLYNN_TOKEN"
+        )
+
+    async def _problem(self, response: aiohttp.ClientResponse) -> FlynnError:
+        try:
+            told = json.loads(await response.read())
+            message, code = str(told["message"]), str(told.get("code", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            kind = _BY_STATUS.get(response.status, FlynnError)
+            return kind(f"{self.url} answered {response.status} {response.reason}; is it a node of a flynn grid?")
+        return _TYPES.get(code, _BY_STATUS.get(response.status, FlynnError))(message)
+
+
+async def _split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+    rest = bytearray()
+    async for chunk in content.iter_any():
+        *whole, last = chunk.split(b"\n")
+        for part in whole:
+            yield bytes(rest + part)
+            rest.clear()
+        rest += last
+        if len(rest) > LINE_LIMIT:
+            raise errors.TooLarge(f"a line of the stream is over {LINE_LIMIT} bytes")
+    yield bytes(rest)
+
+
+def _line(raw: bytes) -> Line:
+    try:
+        return msgspec.json.decode(raw, type=Line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unavailable(f"the stream was cut off in a line: {raw[:80]!r}") from None
+
+
+def _data(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text or "null")
+    except msgspec.DecodeError:
+        return text
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

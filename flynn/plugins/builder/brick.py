@@ -1,0 +1,144 @@
+"""The builder brick: source over HTTP, onto the shelf, into the `builders` queue; the rest is told as it happens."""
+
+import asyncio
+import secrets
+import shutil
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from flynn.core import blobs
+from flynn.core.brick import Context
+from flynn.core.change import carry_out
+from flynn.core.errors import FlynnError, Unavailable
+from flynn.core.facts import Facts
+from flynn.core.model import Artifact
+from flynn.core.web import Route, lines, send_line
+from flynn.plugins.builder import source, tools
+from flynn.plugins.builder.follow import follow_build
+from flynn.plugins.builder.start import begin, check_app, check_description
+from flynn.plugins.builder.upload import received
+
+BUILDPACKS = Path(__file__).parent / "buildpacks"
+OWN = tuple(BUILDPACKS / name for name in ("python", "nodejs", "static", "procfile"))
+"""The buildpacks of flynn, in the order they are tried; the last one takes what the others do not."""
+
+SHELF = 30.0
+"""Seconds to wait for the shelf to be registered."""
+
+
+class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time."""
+
+    timeout: float = 900.0
+    limit: int = 512
+    uploads: int = 8
+
+
+class Builder:
+    """Takes source for `POST /v1/apps/{app}/builds`."""
+
+    name = "builder"
+    Config = BuilderConfig
+
+    def __init__(self, config: BuilderConfig) -> None:
+        self._config = config
+        self._uploads = 0
+
+    async def run(self, ctx: Context) -> None:
+        uploads = ctx.data / "uploads"
+        await asyncio.to_thread(_empty, uploads)
+        kit = await asyncio.to_thread(tools.prepare, ctx.data, buildpacks(ctx))
+
+        async def build(request: web.Request, app: str) -> web.StreamResponse:
+            check_app(ctx.mirror.facts, app)
+            description = check_description(request.query.get("description", ""))
+            source = await self._receive(ctx, request, uploads)
+            job = await self._start(ctx, app, source, await _shelve(ctx, kit), description)
+            return await _answer(ctx, request, app, job)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_shelve_early(ctx, kit), name="build tools"),
+                group.create_task(_tell(ctx), name="builder sentence"),
+            ]
+            with ctx.web.serving(Route("POST", "/v1/apps/{app}/builds", build, streams=True)):
+                ctx.ready()
+                await ctx.stopping.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _receive(self, ctx: Context, request: web.Request, uploads: Path) -> Artifact:
+        """The body, checked and put on the shelf."""
+        if self._uploads >= self._config.uploads:
+            raise Unavailable(f"{self._uploads} sources are being received already; try again in a moment")
+        self._uploads += 1
+        try:
+            async with received(request, uploads, self._config.limit << 20) as path:
+                await asyncio.to_thread(source.check, path)
+                return await blobs.store(ctx, path)
+        finally:
+            self._uploads -= 1
+
+    async def _start(self, ctx: Context, app: str, source: Artifact, kit: Artifact, description: str) -> str:
+        """Put the build into the queue; its job's id."""
+        job = f"{app}-build-{secrets.token_hex(4)}"
+        timeout = self._config.timeout
+        await carry_out(
+            ctx.store,
+            ctx.mirror,
+            lambda facts: begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description),
+        )
+        return job
+
+
+async def _answer(ctx: Context, request: web.Request, app: str, job: str) -> web.StreamResponse:
+    """Follow the build to its end. A client that goes away ends only this."""
+    response = await lines(request)
+    await send_line(response, {"kind": "build", "job": job})
+    try:
+        await follow_build(ctx, app, job, response)
+    except FlynnError as error:
+        await send_line(response, {"kind": "done", "ok": False, "message": str(error)})
+    return response
+
+
+def sentence(facts: Facts) -> str:
+    """What is being built now."""
+    building = sorted(build.app for build in facts.builds.values() if build.state == "building")
+    return f"builds under way: {', '.join(building)}" if building else "ready to build"
+
+
+async def _tell(ctx: Context) -> None:
+    async for facts in ctx.mirror.photos():
+        ctx.say(sentence(facts))
+
+
+async def _shelve_early(ctx: Context, kit: Path) -> None:
+    """Put the tools on the shelf now, so that the first build need not wait."""
+    try:
+        await _shelve(ctx, kit)
+    except FlynnError as error:
+        ctx.log.info("the build tools are not on the shelf yet (%s); the next build puts them there", error)
+
+
+async def _shelve(ctx: Context, kit: Path) -> Artifact:
+    """Have the tools on the shelf: they are put there again if something took them away. Unavailable, Full."""
+    try:
+        await ctx.mirror.until(lambda facts: any(not i.draining for i in facts.instances("shelf")), SHELF)
+    except TimeoutError:
+        raise Unavailable(f"no shelf came up within {SHELF:g} s; `flynn status` shows what is wrong") from None
+    return await blobs.store(ctx, kit)
+
+
+def buildpacks(ctx: Context) -> list[Path]:
+    """All buildpacks in the order they are tried: those of plugins first, as flynn's last one takes almost anything."""
+    found = [Path(path) for paths in ctx.hooks.hook.flynn_buildpacks() for path in paths]
+    return sorted(found, key=lambda path: path in OWN)
+
+
+def _empty(folder: Path) -> None:
+    """Make the directory new: what is in it was left by a daemon that was killed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

@@ -1,0 +1,83 @@
+"""What an app's processes are: its Procfile, or what `bin/release` of the buildpack says. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from . import BuildFailed
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME_LIMIT = 40
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PAIR = re.compile(r"(?P<name>[^:\s]+)\s*:(?:\s+(?P<value>.*))?")
+
+
+def parse_procfile(text: str) -> dict[str, str]:
+    """The command of each process type. BuildFailed names the first line that is no good."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, colon, command = (part.strip() for part in stripped.partition(":"))
+        where = f"line {number} of the Procfile"
+        if not colon or not name or not command:
+            raise BuildFailed(f"{where} is not `name: command`: {_shown(stripped)}")
+        check_name(where, name)
+        if name in found:
+            raise BuildFailed(f"{where}: the process type {name} is there already; give each one a line of its own")
+        found[name] = command
+    return found
+
+
+def check_name(where: str, name: str) -> None:
+    """BuildFailed with the rule, when `name` may not name a process type."""
+    if len(name) > NAME_LIMIT or not NAME.fullmatch(name):
+        raise BuildFailed(
+            f"{where}: {_shown(name)} is no good process type name: use lower-case letters, digits and single "
+            f"dashes, start with a letter, {NAME_LIMIT} characters at most"
+        )
+
+
+def parse_release(text: str, buildpack: str) -> dict[str, dict[str, str]]:
+    """What `bin/release` printed: a mapping of names to text for each top key, in the simple YAML that buildpacks use.
+
+    A key that holds anything else (`addons: []`) is empty here. BuildFailed shows the first line that is no YAML of
+    this kind.
+    """
+    tables: dict[str, dict[str, str]] = {}
+    table: dict[str, str] = {}
+    for line in text.splitlines():
+        stripped = line.strip()
+        if not stripped or stripped.startswith(("#", "---", "- ")):
+            continue
+        pair = PAIR.fullmatch(stripped)
+        if pair is None:
+            raise BuildFailed(
+                f"bin/release of the buildpack {buildpack} printed what is not understood: {_shown(line)}"
+            )
+        if line[0] not in " \t":
+            table = tables.setdefault(pair["name"], {})
+        else:
+            table[_plain(pair["name"])] = _plain(pair["value"] or "")
+    return tables
+
+
+def profile_of(variables: dict[str, str]) -> str:
+    """A shell script that sets each variable that is not set yet. Names that no shell knows are left out."""
+    lines = []
+    for name, value in variables.items():
+        if VARIABLE.fullmatch(name):
+            quoted = value.replace("'", "'\\''")
+            lines.append(f"[ -n \"${{{name}+x}}\" ] || export {name}='{quoted}'\n")
+    return "".join(lines)
+
+
+def _plain(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        value = value[1:-1]
+    return value
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -1,0 +1,86 @@
+"""The slug: the app's tree as a tar, gzip, in sorted order, owned by nobody in particular."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+
+from . import BuildFailed
+
+LEVEL = 2
+"""Of gzip: a slug is moved once or twice, over a fast network; the developer waits for it."""
+
+ENTRIES, UNPACKED = 200_000, 2 << 30
+"""Files, directories and links of a slug at most, and their bytes: no host unpacks more."""
+
+LEFT_OUT = frozenset({".git", ".slugignore"})
+"""Names at the top that no app needs to run."""
+
+
+def write_slug(top: str, path: str) -> int:
+    """Pack the tree at `top` into the file `path`; its size in bytes. BuildFailed names what cannot be packed."""
+    entry = top
+    if size_of(top) > UNPACKED or sum(1 for _ in paths(top)) > ENTRIES:
+        raise BuildFailed(
+            f"the slug would be over {UNPACKED >> 30} GiB or {ENTRIES} files; name what can go in .slugignore"
+        )
+    try:
+        with tarfile.open(path, "w:gz", compresslevel=LEVEL, format=tarfile.PAX_FORMAT) as tar:
+            for entry in paths(top):
+                _add(tar, entry, os.path.relpath(entry, top))
+    except OSError as error:
+        raise BuildFailed(f"the slug cannot be made: {os.path.relpath(entry, top)}: {error.strerror}") from None
+    return os.path.getsize(path)
+
+
+def paths(top: str) -> Iterator[str]:
+    """Every path below `top` that goes into the slug, sorted, a directory before what is in it."""
+    for folder, folders, files in os.walk(top, onerror=_refuse):
+        if folder == top:
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
+            files = [name for name in files if name not in LEFT_OUT]
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        folders[:] = sorted(set(folders) - set(links))
+        if folder != top:
+            yield folder
+        yield from (os.path.join(folder, name) for name in sorted([*files, *links]))
+
+
+def size_of(top: str) -> int:
+    """Bytes of all files below `top`."""
+    total = 0
+    for folder, _, files in os.walk(top):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except FileNotFoundError:
+                pass
+    return total
+
+
+def human(size: int) -> str:
+    """A size for people: `8.4 MB`."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def _add(tar: tarfile.TarFile, path: str, name: str) -> None:
+    mode = os.lstat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        return
+    tar.inodes = {}  # type: ignore[attr-defined]  # each file stands for itself: no hard links in a slug
+    info = tar.gettarinfo(path, name)
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mtime = int(info.mtime)
+    info.mode &= 0o777
+    if info.isreg():
+        with open(path, "rb") as file:
+            tar.addfile(info, file)
+    else:
+        tar.addfile(info)
+
+
+def _refuse(error: OSError) -> None:
+    raise error

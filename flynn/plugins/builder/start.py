@@ -1,0 +1,65 @@
+"""The start of a build: the record and the job, decided together. Pure."""
+
+import msgspec
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.errors import Conflict, Invalid, NotFound
+from flynn.core.facts import Facts
+
+MEMORY = 512
+"""MiB that a build reserves on its host."""
+
+COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -m inside'
+
+CONFIG_LIMIT = 100_000
+"""Bytes of an app's config as JSON: it is handed to the build in one variable, and Linux takes 128 KiB."""
+
+DESCRIPTION_LIMIT = 200
+
+
+def begin(
+    facts: Facts, app: str, id: str, source: str, tools: str, timeout: float, now: float, description: str = ""
+) -> Change:
+    """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
+
+    NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
+    """
+    found = check_app(facts, app)
+    config = msgspec.json.encode(found.env).decode()
+    if len(config.encode()) > CONFIG_LIMIT:
+        raise Invalid(f"the config of {app} is too large for a build: {len(config)} bytes; {CONFIG_LIMIT} at most")
+    job = model.Job(
+        id=id,
+        app=app,
+        type="build",
+        queue="builders",
+        command=COMMAND,
+        created=now,
+        env={"BUILD_ENV": config, "BUILD_TIMEOUT": f"{timeout:g}"},
+        layers={"app": source, "tools": tools},
+        memory=MEMORY,
+        cache=f"build-{app}",
+        output=True,
+    )
+    build = model.Build(app=app, job=id, source=source, started=now, description=description)
+    puts: dict[str, model.Record] = {keys.build(app): build, keys.queued("builders", id): model.Queued(job=job)}
+    return Change(puts=puts, seen=(keys.app(app),), why=f"build {id}")
+
+
+def check_app(facts: Facts, app: str) -> model.App:
+    """The app, if it may be built now. NotFound: there is none. Conflict: it is being built."""
+    found = facts.apps.get(app)
+    if found is None:
+        raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
+    running = facts.builds.get(app)
+    if running and running.state == "building":
+        raise Conflict(f"a build of {app} is running already ({running.job}); deploy again once it has ended")
+    return found
+
+
+def check_description(text: str) -> str:
+    """What a developer says of a build, in one line. Invalid: it is too long, or not one line."""
+    if len(text) > DESCRIPTION_LIMIT or not text.isprintable():
+        raise Invalid(f"a description is one line of {DESCRIPTION_LIMIT} characters at most")
+    return text

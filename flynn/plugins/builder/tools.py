@@ -1,0 +1,83 @@
+"""The tools layer of a build job: what runs inside, all buildpacks, and `uv`, packed the same way each time."""
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import uv
+
+from flynn.core.errors import StartError
+
+HERE = Path(__file__).parent
+LEVEL = 1
+"""Of gzip: the tools are packed once for each version of flynn, and cross a fast network."""
+
+
+def prepare(data: Path, packs: Iterable[Path]) -> Path:
+    """The tools as a tar, gzip, in `data`; packed anew only when one of the files has changed.
+
+    `packs`: directories of buildpacks, in the order they are tried; of two with one name the first counts.
+    Blocks: call it in a thread. StartError: a buildpack, or uv, is not there.
+    """
+    files = layout(packs)
+    path = data / f"tools-{_fingerprint(files)}.tgz"
+    if not path.exists():
+        partial = path.with_suffix(".part")
+        pack(files, partial)
+        os.replace(partial, path)
+    for old in data.glob("tools-*"):
+        if old != path:
+            old.unlink()
+    return path
+
+
+def layout(packs: Iterable[Path]) -> dict[str, Path | bytes]:
+    """What the tar holds: by name, the file it comes from, or its text."""
+    names: dict[str, Path] = {}
+    for folder in packs:
+        if not os.access(folder / "bin" / "detect", os.R_OK) or not os.access(folder / "bin" / "compile", os.R_OK):
+            raise StartError(f"{folder} is no buildpack: it has no bin/detect or no bin/compile")
+        names.setdefault(folder.name, folder)
+    files: dict[str, Path | bytes] = {"bin/uv": Path(uv.find_uv_bin())}
+    files["buildpacks/order"] = "".join(f"{name}\n" for name in names).encode()
+    for top, folder in {"inside": HERE / "inside", **{f"buildpacks/{n}": p for n, p in names.items()}}.items():
+        for path in folder.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                files[f"{top}/{path.relative_to(folder).as_posix()}"] = path
+    return files
+
+
+def pack(files: Mapping[str, Path | bytes], path: Path) -> None:
+    """Write the tar: sorted, owned by root, without times, so that the same files make the same blob."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name in sorted(files):
+            info = tarfile.TarInfo(name)
+            info.mode = 0o755 if "bin" in name.split("/")[:-1] else 0o644
+            _add(tar, info, files[name])
+
+
+def _add(tar: tarfile.TarFile, info: tarfile.TarInfo, content: Path | bytes) -> None:
+    with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+        info.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        tar.addfile(info, file)
+
+
+def _fingerprint(files: Mapping[str, Path | bytes]) -> str:
+    seen = hashlib.sha256()
+    for name in sorted(files):
+        content = files[name]
+        if isinstance(content, bytes):
+            seen.update(f"{name} {content!r}\n".encode())
+        else:
+            status = content.stat()
+            seen.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:16]

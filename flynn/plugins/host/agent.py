@@ -1,0 +1,163 @@
+"""The agent at work: look at the facts, decide (`plan.py`), begin and stop jobs, say one sentence.
+
+Each job then lives by itself (`life.py`).
+"""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+
+import psutil
+from msgspec.structs import replace
+
+from flynn import __version__
+from flynn.core import keys
+from flynn.core.brick import Context
+from flynn.core.facts import Facts
+from flynn.core.model import Assignment, Host, Job, JobState
+from flynn.plugins.host.api import Api
+from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.kept import Kept, save
+from flynn.plugins.host.layers import Layers
+from flynn.plugins.host.life import Life
+from flynn.plugins.host.logs import Logs
+from flynn.plugins.host.plan import Ended, decide, mine, sentence
+from flynn.plugins.host.ports import Ports
+
+MIB = 1024 * 1024
+JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+
+
+class Agent:
+    """`lives`: the jobs that are not down yet; `ended`: those that are, and are not forgotten yet."""
+
+    def __init__(
+        self, ctx: Context, config: HostConfig, backend: Backend, backends: Mapping[str, Backend], ports: Ports
+    ) -> None:
+        self.ctx, self.config, self.backend, self.backends, self.ports = ctx, config, backend, backends, ports
+        self.lives: dict[str, Life] = {}
+        self.ended: dict[str, Kept] = {}
+        self.jobs: dict[str, Job] = {}
+
+    async def work(self, kept: Iterable[Kept]) -> None:
+        """Take the jobs of before over, then run those assigned, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            self.ground = self._ground(tasks)
+            await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
+            self._take_over(kept, self.ctx.mirror.facts)
+            tasks.create_task(self.ground.logs.run(), name="job logs")
+            with self.ctx.web.serving(*Api(self.ctx, self.ground.logs, self.lives, self.jobs).routes()):
+                self.ctx.ready()
+                async for facts in self.ctx.mirror.photos():
+                    self._pass(facts)
+
+    def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
+        ctx, config = self.ctx, self.config
+        logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
+        layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
+        return Ground(ctx, config, self.backend, self.backends, layers, self.ports, logs, tasks)
+
+    def _needed(self) -> set[str]:
+        """The layers that jobs use now."""
+        return {sha256 for life in self.lives.values() for sha256 in life.job.layers.values()}
+
+    def _host(self) -> Host:
+        node = self.ctx.node
+        return Host(
+            name=node.name,
+            address=node.address,
+            url=node.url,
+            started=self.ctx.clock(),
+            version=__version__,
+            memory=self.config.memory or psutil.virtual_memory().total // MIB,
+            cpus=os.cpu_count() or 1,
+            backend=self.backend.name,
+        )
+
+    def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
+        """Adopt what runs, tell again what ended, clear the store of what is true no more."""
+        assigned = mine(facts.jobs, self.ctx.host)
+        for one in kept:
+            self.jobs[one.job.id] = one.job
+            if one.state.state == "down":
+                self.ended[one.job.id] = one
+                if facts.states.get(f"{self.ctx.host}/{one.job.id}") != one.state:
+                    self.ground.tell(one.state)
+                continue
+            life = Life(self.ground, one)
+            if one.job.id not in assigned or assigned[one.job.id].stop:
+                life.stop()
+            self._let_live(life)
+        for key in self._stale(facts, assigned):
+            self.ground.later(self.ctx.lease.delete(key), f"clear {key}")
+
+    def _stale(self, facts: Facts, assigned: Mapping[str, Assignment]) -> list[str]:
+        """Keys of this host that no job of it stands behind: instances that died, states without a directory."""
+        host = self.ctx.host
+        alive = {id for id, life in self.lives.items() if life.running and life.running.alive()}
+        known = {*self.lives, *self.ended, *assigned}
+        dead = [keys.instance(i.service, i.id) for i in facts.services.values() if i.host == host and i.job]
+        lost = [s.id for key, s in facts.states.items() if key.startswith(f"{host}/") and s.id not in known]
+        return [*(k for k in dead if k.rpartition("/")[2] not in alive), *(keys.state(host, id) for id in lost)]
+
+    def _pass(self, facts: Facts) -> None:
+        """One look, and what follows from it."""
+        ended = [Ended(kept.job.id, kept.job.app, kept.state.since) for kept in self.ended.values()]
+        fresh = self.ctx.mirror.stale_since is None
+        plan = decide(mine(facts.jobs, self.ctx.host), self.lives.keys(), ended, fresh)
+        began = [a.job.id for a in plan.begin if self._begin(a)]
+        stopped = [id for id in plan.stop if not self.lives[id].stopping]
+        for id in stopped:
+            self.lives[id].stop()
+        for id in plan.forget:
+            self._forget(id)
+        up = sum(1 for life in self.lives.values() if life.state.state == "up")
+        self.ctx.say(sentence(up, len(self.lives), began, stopped))
+
+    def _begin(self, assignment: Assignment) -> bool:
+        job, now = assignment.job, self.ctx.clock()
+        if not JOB_ID.fullmatch(job.id):
+            self.ctx.log.error("the job %r has no good id and is passed over", job.id[:120])
+            return False
+        state = JobState(
+            id=job.id, app=job.app, type=job.type, queue=job.queue, release=job.release, host=self.ctx.host,
+            state="starting", since=now, created=now,
+        )  # fmt: skip
+        kept = Kept(job=job, state=state)
+        self.jobs[job.id] = job
+        try:
+            (self.ground.jobs / job.id).mkdir(mode=0o700, exist_ok=True)
+            save(self.ground.jobs / job.id, kept)
+        except OSError as error:
+            self._refuse(kept, f"the disk of {self.ctx.host} cannot take the job: {error.strerror}")
+            return False
+        life = Life(self.ground, kept)
+        if assignment.stop:
+            life.stop()
+        self._let_live(life)
+        return True
+
+    def _refuse(self, kept: Kept, reason: str) -> None:
+        """A job that cannot even be written down is down at once."""
+        down = replace(kept.state, state="down", failure="start", reason=reason)
+        self.ended[kept.job.id] = replace(kept, state=down)
+        self.ground.tell(down)
+
+    def _let_live(self, life: Life) -> None:
+        self.lives[life.job.id] = life
+        self.ground.later(self._live(life), f"job {life.job.id}")
+
+    async def _live(self, life: Life) -> None:
+        await life.run()
+        del self.lives[life.job.id]
+        self.ended[life.job.id] = life.kept
+        self._pass(self.ctx.mirror.facts)
+
+    def _forget(self, id: str) -> None:
+        del self.ended[id], self.jobs[id]
+        self.ground.later(asyncio.to_thread(shutil.rmtree, self.ground.jobs / id, True), f"forget {id}")
+        self.ground.later(self.ctx.lease.delete(keys.state(self.ctx.host, id)), f"forget {id}")

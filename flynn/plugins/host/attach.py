@@ -1,0 +1,153 @@
+"""A client on the standard streams of a job, over a WebSocket (docs/api.md, "Attach")."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from flynn.core.errors import Conflict, Invalid
+from flynn.plugins.host.kept import sweep
+from flynn.plugins.host.life import Life
+from flynn.plugins.host.race import race
+from flynn.plugins.host.sparse import free_start
+
+POLL = 0.01
+"""Seconds between two looks for new output."""
+
+CHUNK = 64 * 1024
+FREED = 1024 * 1024
+"""Bytes delivered before their space on disk is given back."""
+
+NEVER_BEGAN = 125
+"""The exit code told for a process that never ran."""
+
+
+class _Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text frame from the client: one of both."""
+
+    eof: bool = False
+    signal: int = 0
+
+
+async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
+    """Be the job's client until it ends, or the client goes (then the job is ended), or the daemon stops."""
+    _claim(life)
+    socket = web.WebSocketResponse(heartbeat=20, max_msg_size=1024 * 1024)
+    try:
+        await socket.prepare(request)
+        why = await race(_deliver(socket, life), _listen(socket, life), _wait(stopping))
+    except ConnectionError:
+        why = "gone"
+    if why == "gone":
+        life.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
+    elif why == "stopping":
+        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon stops")
+    else:
+        code = life.state.exit_code
+        told = {"exit_code": NEVER_BEGAN if code is None else code, "reason": life.state.reason}
+        with contextlib.suppress(ConnectionError):
+            await socket.send_json(told)
+            await socket.close()
+        await asyncio.to_thread(sweep, life.dir)
+    return socket
+
+
+def _claim(life: Life) -> None:
+    if not life.job.attached:
+        raise Invalid(f"{life.job.id} is not a job to attach to; read its log instead")
+    if life.down.is_set():
+        raise Conflict(f"{life.job.id} has ended: {life.state.reason}")
+    if life.attached.is_set():
+        raise Conflict(f"{life.job.id} has a client already; run another one")
+    life.attached.set()
+
+
+async def _wait(stopping: asyncio.Event) -> str:
+    await stopping.wait()
+    return "stopping"
+
+
+async def _deliver(socket: web.WebSocketResponse, life: Life) -> str:
+    """All output, byte by byte, until the job is down."""
+    given = {"stdout": 0, "stderr": 0}
+    while True:
+        ended = life.down.is_set()
+        moved = 0
+        for prefix, stream in ((b"\1", "stdout"), (b"\2", "stderr")):
+            given[stream], data = _read(life.dir / stream, given[stream])
+            if data:
+                await socket.send_bytes(prefix + data)
+                _free(life.dir / stream, given[stream], given[stream] + len(data))
+                given[stream] += len(data)
+                moved += len(data)
+        if ended and not moved:
+            return "ended"
+        if not moved:
+            await asyncio.sleep(POLL)
+
+
+def _read(path: Path, at: int) -> tuple[int, bytes]:
+    """What follows `at`, or the beginning, if the process has emptied the file; and where that was."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return at, b""
+    try:
+        at = at if at <= os.fstat(file).st_size else 0
+        return at, os.pread(file, CHUNK, at)
+    finally:
+        os.close(file)
+
+
+def _free(path: Path, before: int, after: int) -> None:
+    if before // FREED != after // FREED:
+        free_start(path, after)
+
+
+async def _listen(socket: web.WebSocketResponse, life: Life) -> str:
+    """Hand on what the client sends, until it goes."""
+    await life.begun.wait()
+    async for message in socket:
+        if message.type is WSMsgType.BINARY:
+            await _write(life, message.data)
+        elif message.type is WSMsgType.TEXT:
+            await _obey(life, message.data)
+    return "gone"
+
+
+async def _obey(life: Life, text: str) -> None:
+    """A command that is none ends the connection, as a client that went away."""
+    try:
+        command = msgspec.json.decode(text, type=_Command)
+    except msgspec.DecodeError:
+        raise ConnectionError("the client does not speak the protocol") from None
+    if command.eof:
+        life.close_stdin()
+    if command.signal in set(signal.Signals) and life.running:
+        await life.running.signal(command.signal)
+
+
+async def _write(life: Life, data: bytes) -> None:
+    """Into standard input, at the pace of the process. What it no longer reads is dropped."""
+    view = memoryview(data)
+    while view and life.stdin >= 0:
+        try:
+            view = view[os.write(life.stdin, view) :]
+        except BlockingIOError:
+            await _writable(life.stdin)
+        except BrokenPipeError:
+            return
+
+
+async def _writable(file: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_writer(file, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(file)

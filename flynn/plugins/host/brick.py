@@ -1,0 +1,75 @@
+"""The host agent: runs the jobs that are assigned to this machine, and tells what becomes of them.
+
+A daemon that stops or is killed leaves the jobs running; the next one finds them again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from flynn.core.brick import Context
+from flynn.core.errors import StartError
+from flynn.plugins.host import kept, layers
+from flynn.plugins.host.agent import Agent
+from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.kept import Kept
+from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.race import race
+
+
+class HostAgent:
+    """The brick. Building it is free."""
+
+    name = "host"
+    Config = HostConfig
+
+    def __init__(self, config: HostConfig) -> None:
+        self.config = config
+
+    async def run(self, ctx: Context) -> None:
+        """Run jobs until told to stop; then leave them running. StartError: no backend, or no good range of ports."""
+        ports = Ports(self.config.ports)
+        backends = found_backends(ctx)
+        backend = await choose(ctx, backends, self.config.backend)
+        found = await asyncio.to_thread(_prepare, ctx)
+        agent = Agent(ctx, self.config, backend, backends, ports)
+        await race(agent.work(found), _stopping(ctx))
+
+
+async def _stopping(ctx: Context) -> None:
+    await ctx.stopping.wait()
+
+
+def found_backends(ctx: Context) -> dict[str, Backend]:
+    """The backends of all plugins by name."""
+    found: dict[str, Backend] = {}
+    for offered in reversed(ctx.hooks.hook.flynn_backends()):
+        found |= {name: kind(ctx.data) for name, kind in offered.items()}
+    return found
+
+
+async def choose(ctx: Context, backends: Mapping[str, Backend], name: str) -> Backend:
+    """The backend that new jobs get, opened. StartError: the one named is unknown or does not work here."""
+    if name != "auto":
+        if name not in backends:
+            raise StartError(f"host.backend = {name!r} is unknown; known are: auto, {', '.join(sorted(backends))}")
+        await backends[name].open()
+        return backends[name]
+    try:
+        await backends["sandbox"].open()
+        return backends["sandbox"]
+    except StartError as error:
+        ctx.log.warning("jobs run as plain processes, not shut in: %s", error)
+        await backends["process"].open()
+        return backends["process"]
+
+
+def _prepare(ctx: Context) -> list[Kept]:
+    """Make the agent's directories; the jobs that are there. The jobs' own are for this user alone."""
+    try:
+        layers.prepare(ctx.data / "layers")
+        for name in ("jobs", "cache"):
+            (ctx.data / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return kept.load(ctx.data / "jobs")
+    except OSError as error:
+        raise StartError(f"the host agent cannot use {ctx.data}: {error.strerror}; mend it and start again") from None

@@ -1,0 +1,20 @@
+"""What a user can set of the host agent: `[host]` in flynn.toml."""
+
+import msgspec
+
+
+class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Times in seconds, sizes in MiB.
+
+    `backend`: `auto` is `sandbox` where bubblewrap works, else `process`. `log_size` is for one job's log,
+    `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the machine has.
+    """
+
+    backend: str = "auto"
+    boot_timeout: float = 60.0
+    stop_timeout: float = 30.0
+    drain_timeout: float = 30.0
+    ports: str = "20000-29999"
+    log_size: int = 10
+    layers_size: int = 4096
+    memory: int = 0

@@ -1,0 +1,137 @@
+"""The layers of jobs: blobs fetched from the shelf once, unpacked once, shared by all jobs of this host."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flynn.core import blobs
+from flynn.core.brick import Context
+from flynn.core.errors import Invalid, Unavailable
+from flynn.plugins.host.unpack import remove, unpack
+
+PATIENCE = 30.0
+"""Seconds for which a shelf that does not answer is tried again (a grid that comes back all at once)."""
+
+AT_ONCE = 2
+"""Layers unpacked at the same time."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One that is unpacked: its bytes, and when it was last asked for."""
+
+    sha256: str
+    size: int
+    used: float
+
+
+def surplus(layers: Iterable[Layer], needed: Collection[str], limit: int) -> list[str]:
+    """Which to remove, least recently used first, so that all take `limit` bytes; those needed are never removed."""
+    layers = sorted(layers, key=lambda layer: (layer.used, layer.sha256))
+    excess = sum(layer.size for layer in layers) - limit
+    removed = []
+    for layer in layers:
+        if excess > 0 and layer.sha256 not in needed:
+            removed.append(layer.sha256)
+            excess -= layer.size
+    return removed
+
+
+class Layers:
+    """Unpacked blobs in `root/<sha256>/tree`. `needed()` names those that jobs use now; `limit` in bytes."""
+
+    def __init__(
+        self, ctx: Context, root: Path, limit: int, needed: Callable[[], Collection[str]], tasks: asyncio.TaskGroup
+    ) -> None:
+        self.ctx, self.root, self.limit, self.needed, self.tasks = ctx, root, limit, needed, tasks
+        self._coming: dict[str, asyncio.Task[Path | Exception]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def get(self, sha256: str) -> Path:
+        """The unpacked tree of a blob, fetched if need be. NotFound, Invalid, TooLarge, Full, Unavailable."""
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise Invalid(f"{sha256[:80]!r} names no blob; a layer is named by its SHA-256 digest")
+        home = self.root / sha256
+        if sha256 not in self._coming:
+            if (home / "size").is_file():
+                os.utime(home / "size")
+                return home / "tree"
+            coming = self.tasks.create_task(self._guarded(sha256), name=f"layer {sha256[:12]}")
+            self._coming[sha256] = coming
+            coming.add_done_callback(lambda _: self._coming.pop(sha256, None))
+        found = await asyncio.shield(self._coming[sha256])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _guarded(self, sha256: str) -> Path | Exception:
+        """What came of it, for all who wait: an error shall not end the agent's other tasks."""
+        try:
+            return await self._fetch(sha256)
+        except Exception as error:
+            return error
+
+    async def _fetch(self, sha256: str) -> Path:
+        packed = self.root / f"{sha256}.tgz"
+        home, partial = self.root / sha256, self.root / f"{sha256}.part"
+        async with self._slots:
+            try:
+                await self._download(sha256, packed)
+                await asyncio.to_thread(_install, packed, partial, home)
+            finally:
+                packed.unlink(missing_ok=True)
+        await self.trim()
+        return home / "tree"
+
+    async def _download(self, sha256: str, packed: Path) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await blobs.fetch(self.ctx, sha256, packed)
+            except Unavailable:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(0.5)
+
+    async def trim(self) -> None:
+        """Remove what is over the limit and used by no job."""
+        layers = await asyncio.to_thread(_present, self.root)
+        for sha256 in surplus(layers, {*self.needed(), *self._coming}, self.limit):
+            await asyncio.to_thread(remove, self.root / sha256)
+
+
+def prepare(root: Path) -> None:
+    """Make the directory, without what an earlier daemon left half done."""
+    root.mkdir(parents=True, exist_ok=True)
+    for path in root.iterdir():
+        if path.name.startswith(".gone-") or path.name.endswith(".part") or not (path / "size").is_file():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _install(packed: Path, partial: Path, home: Path) -> None:
+    """Unpack aside, then give it its name."""
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        size = unpack(packed, partial / "tree")
+        (partial / "size").write_text(str(size))
+        os.rename(partial, home)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _present(root: Path) -> list[Layer]:
+    found = []
+    for path in root.iterdir():
+        try:
+            mark = path / "size"
+            found.append(Layer(path.name, int(mark.read_text()), mark.stat().st_mtime))
+        except (OSError, ValueError):
+            continue
+    return found

@@ -1,0 +1,122 @@
+"""Unpacking a tar that nobody vouches for: what it holds stays in its tree, whatever its names and links say.
+
+All checks are those of `tarfile.data_filter` (PEP 706), and one more rule: symbolic links are made last, when
+everything else is in place, so that no entry can be written through one.
+"""
+
+import errno
+import os
+import shutil
+import sys
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from flynn.core.errors import Full, Invalid, TooLarge
+from flynn.plugins.host.rootfs import SYSTEM
+
+SIZE_LIMIT = 2 * 1024 * 1024 * 1024
+ENTRY_LIMIT = 200_000
+
+
+def unpack(packed: Path, into: Path, size_limit: int = SIZE_LIMIT, entry_limit: int = ENTRY_LIMIT) -> int:
+    """Unpack a tar (gzip'd or not) into the new directory `into`; the bytes it takes. Blocks: call it in a thread.
+
+    Invalid: it is no tar, or holds what no application needs. TooLarge, Full.
+    """
+    into.mkdir(parents=True)
+    try:
+        with tarfile.open(packed, "r:*") as tar:
+            return _extract(tar, into, size_limit, entry_limit)
+    except tarfile.FilterError as error:
+        raise Invalid(f"the archive is refused: {error}") from None
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise Invalid(f"the archive is damaged: {error}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise Invalid(f"the archive cannot be unpacked: {error}") from None
+        raise Full(f"the archive cannot be unpacked to {into.parent}: {error.strerror}") from None
+
+
+def _extract(tar: tarfile.TarFile, into: Path, size_limit: int, entry_limit: int) -> int:
+    links: list[tarfile.TarInfo] = []
+    size = 0
+    for count, entry in enumerate(tar, 1):
+        size += entry.size if entry.isreg() else 0
+        if size > size_limit or count > entry_limit:
+            raise TooLarge(f"the archive is too large: {size_limit} bytes and {entry_limit} entries at most unpacked")
+        _check_name(entry)
+        if entry.issym():
+            links.append(entry)
+        elif entry.islnk():
+            _make_hard_link(into, entry)
+        else:
+            safe = tarfile.data_filter(entry, str(into))
+            _clear(into / safe.name, safe)
+            tar.extract(safe, into, filter="fully_trusted")
+    for link in links:
+        _make_link(into, link)
+    return size
+
+
+def _check_name(entry: tarfile.TarInfo) -> None:
+    """What is refused by name alone; data_filter would only strip a leading slash."""
+    if entry.name.startswith("/") or ".." in PurePosixPath(entry.name).parts:
+        raise Invalid(f"the archive is refused: {entry.name[:200]!r} lies outside of it")
+
+
+def _clear(path: Path, entry: tarfile.TarInfo) -> None:
+    """A later entry of the same name takes the place of an earlier one."""
+    if not entry.isdir() and path.is_file():
+        path.unlink()
+
+
+def _make_hard_link(into: Path, link: tarfile.TarInfo) -> None:
+    """By hand: tarfile would copy what the link names, were it a symbolic link, before its time."""
+    target = into / link.linkname
+    if link.linkname.startswith("/") or ".." in PurePosixPath(link.linkname).parts or not target.is_file():
+        raise Invalid(
+            f"the archive is refused: {link.name[:200]!r} is a link to {link.linkname[:200]!r}, no file before it"
+        )
+    path = into / link.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path, link)
+    os.link(target, path)
+
+
+def _make_link(into: Path, link: tarfile.TarInfo) -> None:
+    path = into / link.name
+    _check_link(PurePosixPath(link.name), link.linkname)
+    parent = path.parent
+    while parent != into:
+        if parent.is_symlink():
+            raise Invalid(f"the archive is refused: {link.name[:200]!r} lies below a symbolic link")
+        parent = parent.parent
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        raise Invalid(f"the archive is refused: {link.name[:200]!r} is both a directory and a link")
+    path.unlink(missing_ok=True)
+    os.symlink(link.linkname, path)
+
+
+def _check_link(name: PurePosixPath, target: str) -> None:
+    """Invalid unless the target lies in the tree, or where every job finds the system (virtualenvs link there)."""
+    if target.startswith("/"):
+        path = os.path.normpath(target)
+        seen = (*SYSTEM, "/app", sys.base_prefix, os.path.realpath(sys.base_prefix), "/dev", "/proc", "/tmp")
+        inside = any(f"{path}/".startswith(f"{place}/") for place in seen)
+    else:
+        path = os.path.normpath(os.path.join(os.path.dirname(str(name)), target))
+        inside = path != ".." and not path.startswith("../")
+    if not inside:
+        raise Invalid(f"the archive is refused: the link {str(name)[:200]!r} leads out of it, to {target[:200]!r}")
+
+
+def remove(path: Path) -> None:
+    """Take a tree away at once (by its name), then remove it."""
+    gone = path.with_name(f".gone-{path.name}-{os.urandom(4).hex()}")
+    try:
+        os.rename(path, gone)
+    except OSError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)

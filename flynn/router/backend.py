@@ -1,0 +1,232 @@
+"""The router's side of a connection to an app. Its answers are not trusted: they are checked as requests are."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, cast
+
+from flynn.router import ending, pages, tunnel
+from flynn.router.body import ENDLESS, BadBody, Body, Chunks, Counted
+from flynn.router.fields import CHUNKED, UNTOLD, Refusal
+from flynn.router.head import HEAD_LIMIT, Response, junk, parse_response
+
+if TYPE_CHECKING:
+    from flynn.router.client import Client
+    from flynn.router.target import Target
+
+HEAD, BODY, TUNNEL = range(3)
+
+INTERIMS_PASSED = 16
+"""Interim answers (1xx) to one request that reach the client; more are dropped."""
+
+INTERIMS = 256
+"""Interim answers after which it is no HTTP any more."""
+
+KEEP = b"\n\r\n"
+KEEP_OLD = b"\nConnection: keep-alive\r\n\r\n"
+CLOSE = b"\nConnection: close\r\n\r\n"
+
+
+class Backend(asyncio.Protocol):
+    """One connection to an instance: idle in its target's pool, or at work for one client."""
+
+    __slots__ = (
+        "body", "buffer", "choked", "client", "endless", "heard", "held", "interims", "keep", "since", "state",
+        "target", "transport", "used",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, target: "Target", client: "Client") -> None:
+        self.target = target
+        self.client: Client | None = client
+        self.state = HEAD
+        self.buffer = b""
+        self.body: Body = Counted(0)
+        self.endless = False
+        """Whether the body ends with the connection."""
+        self.interims = 0
+        self.since = 0.0
+        """When it became idle."""
+        self.used = False
+        """Whether it has answered before: then it may die of old age, and a request may be sent again."""
+        self.heard = False
+        """Whether a byte of the answer has come."""
+        self.keep = False
+        self.held = False
+        self.choked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        client, self.client = self.client, None
+        if client is None or not client.takes(self):
+            self.transport.abort()
+
+    def begin(self, client: "Client", data: bytes) -> None:
+        """Work for a client: send the first bytes of its request."""
+        self.client = client
+        self.state = HEAD
+        self.heard = False
+        self.interims = 0
+        self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        client = self.client
+        if client is None:
+            self.transport.abort()
+            return
+        client.stirred = client.proxy.clock()
+        if self.state == BODY:
+            self._relay(client, data)
+        elif self.state == TUNNEL:
+            client.transport.write(data)
+        else:
+            self.heard = True
+            self._heads(client, self.buffer + data if self.buffer else data)
+
+    def eof_received(self) -> bool:
+        client = self.client
+        if self.state == TUNNEL and client is not None:
+            return tunnel.app_ends(client)
+        self._over(None)
+        self.transport.abort()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.client is None:
+            self.target.forget(self)
+        elif self.state == TUNNEL:
+            tunnel.app_lost(self.client, error)
+        else:
+            self._over(error)
+
+    def pause_writing(self) -> None:
+        self.choked = True
+        if self.client is not None:
+            self.client.hold()
+
+    def resume_writing(self) -> None:
+        self.choked = False
+        if self.client is not None:
+            self.client.stirred = self.client.proxy.clock()
+            self.client.let_go()
+
+    def hold(self) -> None:
+        """Read no more until `let_go`: the client does not take what there is."""
+        if not self.held:
+            self.held = True
+            self.transport.pause_reading()
+
+    def let_go(self) -> None:
+        """Read again."""
+        if self.held:
+            self.held = False
+            self.transport.resume_reading()
+
+    def _heads(self, client: "Client", data: bytes) -> None:
+        """Take the head of the answer, and interim answers before it."""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0 or end > HEAD_LIMIT:
+                self.buffer = data
+                if end > 0 or len(data) > HEAD_LIMIT or junk(data):
+                    ending.spoiled(client, pages.JUNK)
+                return
+            response = parse_response(data[: end + 2])
+            self.buffer = b""
+            if type(response) is Refusal:
+                ending.spoiled(client, pages.JUNK)
+                return
+            assert isinstance(response, Response)
+            data = data[end + 4 :]
+            if response.status == 101:
+                self._upgrade(client, response, data)
+                return
+            if response.status >= 200:
+                self._answer(client, response, data)
+                return
+            self.interims += 1
+            if self.interims > INTERIMS:
+                ending.spoiled(client, pages.JUNK)
+                return
+            if self.interims <= INTERIMS_PASSED and client.request.minor:
+                client.transport.write(response.head + KEEP)
+            if not data:
+                return
+
+    def _answer(self, client: "Client", response: Response, data: bytes) -> None:
+        """Pass the final head on, with as much of the body as came with it."""
+        request = client.request
+        length = 0 if request.method == b"HEAD" else response.length
+        head, keep = response.head, request.keep and client.done and not client.proxy.stopping
+        self.endless = length == UNTOLD
+        self.keep = response.keep and not self.endless
+        if length == CHUNKED:
+            self.body = Chunks(decode=not request.minor)
+            if not request.minor:
+                head = re.sub(rb"\n(?i:transfer-encoding):[^\r]*\r", b"", head)
+                keep = False
+        else:
+            self.body = Counted(ENDLESS if self.endless else length)
+            keep = keep and not self.endless
+        self.state = BODY
+        end = 0 if not length else self._end_in(client, data, pages.JUNK) if data else -1
+        if self.client is None:
+            return
+        client.begins(response.status, keep)
+        head += (KEEP if request.minor else KEEP_OLD) if keep else CLOSE
+        self._write(client, data, end, head)
+
+    def _relay(self, client: "Client", data: bytes) -> None:
+        """Pass on a piece of the body."""
+        end = self._end_in(client, data, pages.CUT)
+        if self.client is not None:
+            self._write(client, data, end)
+
+    def _end_in(self, client: "Client", data: bytes, fault: pages.Fault) -> int:
+        """Where in `data` the body ends, or -1. A broken body ends the work for the client with `fault`."""
+        try:
+            return self.body.feed(data)
+        except BadBody:
+            ending.spoiled(client, fault)
+            return -1
+
+    def _write(self, client: "Client", data: bytes, end: int, head: bytes = b"") -> None:
+        size = len(data)
+        if 0 <= end < size:
+            data = data[:end]
+        if isinstance(self.body, Chunks) and not client.request.minor:
+            data = self.body.take()
+        client.transport.write(head + data if head else data)
+        if end >= 0:
+            self._done(client, surplus=end < size)
+
+    def _done(self, client: "Client", surplus: bool) -> None:
+        """The answer is complete. Bytes after it belong to nobody: the connection is not used again."""
+        self.client = None
+        self.let_go()
+        if surplus or not self.keep or not client.done or self.choked:
+            self.transport.abort()
+        else:
+            self.used = True
+            self.target.give_back(self, client.proxy.clock())
+        client.finished()
+
+    def _upgrade(self, client: "Client", response: Response, data: bytes) -> None:
+        if not client.request.upgrade or not client.done:
+            ending.spoiled(client, pages.JUNK)
+            return
+        self.state = TUNNEL
+        end = b"\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (response.upgrade or client.request.upgrade)
+        client.transport.write(response.head + end + data)
+        client.upgraded()
+
+    def _over(self, error: Exception | None) -> None:
+        """The connection ended. That is the end of a body without a length, and a fault in all other cases."""
+        client = self.client
+        if client is None:
+            return
+        if self.state == BODY and self.endless and error is None:
+            self.keep = False
+            self._done(client, surplus=False)
+        else:
+            client.lost_backend(self)

@@ -1,0 +1,137 @@
+"""The router brick: the table follows the facts live, the sockets open once it is built, and stopping loses nothing."""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+
+import msgspec
+from aiohttp import web
+
+from flynn.core.brick import Context
+from flynn.core.errors import StartError
+from flynn.core.facts import Facts
+from flynn.core.web import Route, answer
+from flynn.router.drain import Told
+from flynn.router.listen import listening, open_sockets
+from flynn.router.proxy import SWEEP, Limits, Proxy
+from flynn.router.registry import Registry
+from flynn.router.upstream import Networks
+
+FAREWELL = 3.0
+"""Seconds that the store has to take the removal of the router's record, when the router stops."""
+
+
+class RouterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the router. Times are seconds.
+
+    `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
+    are believed. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
+    first; `idle_timeout` without a byte either way.
+    """
+
+    port: int = 8080
+    bind: str = ""
+    trusted: tuple[str, ...] = ()
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 30.0
+    idle_timeout: float = 55.0
+    head_timeout: float = 10.0
+    keepalive_timeout: float = 75.0
+    drain_timeout: float = 30.0
+    max_clients: int = 20_000
+    sweep: float = SWEEP
+
+
+class RouterBrick:
+    """HTTP from the world to the apps of the grid."""
+
+    name = "router"
+    Config = RouterConfig
+
+    def __init__(self, config: RouterConfig) -> None:
+        self.config = config
+
+    async def run(self, ctx: Context) -> None:
+        """Route until told to stop; then end what is under way."""
+        config = self.config
+        registry = Registry()
+        proxy = Proxy(registry, _limits(config), _networks(config.trusted))
+        told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port)
+        registry.when_less = told.changed
+
+        def follow(facts: Facts) -> None:
+            if registry.swap(facts, proxy.clock()):
+                told.changed()
+                ctx.say(_sentence(registry, config.port))
+
+        sockets = open_sockets(config.bind, config.port)
+        with ctx.mirror.listening(follow):
+            async with _background(proxy, told):
+                follow(ctx.mirror.facts)
+                await self._serve(ctx, proxy, told, sockets)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await told.end()
+
+    async def _serve(self, ctx: Context, proxy: Proxy, told: Told, sockets: list[socket.socket]) -> None:
+        with ctx.web.serving(Route("GET", "/v1/router/stats", _stats(proxy))):
+            async with listening(proxy.client, sockets):
+                await told.begin()
+                gc.collect()
+                gc.freeze()
+                ctx.ready()
+                await ctx.stopping.wait()
+            ctx.say("ending the requests under way")
+            await proxy.drain(self.config.drain_timeout)
+            gc.unfreeze()
+
+
+@contextlib.asynccontextmanager
+async def _background(proxy: Proxy, told: Told) -> AsyncIterator[None]:
+    """The sweep and the telling, for the length of a block."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(proxy.sweep(), name="router sweep"),
+            tasks.create_task(told.keep(), name="router telling"),
+        ]
+        yield
+        for task in running:
+            task.cancel()
+
+
+def _limits(config: RouterConfig) -> Limits:
+    return Limits(**{name: getattr(config, name) for name in Limits.__struct_fields__})
+
+
+def _networks(cidrs: tuple[str, ...]) -> Networks:
+    try:
+        return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
+    except ValueError as error:
+        raise StartError(f"router.trusted is no list of networks such as 10.0.0.0/8: {error}") from None
+
+
+def _sentence(registry: Registry, port: int) -> str:
+    instances = sum(len(service.targets) for service in registry.services.values())
+    return f"routing {_count(len(registry.table.hosts), 'host')} to {_count(instances, 'instance')} on port {port}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _stats(proxy: Proxy):  # type: ignore[no-untyped-def]
+    async def stats(request: web.Request) -> web.Response:
+        """Counters since the router started, by service."""
+        return answer(
+            {
+                "clients": len(proxy.clients),
+                "refused": proxy.refused,
+                "revision": proxy.registry.revision,
+                "services": {name: service.counters() for name, service in proxy.registry.services.items()},
+            }
+        )
+
+    return stats

@@ -1,0 +1,78 @@
+"""One connection with a client, whatever passes on it: its state, its flow, and the ways in which it ends."""
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flynn.router.proxy import Proxy
+
+READY, CONNECTING, SENDING, WAITING, TUNNEL, LINGER, CLOSING = range(7)
+"""READY: a head is awaited. CONNECTING: an instance is sought. SENDING: the body is passed on as it comes.
+WAITING: all is sent, the answer is awaited or under way. TUNNEL: HTTP is over, bytes pass both ways.
+LINGER: all is said, but the client has not read it yet, so what it still sends is dropped (closing at once could
+destroy our last words). CLOSING: the last bytes go out."""
+
+
+class Connection(asyncio.Protocol):
+    """What every connection needs to be held, let go, and ended in good time."""
+
+    __slots__ = ("backlog", "buffer", "choked", "held", "proxy", "since", "state", "stirred", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, proxy: "Proxy") -> None:
+        self.proxy = proxy
+        self.state = READY
+        self.buffer = b""
+        """Bytes received that are not looked at yet."""
+        self.held = False
+        """Whether we read no more for now."""
+        self.choked = False
+        """Whether more waits to be sent than the client takes."""
+        self.backlog = 0
+        self.since = self.stirred = proxy.clock()
+        """When the state of now, or the head, began; and when a byte came last."""
+
+    def hold(self) -> None:
+        """Read no more until `let_go`."""
+        if not self.held:
+            self.held = True
+            self.transport.pause_reading()
+
+    def let_go(self) -> None:
+        """Read again."""
+        if self.held and not self.transport.is_closing():
+            self.held = False
+            self.transport.resume_reading()
+
+    def trickles(self, now: float) -> bool:
+        """Whether the client has taken some bytes since the last call: slow, but not dead."""
+        before, self.backlog = self.backlog, self.transport.get_write_buffer_size()
+        if not self.backlog or self.backlog == before:
+            return False
+        self.stirred = self.since = now
+        return True
+
+    def close(self) -> None:
+        """End the connection once the client has taken all."""
+        self.state = CLOSING
+        self.since = self.proxy.clock()
+        self.transport.close()
+
+    def linger(self) -> None:
+        """End our side, and drop what still comes until the client ends its own."""
+        self.state = LINGER
+        self.since = self.stirred
+        self.buffer = b""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.let_go()
+
+    def reset(self) -> None:
+        """Break the connection, so that the client cannot take what it got for the whole."""
+        self.state = CLOSING
+        if (sock := self.transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()

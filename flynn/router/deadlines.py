@@ -1,0 +1,59 @@
+"""The one sweep that serves all deadlines of all clients: coarse, so that a request costs no timer."""
+
+from typing import TYPE_CHECKING
+
+from flynn.router import ending, pages
+from flynn.router.connection import CLOSING, LINGER, READY, SENDING, TUNNEL, WAITING
+
+if TYPE_CHECKING:
+    from flynn.router.client import Client
+
+LINGER_QUIET, LINGER_ALL = 2.0, 30.0
+"""Seconds for which a client that still sends is listened to after its last answer: without a byte, and in all."""
+
+
+def sweep(client: "Client", now: float) -> None:
+    """End what has lasted too long on this connection. `now` is by the proxy's clock."""
+    state, limits = client.state, client.proxy.limits
+    if state == READY:
+        _ready(client, now)
+    elif state in (SENDING, WAITING):
+        first = state == WAITING and not client.answered
+        limit = limits.first_byte_timeout if first else limits.idle_timeout
+        if now - client.stirred > limit and not client.trickles(now):
+            _stalled(client, first)
+    elif state == LINGER:
+        if now - client.stirred > LINGER_QUIET or now - client.since > LINGER_ALL:
+            client.transport.abort()
+    elif state == CLOSING:
+        if now - max(client.since, client.stirred) > limits.idle_timeout and not client.trickles(now):
+            client.transport.abort()
+    elif state == TUNNEL and client.halves and now - client.stirred > limits.idle_timeout:
+        client.transport.abort()
+
+
+def _ready(client: "Client", now: float) -> None:
+    limits, waited = client.proxy.limits, now - client.since
+    longest = limits.keepalive_timeout if client.served else limits.head_timeout
+    if client.buffer and not client.choked:
+        if waited > limits.head_timeout:
+            ending.refuse(client, 408, "it did not arrive in time")
+    elif waited > longest and not client.trickles(now):
+        if client.choked:
+            client.transport.abort()
+        else:
+            client.close()
+
+
+def _stalled(client: "Client", first: bool) -> None:
+    """Tell whose silence it is."""
+    target, backend = client.target, client.backend
+    if first:
+        if target is not None:
+            target.failed(now=client.proxy.clock())
+        ending.fault(client, pages.FIRST_BYTE)
+    elif client.state == SENDING and not (backend is not None and backend.choked):
+        ending.fault(client, pages.IDLE)
+    else:
+        ending.fault(client, pages.STALLED if client.answered else pages.FIRST_BYTE)
+    client.go_on()

@@ -1,0 +1,71 @@
+"""The sockets that the router listens on."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from flynn.core.daemon import port_problem
+from flynn.core.errors import StartError
+
+BACKLOG = 4096
+
+MISSING = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What a machine without IPv6 answers."""
+
+
+def open_sockets(bind: str, port: int) -> list[socket.socket]:
+    """Sockets for `bind` (empty: all addresses, v4 and v6 where there is v6). StartError: the port is taken."""
+    opened: list[socket.socket] = []
+    try:
+        if bind:
+            family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+            opened.append(_socket(family, bind, port))
+        else:
+            opened.append(_socket(socket.AF_INET, "0.0.0.0", port))
+            port = opened[0].getsockname()[1]
+            _also_v6(opened, port)
+    except OSError as error:
+        for sock in opened:
+            sock.close()
+        raise StartError(port_problem("router", bind, port, error, "--http-port")) from None
+    return opened
+
+
+def _also_v6(opened: list[socket.socket], port: int) -> None:
+    try:
+        opened.append(_socket(socket.AF_INET6, "::", port))
+    except OSError as error:
+        if error.errno not in MISSING:
+            raise
+
+
+def _socket(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@asynccontextmanager
+async def listening(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Accept connections for the length of a block; those accepted live on after it."""
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    try:
+        for sock in sockets:
+            servers.append(await loop.create_server(protocol, sock=sock, backlog=BACKLOG))
+        yield
+    finally:
+        for server in servers:
+            server.close()
+        for sock in sockets:
+            sock.close()

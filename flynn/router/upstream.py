@@ -1,0 +1,48 @@
+"""A request's head as the app gets it: what the client sent, less what is between it and us, and what we know."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from flynn.router.head import Request
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def is_trusted(address: str, networks: Networks) -> bool:
+    """Whether what this peer says of those behind it is believed."""
+    if not networks:
+        return False
+    peer = ip_address(address.partition("%")[0])
+    return any(peer in network for network in networks)
+
+
+def marks(address: str, port: int) -> bytes:
+    """The fields that are the same for all requests of a connection, up to the value of X-Forwarded-Host."""
+    return (
+        f"\nX-Forwarded-For: {address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: {port}\r\nX-Forwarded-Host: "
+    ).encode()
+
+
+def head(request: Request, marks: bytes, id: bytes, start: int) -> bytes:
+    """The whole head, with the empty line. `start` is when the request came, in ms since the epoch."""
+    end = b"\r\n\r\n"
+    if request.upgrade:
+        end = b"\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % request.upgrade
+    return b"%b%b%b%b\r\nX-Request-Id: %b\r\nX-Request-Start: %d%b" % (
+        request.line, request.kept, marks, request.host, id, start, end,
+    )  # fmt: skip
+
+
+def relayed_marks(request: Request, address: str, port: int) -> bytes:
+    """As `marks`, for a request that a trusted proxy passed on: what it says is kept, its own address is added."""
+    told = dict(request.fields.forwarded)
+    before = told.get(b"x-forwarded-for", b"")
+    peer = address.encode()
+    values = (
+        (b"X-Forwarded-For", before + b", " + peer if before else peer),
+        (b"X-Forwarded-Proto", told.get(b"x-forwarded-proto") or b"http"),
+        (b"X-Forwarded-Port", told.get(b"x-forwarded-port") or b"%d" % port),
+        (b"Forwarded", told.get(b"forwarded", b"")),
+    )
+    fields = b"".join(b"\n%b: %b\r" % (name, value) for name, value in values if value)
+    host = told.get(b"x-forwarded-host")
+    return fields + (b"\nX-Forwarded-Host: %b, " % host if host else b"\nX-Forwarded-Host: ")

@@ -1,0 +1,174 @@
+"""A small grid that answers as docs/api.md says, in this process: for the looks and exit codes of the command line."""
+
+import asyncio
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+TOKEN = "secret"
+T0 = 1_795_000_000.0
+
+
+@dataclass(eq=False)
+class FakeGrid:
+    """Holds what was asked for; `lines` are what the next stream answers."""
+
+    apps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    signals: list[int] = field(default_factory=list)
+    command: str = ""
+    cut: bool = False
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[self._door], client_max_size=1 << 26)
+        add = app.router.add_route
+        add("POST", "/v1/apps", self.create)
+        add("GET", "/v1/apps", self.list)
+        add("GET", "/v1/apps/{app}", self.show)
+        add("GET", "/v1/apps/{app}/env", self.env)
+        add("GET", "/v1/apps/{app}/formation", self.formation)
+        add("GET", "/v1/apps/{app}/jobs", self.ps)
+        add("POST", "/v1/apps/{app}/run", self.run)
+        add("POST", "/v1/apps/{app}/builds", self.build)
+        add("GET", "/v1/apps/{app}/log", self.stream)
+        add("GET", "/v1/jobs/{job}/attach", self.attach)
+        add("DELETE", "/v1/jobs/{job}", self.kill)
+        for method, path in (("PATCH", "env"), ("PATCH", "formation"), ("POST", "rollback")):
+            add(method, f"/v1/apps/{{app}}/{path}", self.stream)
+        add("DELETE", "/v1/apps/{app}", self.stream)
+        return app
+
+    @web.middleware
+    async def _door(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return problem(401, "unauthorized", "the token is missing or wrong; set FLYNN_TOKEN to the grid's own")
+        name = request.match_info.get("app")
+        if name and name not in self.apps:
+            return problem(404, "not_found", f"there is no app {name}")
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def create(self, request: web.Request) -> web.Response:
+        name = (await request.json()).get("name") or "calm-river-1234"
+        if name in self.apps:
+            return problem(409, "exists", f"there is an app {name} already; choose another name")
+        self.add(name)
+        return web.json_response(self.apps[name], status=201)
+
+    def add(self, name: str) -> None:
+        self.apps[name] = {
+            "name": name, "created": T0, "release": 0, "env": {"GREETING": "Hello"},
+            "url": f"http://{name}.flynn.localhost:8080", "processes": {"web": {"wanted": 1, "up": 1}},
+            "deploy": None, "build": None, "routes": [],
+        }  # fmt: skip
+
+    async def list(self, request: web.Request) -> web.Response:
+        return web.json_response(list(self.apps.values()))
+
+    async def show(self, request: web.Request) -> web.Response:
+        return web.json_response(self.apps[request.match_info["app"]])
+
+    async def env(self, request: web.Request) -> web.Response:
+        return web.json_response(self.apps[request.match_info["app"]]["env"])
+
+    async def formation(self, request: web.Request) -> web.Response:
+        return web.json_response({"web": 1})
+
+    async def ps(self, request: web.Request) -> web.Response:
+        return web.json_response(self.jobs)
+
+    async def kill(self, request: web.Request) -> web.Response:
+        self.asked.append(("DELETE", request.path, None))
+        return web.json_response({"id": request.match_info["job"]})
+
+    async def run(self, request: web.Request) -> web.Response:
+        self.command = (await request.json())["command"]
+        return web.json_response({"id": "hello-run-1"}, status=201)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        self.asked.append((request.method, request.path_qs, json.loads(raw) if raw else None))
+        return await self._send(request)
+
+    async def build(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(raw))) as tar:
+            self.asked.append((request.method, request.path_qs, tar.getnames()))
+        return await self._send(request)
+
+    async def _send(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        for line in self.lines:
+            await response.write(json.dumps(line).encode() + b"\n")
+        if self.cut and request.transport:
+            request.transport.close()
+        return response
+
+    async def attach(self, request: web.Request) -> web.StreamResponse:
+        """Runs the command line here, as a host would."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", f"exec {self.command}", stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        feeding = asyncio.create_task(self._feed(socket, process))
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await asyncio.gather(_pump(socket, process.stdout, b"\1"), _pump(socket, process.stderr, b"\2"))
+        code = await process.wait()
+        await socket.send_json({"exit_code": code if code >= 0 else 128 - code, "reason": ""})
+        feeding.cancel()
+        await asyncio.wait([feeding])
+        await socket.close()
+        return socket
+
+    async def _feed(self, socket: web.WebSocketResponse, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                process.stdin.write(message.data)
+            elif "signal" in (told := json.loads(message.data)):
+                self.signals.append(told["signal"])
+                process.send_signal(told["signal"])
+            else:
+                process.stdin.close()
+
+
+async def _pump(socket: web.WebSocketResponse, source: asyncio.StreamReader, fd: bytes) -> None:
+    while data := await source.read(65536):
+        await socket.send_bytes(fd + data)
+
+
+def problem(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"code": code, "message": message, "retry": False}, status=status)
+
+
+@asynccontextmanager
+async def open_fake() -> AsyncIterator[FakeGrid]:
+    """A fake grid on a free port, for the length of a block."""
+    grid = FakeGrid()
+    runner = web.AppRunner(grid.application(), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        grid.port = runner.addresses[0][1]
+        yield grid
+    finally:
+        await runner.cleanup()

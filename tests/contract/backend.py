@@ -1,0 +1,217 @@
+"""What every host backend must do. Call `check` with a backend that is open, and a directory of the test's own."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from flynn.plugins.host.backend import Backend, Running, Spec
+from flynn.plugins.host.identity import Identity, gone
+from flynn.plugins.host.identity import alive as lives
+
+LIMIT = 20.0
+"""Seconds that a step may take on a slow machine."""
+
+
+async def check(backend: Backend, root: Path) -> None:
+    """All of the contract, each part in a directory of its own."""
+    for part in PARTS:
+        dir = root / part.__name__
+        (dir / "job").mkdir(parents=True)
+        async with asyncio.timeout(LIMIT):
+            await part(backend, dir)
+
+
+def spec(dir: Path, command: str, stdin: bool = False, **layers: str) -> Spec:
+    """A process with one file `hello` in its `app` layer, and in each other layer a file of its content."""
+    trees = {"app": "hello", **layers}
+    for name, text in trees.items():
+        (dir / name).mkdir(exist_ok=True)
+        (dir / name / "file").write_text(text)
+    (dir / "cache").mkdir(exist_ok=True)
+    (dir / "out").mkdir(exist_ok=True)
+    return Spec(
+        id="job-1",
+        command=command,
+        env={"COLOR": "red; echo $HOME", "FLYNN_APP": "x"},
+        layers={name: dir / name for name in trees},
+        dir=dir / "job",
+        cache=dir / "cache",
+        out=dir / "out",
+        stdin=stdin,
+    )
+
+
+async def start(backend: Backend, told: Spec) -> Running:
+    return await backend.start(told, lambda identity: None)
+
+
+async def printed(told: Spec, wanted: bytes) -> None:
+    """Wait until the process has printed this."""
+    while not told.stdout.exists() or wanted not in told.stdout.read_bytes():
+        await asyncio.sleep(0.01)
+
+
+async def output(backend: Backend, told: Spec) -> list[str]:
+    """The lines that a process prints until its end, which is to be a good one."""
+    running = await start(backend, told)
+    assert await running.wait() == 0, told.stderr.read_text()
+    await running.cleanup()
+    assert told.stderr.read_text() == ""
+    return told.stdout.read_text().splitlines()
+
+
+async def _tells_what_it_runs(backend: Backend, dir: Path) -> None:
+    told = spec(dir, 'pwd; echo "$COLOR"; cat "$APP_DIR/file" "$TOOLS_DIR/file"; echo; echo "$HOME" "$LANG"', tools="x")
+    lines = await output(backend, told)
+    assert lines[1:3] == ["red; echo $HOME", "hellox"]
+    assert lines[0] == lines[3].split()[0]
+    assert lines[3].split()[1] == "C.UTF-8"
+
+
+async def _hides_the_daemons_environment(backend: Backend, dir: Path) -> None:
+    os.environ["FLYNN_TEST_SECRET"] = "secret"
+    try:
+        lines = await output(backend, spec(dir, "env"))
+    finally:
+        del os.environ["FLYNN_TEST_SECRET"]
+    names = {line.partition("=")[0] for line in lines}
+    assert names <= {
+        "APP_DIR", "CACHE_DIR", "COLOR", "FLYNN_APP", "HOME", "LANG", "OLDPWD", "OUT_DIR", "PATH", "PWD", "_", "SHLVL",
+    }  # fmt: skip
+
+
+async def _sources_profiles(backend: Backend, dir: Path) -> None:
+    told = spec(dir, 'echo "$A$B"')
+    (dir / "app" / ".profile.d").mkdir()
+    (dir / "app" / ".profile.d" / "a.sh").write_text("export A=1\n")
+    (dir / "app" / ".profile.d" / "b.sh").write_text('export B="$A"2\n')
+    assert await output(backend, told) == ["112"]
+
+
+async def _throws_changes_away(backend: Backend, dir: Path) -> None:
+    told = spec(dir, 'cat file; echo changed >file; echo new >new; echo kept >>"$CACHE_DIR/c"; echo out >"$OUT_DIR/o"')
+    assert await output(backend, told) == ["hello"]
+    assert (dir / "app" / "file").read_text() == "hello"
+    assert not (dir / "app" / "new").exists()
+    assert (dir / "out" / "o").read_text() == "out\n"
+    await output(backend, told)
+    assert (dir / "cache" / "c").read_text() == "kept\nkept\n"
+
+
+async def _tells_exit_codes(backend: Backend, dir: Path) -> None:
+    for command, code in (("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("nothere", 127)):
+        running = await start(backend, spec(dir, command))
+        assert await running.wait() == code, command
+        assert await running.pid() == 0
+        assert not running.alive()
+        await running.cleanup()
+
+
+async def _numbers_its_process(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "echo here; exec sleep 60")
+    running = await start(backend, told)
+    await printed(told, b"here")
+    pid = await running.pid()
+    assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    assert running.alive()
+    assert lives(running.identity)
+    await running.kill()
+    assert await running.wait() == 137
+    await running.cleanup()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+async def _signals_all_processes(backend: Backend, dir: Path) -> None:
+    inner = "sh -c 'trap \"echo inner; exit 0\" TERM; echo ready; while :; do sleep 0.05; done'"
+    told = spec(dir, f'trap "echo outer; wait; exit 7" TERM; {inner} & while :; do sleep 0.05; done')
+    running = await start(backend, told)
+    await printed(told, b"ready")
+    await running.signal(signal.SIGTERM)
+    assert await running.wait() == 7
+    await running.cleanup()
+    assert set(told.stdout.read_text().split()) == {"ready", "inner", "outer"}
+
+
+async def _leaves_nothing_behind(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "sh -c 'trap : TERM HUP; echo left; while :; do sleep 0.05; done' & sleep 0.3; exit 4")
+    running = await start(backend, told)
+    await printed(told, b"left")
+    assert await running.wait() == 4
+    await running.cleanup()
+    size = told.stdout.stat().st_size
+    again = await start(backend, spec(dir, "echo again"))
+    assert await again.wait() == 0
+    await again.cleanup()
+    assert told.stdout.stat().st_size == size + len("again\n")
+
+
+async def _reads_from_a_pipe(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "cat; echo end", stdin=True)
+    running = await start(backend, told)
+    os.write(running.stdin, b"first\n\0\xff\nsecond")
+    os.close(running.stdin)
+    assert await running.wait() == 0
+    await running.cleanup()
+    assert told.stdout.read_bytes() == b"first\n\0\xff\nsecondend\n"
+
+
+async def _reads_nothing_without_a_pipe(backend: Backend, dir: Path) -> None:
+    assert await output(backend, spec(dir, "cat; echo end")) == ["end"]
+
+
+async def _adopts_what_runs(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "echo here; read line <file; exec sleep 60")
+    running = await start(backend, told)
+    await printed(told, b"here")
+    found = type(backend)(dir).adopt(told.dir, running.identity)
+    assert found.alive()
+    assert await found.pid() == await running.pid()
+    await found.kill()
+    assert await found.wait() == 137
+    await found.cleanup()
+
+
+async def _finds_the_exit_code_of_what_ended(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "exit 9")
+    running = await start(backend, told)
+    assert await running.wait() == 9
+    found = backend.adopt(told.dir, running.identity)
+    assert not found.alive()
+    assert await found.wait() == 9
+    await found.cleanup()
+
+
+async def _takes_no_other_process_for_its_own(backend: Backend, dir: Path) -> None:
+    mine = Identity(os.getpid(), 1.0, "another boot")
+    found = backend.adopt(dir / "job", mine)
+    assert not found.alive()
+    assert await found.wait() is None
+    await found.signal(signal.SIGKILL)
+    await found.kill()
+    await found.cleanup()
+
+
+async def _runs_nothing_that_is_not_written_down(backend: Backend, dir: Path) -> None:
+    seen: list[Identity] = []
+
+    def refuse(identity: Identity) -> None:
+        seen.append(identity)
+        raise RuntimeError("the disk is full")
+
+    told = spec(dir, "echo ran")
+    with pytest.raises(RuntimeError):
+        await backend.start(told, refuse)
+    await gone(seen[0])
+    assert told.stdout.read_text() == ""
+
+
+PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
+    _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
+    _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
+    _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
+    _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down,
+]  # fmt: skip

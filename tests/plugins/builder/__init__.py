@@ -1,0 +1,1 @@
+"""The builder brick, its buildpacks, and the example apps."""

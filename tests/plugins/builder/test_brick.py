@@ -1,0 +1,219 @@
+"""The builder brick: a source goes in over HTTP, lines come out until what was built serves, or the reason why not."""
+
+import asyncio
+import gzip
+import io
+import json
+import os
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.brick import Context
+from flynn.plugins.builder.brick import Builder, BuilderConfig
+from tests.harness import TestNode, open_node
+from tests.plugins.builder.fakes import HOST, Grid, open_grid
+
+
+def tar(*names: str) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as packed:
+        for name in names:
+            packed.addfile(tarfile.TarInfo(name))
+    return data.getvalue()
+
+
+@pytest.fixture
+def data(tmp_path: Path, kit: Path) -> Path:
+    """The data of a node whose builder has packed its tools before."""
+    (tmp_path / "builder").mkdir()
+    (packed,) = kit.parent.glob("tools-*.tgz")
+    os.link(packed, tmp_path / "builder" / packed.name)
+    return tmp_path
+
+
+class Push:
+    """A developer who sends a source and reads the lines."""
+
+    def __init__(self, node: TestNode, response: aiohttp.ClientResponse) -> None:
+        self.node, self.response = node, response
+        self.lines: list[dict[str, Any]] = []
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            self.lines.append(json.loads(await self.response.content.readline()))
+        return self.lines[-1]
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """All lines to the end."""
+        async with asyncio.timeout(10):
+            self.lines += [json.loads(line) async for line in self.response.content]
+        return self.lines
+
+
+@asynccontextmanager
+async def builder(data: Path, **config: Any) -> AsyncIterator[tuple[Grid, Context]]:
+    async with open_node(data) as node, open_grid(node) as grid:
+        async with node.running(Builder(BuilderConfig(**config))) as ctx:
+            yield grid, ctx
+
+
+@asynccontextmanager
+async def push(grid: Grid, body: Any = None, app: str = "hello", query: str = "") -> AsyncIterator[Push]:
+    url = f"{grid.node.url}/v1/apps/{app}/builds{query}"
+    async with grid.node.http.post(url, data=tar("Procfile") if body is None else body) as response:
+        yield Push(grid.node, response)
+
+
+async def refused(grid: Grid, body: Any = None, app: str = "hello", query: str = "") -> tuple[int, str]:
+    async with push(grid, body, app, query) as pushed:
+        return pushed.response.status, (await pushed.response.json())["message"]
+
+
+async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> None:
+    async with builder(data, timeout=77) as (grid, _), push(grid, query="?description=More%20hello") as pushed:
+        first = await pushed.next()
+        job = await grid.queued()
+        assert first == {"kind": "build", "job": job.id}
+        assert (job.queue, job.type, job.output, job.cache) == ("builders", "build", True, "build-hello")
+        assert job.id.startswith("hello-build-")
+        assert job.env == {"BUILD_ENV": '{"K":"v"}', "BUILD_TIMEOUT": "77"}
+        assert set(job.layers) == {"app", "tools"}
+        assert set(job.layers.values()) == set(grid.blobs)
+        build = grid.node.mirror.facts.builds["hello"]
+        assert (build.state, build.source, build.description) == ("building", job.layers["app"], "More hello")
+        await grid.run(job)
+        await grid.print(job.id, "-----> one", "       two")
+        assert [(await pushed.next())["line"] for _ in range(2)] == ["-----> one", "       two"]
+        await grid.print(job.id, "three")
+        await grid.run(job, "down", exit_code=0)
+        assert (await pushed.next())["line"] == "three"
+        slug = model.Artifact(sha256="0" * 64)
+        release = model.Release(app="hello", version=1, created=1.0, artifact=slug, processes={}, description="d")
+        await grid.put(
+            (keys.release("hello", 1), release),
+            (keys.deploy("hello"), model.Deploy(app="hello", old=0, new=1, started=1.0)),
+            (keys.build("hello"), replace(build, state="complete", release=1)),
+        )
+        assert await pushed.next() == {"kind": "release", "version": 1, "description": "d"}
+        await grid.put((keys.deploy("hello"), model.Deploy(app="hello", old=0, new=1, started=1.0, state="complete")))
+        last = (await pushed.rest())[-1]
+        assert (last["kind"], last["ok"], last["version"]) == ("done", True, 1)
+
+
+async def test_a_failed_build_says_what_it_said_itself(data: Path) -> None:
+    async with builder(data) as (grid, _), push(grid) as pushed:
+        await pushed.next()
+        job = await grid.queued()
+        await grid.print(job.id, " !     a warning", "x", " !     no buildpack fits")
+        await grid.run(job, "down", exit_code=1, reason="exited with code 1")
+        build = grid.node.mirror.facts.builds["hello"]
+        await grid.put((keys.build("hello"), replace(build, state="failed", reason="exited with code 1")))
+        lines = await pushed.rest()
+        assert [line.get("line") for line in lines[1:4]] == [" !     a warning", "x", " !     no buildpack fits"]
+        assert (lines[-1]["ok"], lines[-1]["message"]) == (False, "build failed: no buildpack fits")
+
+
+async def test_a_lost_build_says_what_the_grid_says(data: Path) -> None:
+    async with builder(data) as (grid, _), push(grid) as pushed:
+        await pushed.next()
+        job = await grid.queued()
+        await grid.put((keys.queued("builders", job.id), model.Queued(job=job, reason="no host has 512 MiB")))
+        waiting = await pushed.next()
+        assert (waiting["state"], waiting["reason"]) == ("queued", "no host has 512 MiB")
+        build = grid.node.mirror.facts.builds["hello"]
+        await grid.put((keys.build("hello"), replace(build, state="failed", reason="its host was lost")))
+        assert (await pushed.rest())[-1]["message"] == "build failed: its host was lost"
+
+
+async def test_an_app_deleted_meanwhile_ends_the_stream(data: Path) -> None:
+    async with builder(data) as (grid, _), push(grid) as pushed:
+        await pushed.next()
+        await grid.run(await grid.queued())
+        await grid.delete(keys.app("hello"))
+        await grid.delete(keys.state(HOST, pushed.lines[0]["job"]))
+        assert (await pushed.rest())[-1]["message"] == "build failed: hello was deleted meanwhile"
+
+
+async def test_a_log_that_breaks_off_is_taken_up_where_it_broke(data: Path) -> None:
+    async with builder(data) as (grid, _), push(grid) as pushed:
+        await pushed.next()
+        job = await grid.queued()
+        grid.cut = True
+        await grid.print(job.id, "a", "a")
+        await grid.print(job.id, "b", "b")
+        await grid.run(job)
+        assert [(await pushed.next())["line"] for _ in range(4)] == ["a", "a", "b", "b"]
+        await grid.print(job.id, "c")
+        assert (await pushed.next())["line"] == "c"
+        assert not grid.cut
+
+
+async def test_one_build_of_an_app_at_a_time(data: Path) -> None:
+    async with builder(data) as (grid, _):
+
+        async def one() -> tuple[int, dict[str, Any]]:
+            async with push(grid) as pushed:
+                return pushed.response.status, await pushed.next()
+
+        answers = await asyncio.gather(*(one() for _ in range(8)))
+        won = [line for status, line in answers if status == 200]
+        assert len(won) == 1
+        message = f"a build of hello is running already ({won[0]['job']}); deploy again once it has ended"
+        assert [line["message"] for status, line in answers if status == 409] == [message] * 7
+        assert len(grid.node.mirror.facts.queues) == 1
+
+
+async def test_a_client_that_goes_away_stops_nothing(data: Path) -> None:
+    async with builder(data) as (grid, ctx):
+        async with push(grid) as pushed:
+            await pushed.next()
+        job = await grid.queued()
+        assert grid.node.mirror.facts.builds["hello"].job == job.id
+        assert ctx.sentence == "builds under way: hello"
+        assert list((ctx.data / "uploads").iterdir()) == []
+
+
+async def test_what_is_refused(data: Path) -> None:
+    async with builder(data, limit=1) as (grid, ctx):
+        assert await refused(grid, app="nope") == (404, "there is no app nope; create it with: flynn create nope")
+        assert await refused(grid, b"") == (422, "the source is empty: there is nothing to build")
+        assert (await refused(grid, tar("../x")))[0] == 422
+        assert (await refused(grid, query="?description=" + "x" * 201))[0] == 422
+        too_large = "the source is over 1 MiB packed; leave out what the app does not need (.gitignore)"
+        assert await refused(grid, io.BytesIO(bytes(2 << 20))) == (413, too_large)
+        assert grid.node.mirror.facts.queues == {}
+        assert list((ctx.data / "uploads").iterdir()) == []
+
+
+async def test_a_body_without_a_length_is_counted(data: Path) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield bytes(1 << 18)
+
+    async with builder(data, limit=1) as (grid, _):
+        assert (await refused(grid, endless()))[0] == 413
+
+
+async def test_tools_come_back_when_the_shelf_has_lost_them(data: Path) -> None:
+    async with builder(data) as (grid, _):
+        async with asyncio.timeout(10):
+            while not grid.blobs:
+                await asyncio.sleep(0.01)
+        (tools,) = grid.blobs.values()
+        grid.blobs.clear()
+        async with push(grid) as pushed:
+            await pushed.next()
+        assert tools in grid.blobs.values()
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(tools))) as packed:
+            assert packed.getmember("bin/uv").mode == 0o755
+            order = packed.extractfile("buildpacks/order")
+            assert order is not None
+            assert order.read().split() == [b"python", b"nodejs", b"static", b"procfile"]

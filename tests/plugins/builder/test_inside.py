@@ -1,0 +1,144 @@
+"""What a build does besides calling a buildpack, and every sentence by which it fails."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.builder.building import build, write_app
+
+WEB = {"Procfile": "web: sleep 1\n"}
+
+
+async def test_a_procfile_is_enough(tmp_path: Path, kit: Path, cache: Path) -> None:
+    built = await build(write_app(tmp_path / "app", {**WEB, "bin/go": "x", ".git/config": "x"}), kit, cache)
+    assert built.code == 0, built.text
+    assert built.result == {"buildpack": "procfile", "processes": {"web": "sleep 1"}}
+    assert built.names() == ["Procfile", "bin", "bin/go"]
+    with tarfile.open(built.out / "slug.tgz") as tar:
+        entry = tar.getmember("bin/go")
+    assert (entry.mode, entry.uid, entry.uname) == (0o755, 0, "")
+
+
+async def test_the_same_app_makes_the_same_slug(tmp_path: Path, kit: Path, cache: Path) -> None:
+    app = write_app(tmp_path / "app", {**WEB, **{f"d{n}/f": str(n) for n in range(9)}})
+    first, second = [((await build(app, kit, cache)).out / "slug.tgz").read_bytes()[8:] for _ in range(2)]
+    assert first == second
+
+
+async def test_slugignore_is_obeyed_before_the_build(tmp_path: Path, kit: Path, cache: Path) -> None:
+    files = {**WEB, ".slugignore": "requirements.txt\ndocs/\n*.log\n", "requirements.txt": "no-such-thing==9"}
+    app = write_app(tmp_path / "app", {**files, "docs/a": "", "src/docs/b": "", "src/x.log": "", "src/y": ""})
+    built = await build(app, kit, cache)
+    assert "-----> Left out 4 paths named by .slugignore" in built.text
+    assert built.names() == ["Procfile", "src", "src/y"]
+
+
+PACK = "#!/bin/sh\n"
+
+
+def own_pack(kit: Path, folder: Path, compile: str = "", release: str = "") -> Path:
+    """Tools with one buildpack that takes anything."""
+    write_app(folder / "buildpacks", {"order": "mine\n"})
+    write_app(folder / "buildpacks" / "mine", {"bin/detect": PACK + "echo Mine", "bin/compile": PACK + compile})
+    if release:
+        write_app(folder / "buildpacks" / "mine", {"bin/release": f"{PACK}cat <<'E'\n{release}\nE\n"})
+    (folder / "inside").symlink_to(kit / "inside")
+    return folder
+
+
+async def test_a_buildpack_gets_the_three_directories(tmp_path: Path, kit: Path) -> None:
+    compile = 'echo "$(pwd) $1 $2 $(cat $3/SECRET) ${BUILD_ENV-none}"; echo "-----> as it is"; touch $2/kept\n'
+    tools = own_pack(kit, tmp_path / "tools", compile)
+    app = write_app(tmp_path / "app", WEB)
+    built = await build(app, tools, tmp_path / "cache", {"SECRET": "a\nb"})
+    assert built.text.splitlines()[:3] == [
+        "-----> Mine app detected",
+        f"       {app} {app} {tmp_path / 'cache'} a",
+        "       b none",
+    ]
+    assert "-----> as it is" in built.text.splitlines()
+    assert (tmp_path / "cache" / "kept").exists()
+    assert not (app / "SECRET").exists()
+
+
+async def test_default_types_and_config_vars_come_from_release(tmp_path: Path, kit: Path, cache: Path) -> None:
+    release = "---\naddons: []\nconfig_vars:\n  A: it's\ndefault_process_types:\n  web: 'run --url http://x: $PORT'\n"
+    built = await build(write_app(tmp_path / "app", {"x": ""}), own_pack(kit, tmp_path / "t", ":", release), cache)
+    assert built.code == 0, built.text
+    assert built.result["processes"] == {"web": "run --url http://x: $PORT"}
+    assert "export A='it'\\''s'" in (built.app / ".profile.d" / "000_config_vars.sh").read_text()
+
+
+async def test_a_build_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, kit: Path, cache: Path) -> None:
+    tools = own_pack(kit, tmp_path / "tools", "trap '' TERM; (sleep 60; touch $1/late) & echo $! >$1/pid; wait\n")
+    built = await build(write_app(tmp_path / "app", WEB), tools, cache, timeout=1)
+    assert (built.code, built.last) == (1, " !     build took over 1 s")
+    pid = (tmp_path / "app" / "pid").read_text().strip()
+    stat = Path(f"/proc/{pid}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_odd_output_is_passed_through(tmp_path: Path, kit: Path, cache: Path) -> None:
+    compile = (
+        "printf 'bad \\377 byte\\n\\033[31mred\\033[0m\\n'; head -c 300000 /dev/zero | tr '\\0' x; echo; sleep 99 &\n"
+    )
+    built = await build(write_app(tmp_path / "app", WEB), own_pack(kit, tmp_path / "t", compile), cache)
+    assert built.code == 0
+    assert "       bad \ufffd byte\n" in built.text
+    assert "       " + "x" * 300_000 + "\n" in built.text
+
+
+FAILURES = {
+    "nothing fits": (
+        {"main.rb": ""},
+        "no buildpack fits: found no requirements.txt or pyproject.toml (python), package.json (nodejs), index.html "
+        "(static) or Procfile (procfile)",
+    ),
+    "garbage": ({"Procfile": "web: x\nhello\n"}, "line 2 of the Procfile is not `name: command`: 'hello'"),
+    "no command": ({"Procfile": "web:\n"}, "line 1 of the Procfile is not `name: command`: 'web:'"),
+    "twice": (
+        {"Procfile": "web: x\nweb: y\n"},
+        "line 2 of the Procfile: the process type web is there already; give each one a line of its own",
+    ),
+    "bad name": (
+        {"Procfile": "My_Web: x\n"},
+        "line 1 of the Procfile: 'My_Web' is no good process type name: use lower-case letters, digits and single "
+        "dashes, start with a letter, 40 characters at most",
+    ),
+    "empty": (
+        {"Procfile": "# later\n"},
+        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "./server --port $PORT",
+    ),
+    "no such package": (
+        {"requirements.txt": "flynn-has-no-such-package==9", **WEB},
+        "the buildpack python ended with code 1; the lines above say why",
+    ),
+    "no guess": (
+        {"requirements.txt": "", "app.py": "app = 1"},
+        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "gunicorn app:app --bind 0.0.0.0:$PORT",
+    ),
+    "no such python": (
+        {"requirements.txt": "", "runtime.txt": "python-2.5.1", **WEB},
+        "the buildpack python ended with code 1; the lines above say why",
+    ),
+    "no start script": (
+        {"package.json": "{}", "index.js": ""},
+        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "node server.js",
+    ),
+    "bad engines": (
+        {"package.json": '{"engines": {"node": "newest"}}', **WEB},
+        "the buildpack nodejs ended with code 1; the lines above say why",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_failures_are_one_sentence(name: str, tmp_path: Path, kit: Path, cache: Path) -> None:
+    files, sentence = FAILURES[name]
+    built = await build(write_app(tmp_path / "app", files), kit, cache)
+    assert (built.code, built.last) == (1, f" !     {sentence}"), built.text
+    assert not (built.out / "result.json").exists()

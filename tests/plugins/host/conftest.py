@@ -1,0 +1,36 @@
+"""Backends to test with, or the sentence that says why one is left out."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flynn.core.errors import StartError
+from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.process import ProcessBackend
+from flynn.plugins.host.sandbox import SandboxBackend
+
+KINDS = {"sandbox": SandboxBackend, "process": ProcessBackend}
+
+
+@pytest.fixture(params=sorted(KINDS))
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each backend in turn, open."""
+    return await opened(KINDS[request.param](tmp_path / "backend"))
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> SandboxBackend:
+    found = SandboxBackend(tmp_path / "backend")
+    await opened(found)
+    return found
+
+
+async def opened(found: Backend) -> Backend:
+    try:
+        await found.open()
+    except StartError as error:
+        if os.environ.get("FLYNN_TEST_REQUIRED") == "1":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    return found

@@ -1,0 +1,26 @@
+"""An agent in a process of its own, which tests kill: `python -m tests.plugins.host.daemon DATA BACKEND PORT`.
+
+It runs one job that prints numbers, and prints its pid, then again and again how many lines are in its log.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.plugins.host.rig import open_rig
+
+COUNT = 'i=0; while :; do echo $i; i=$((i+1)); [ $((i % 20)) -eq 0 ] && sleep 0.01; done'
+
+
+async def main(data: Path, backend: str) -> None:
+    async with open_rig(data, backend=backend) as rig:
+        await rig.assign(rig.job("worker-1", COUNT, files={"a": "b"}))
+        async with rig.running():
+            up = await rig.state("worker-1", "up")
+            print(up.pid, flush=True)
+            while True:
+                print(len(await rig.printed("worker-1")), flush=True)
+                await asyncio.sleep(0.05)
+
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

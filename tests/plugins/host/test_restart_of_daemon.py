@@ -1,0 +1,177 @@
+"""Jobs outlive the daemon: the next one finds them, their logs and their ends."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from flynn.core import keys
+from flynn.core.facts import encode
+from flynn.core.model import Instance, JobState
+from flynn.core.store import Put
+from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.kept import Kept, load, save
+from tests.harness import free_port
+from tests.plugins.host.rig import Rig, alive, ask, open_rig
+
+
+@pytest.fixture
+async def rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A host without its agent."""
+    async with open_rig(tmp_path / "data", backend=backend.name) as rig:
+        yield rig
+
+
+async def test_a_service_is_adopted(rig: Rig) -> None:
+    await rig.assign(rig.web("web-1"))
+    async with rig.running():
+        before = await rig.state("web-1", "up")
+    instance = rig.instance("web-1")
+    assert instance is not None
+    assert await ask(instance) == "web-1"
+    async with rig.running():
+        again = rig.node.mirror.facts.stamp("services/hello-web/web-1")
+        await rig.node.mirror.until(lambda f: f.stamp("services/hello-web/web-1") != again, 10)
+        after = await rig.state("web-1", "up")
+        assert after == before
+        assert await rig.printed("web-1") == ["serving"]
+        assert await ask(instance) == "web-1"
+
+
+async def test_the_end_of_a_job_is_found_though_nobody_watched(rig: Rig) -> None:
+    wait = 'while ! test -e "$CACHE_DIR/go"; do sleep 0.02; done; echo last words; exit 5'
+    await rig.assign(rig.job("run-1", wait, queue="ephemeral", cache="c"))
+    async with rig.running():
+        up = await rig.state("run-1", "up")
+    (rig.node.node.data / "host" / "cache" / "c" / "go").touch()
+    async with asyncio.timeout(10):
+        while alive(up.pid) and b"\nState:\tZ" not in Path(f"/proc/{up.pid}/status").read_bytes():
+            await asyncio.sleep(0.01)
+    async with rig.running():
+        down = await rig.state("run-1", "down")
+    assert (down.exit_code, down.reason) == (5, "exited with code 5")
+    async with rig.running():
+        assert await rig.printed("run-1") == ["last words"]
+
+
+async def test_a_service_that_died_meanwhile_is_restarted(rig: Rig) -> None:
+    await rig.assign(rig.web("web-1"))
+    async with rig.running():
+        before = await rig.state("web-1", "up")
+    os.kill(before.pid, signal.SIGKILL)
+    async with rig.running():
+        after = await rig.state("web-1", lambda s: s.state == "up" and s.restarts == 1)
+        assert after.pid != before.pid
+        instance = rig.instance("web-1")
+        assert instance is not None
+        assert instance.address == f"127.0.0.1:{after.port}"
+
+
+async def test_after_a_reboot_a_service_is_started_again(rig: Rig) -> None:
+    await rig.assign(rig.web("web-1"))
+    async with rig.running():
+        before = await rig.state("web-1", "up")
+    os.kill(before.pid, signal.SIGKILL)
+    _another_boot(rig)
+    async with rig.running():
+        after = await rig.state("web-1", lambda s: s.state == "up" and s.pid != before.pid)
+        assert after.reason == ""
+
+
+def _another_boot(rig: Rig) -> None:
+    """As if the machine had been started anew: the pid is somebody else's now, here this test's own."""
+    from msgspec.structs import replace
+
+    kept: Kept = load(rig.dir("web-1").parent)[0]
+    assert kept.process is not None
+    save(rig.dir("web-1"), replace(kept, process=replace(kept.process, pid=os.getpid(), boot="another")))
+
+
+async def test_a_job_that_is_not_wanted_any_more_is_stopped(rig: Rig) -> None:
+    await rig.assign(rig.job("worker-1", "exec sleep 60"))
+    async with rig.running():
+        up = await rig.state("worker-1", "up")
+    await rig.unassign("worker-1")
+    async with rig.running():
+        assert (await rig.state("worker-1", "down")).reason == "stopped"
+        assert not alive(up.pid)
+
+
+async def test_what_the_store_says_wrongly_is_put_right(rig: Rig) -> None:
+    state = JobState(
+        id="gone-1", app="hello", type="web", queue="services", release=1, host="host-a", state="up", since=1, created=1
+    )  # fmt: skip
+    stale = Instance(id="gone-1", service="hello-web", address="127.0.0.1:1", host="host-a", job="gone-1")
+    foreign = Instance(id="web-9", service="hello-web", address="127.0.0.1:1", host="host-b", job="web-9")
+    records = {
+        keys.state("host-a", "gone-1"): state,
+        keys.instance("hello-web", "gone-1"): stale,
+        keys.instance("hello-web", "web-9"): foreign,
+    }
+    await rig.node.store.commit([Put(key, encode(record)) for key, record in records.items()])
+    async with rig.running():
+        facts = await rig.node.mirror.until(
+            lambda f: "host-a/gone-1" not in f.states and "hello-web/gone-1" not in f.services, 10
+        )
+        assert "hello-web/web-9" in facts.services
+
+
+async def test_a_state_that_the_store_missed_is_told_again(rig: Rig) -> None:
+    await rig.assign(rig.job("run-1", "exit 3", queue="ephemeral"))
+    async with rig.running():
+        down = await rig.state("run-1", "down")
+    key = keys.state("host-a", "run-1")
+    await rig.node.store.commit([Put(key, encode(JobState(**{f: getattr(down, f) for f in down.__struct_fields__ if f != "state"}, state="up")))])
+    async with rig.running():
+        assert await rig.state("run-1", "down") == down
+
+
+async def test_an_attached_job_ends_with_the_daemon(rig: Rig) -> None:
+    await rig.assign(rig.job("run-1", "echo here; exec sleep 60", queue="ephemeral", attached=True))
+    async with rig.running():
+        await rig.state("run-1", lambda s: s.reason == "waits to be attached")
+        async with rig.node.http.ws_connect(f"{rig.node.url}/v1/hosts/host-a/jobs/run-1/attach") as socket:
+            assert (await socket.receive_bytes(timeout=10)) == b"\x01here\n"
+            up = await rig.state("run-1", "up")
+    async with rig.running():
+        down = await rig.state("run-1", "down")
+    assert "client went away" in down.reason
+    assert not alive(up.pid)
+
+
+@asynccontextmanager
+async def daemon(data: Path, backend: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An agent in a process of its own, killed without a word after the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.plugins.host.daemon", str(data), backend, str(port), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_killed_daemons_lose_no_line_and_double_none(backend: Backend, tmp_path: Path) -> None:
+    """Three daemons, each killed -9 at work, over one job that prints numbers all the time."""
+    pids = set()
+    for _ in range(3):
+        async with daemon(tmp_path, backend.name, free_port()) as process:
+            assert process.stdout is not None
+            async with asyncio.timeout(20):
+                pids.add((await process.stdout.readline()).decode())
+                count = int((await process.stdout.readline()).decode())
+                while int((await process.stdout.readline()).decode()) < count + 300:
+                    pass
+    assert len(pids) == 1
+    async with open_rig(tmp_path, backend=backend.name) as rig:
+        async with rig.running():
+            await rig.state("worker-1", "down")
+            lines = [line["line"] for line in await rig.log(job="worker-1", n="10000") if line["stream"] == "stdout"]
+    assert len(lines) >= 900
+    assert lines == [str(n) for n in range(len(lines))]

@@ -1,0 +1,204 @@
+"""The brick in a node: live routes, the exact drain, and a stop that loses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flynn.core import keys
+from flynn.core.errors import StartError, Unavailable
+from flynn.core.facts import encode
+from flynn.core.model import Instance, Record, Route, Router
+from flynn.core.store import Delete, Put
+from flynn.router.brick import RouterBrick, RouterConfig
+from tests.harness import TestNode, free_port, open_node
+from tests.router.rig import GET, OK, App, Call, Talk, always
+
+KEY = keys.router("host-a")
+
+
+async def write(node: TestNode, *records: Record, gone: tuple[str, ...] = ()) -> int:
+    """Commit, and wait until the router has seen it; the revision."""
+    puts: list[Put | Delete] = [
+        Put(keys.route(r.id) if isinstance(r, Route) else keys.instance(r.service, r.id), encode(r))
+        for r in records
+        if isinstance(r, Route | Instance)
+    ]
+    revision = await node.store.commit([*puts, *map(Delete, gone)])
+    await node.mirror.reach(revision)
+    return revision
+
+
+def told(node: TestNode) -> Router | None:
+    record = node.mirror.facts.get(KEY)
+    assert record is None or isinstance(record, Router)
+    return record
+
+
+async def until_told(node: TestNode, revision: int, draining: dict[str, int]) -> None:
+    def wanted(facts: Any) -> bool:
+        record = facts.get(KEY)
+        return isinstance(record, Router) and record.revision >= revision and record.draining == draining
+
+    await node.mirror.until(wanted, 5)
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[None]:
+    server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
+    app.port = server.sockets[0].getsockname()[1]
+    try:
+        yield
+    finally:
+        server.close()
+        for task in tuple(app.tasks):
+            task.cancel()
+        await asyncio.gather(*app.tasks)
+
+
+@asynccontextmanager
+async def routing(tmp_path: Path, app: App, **config: Any) -> AsyncIterator[tuple[TestNode, int, Any]]:
+    port = free_port()
+    async with serving(app), open_node(tmp_path) as node:
+        await write(node, Route(id="r", domain="app.test", service="app-web"), instance(app))
+        async with node.running(RouterBrick(RouterConfig(port=port, sweep=0.05, **config))) as ctx:
+            yield node, port, ctx
+
+
+def instance(app: App, id: str = "i0", draining: bool = False) -> Instance:
+    return Instance(id=id, service="app-web", address=app.address, host="host-a", draining=draining)
+
+
+@asynccontextmanager
+async def talking(port: int) -> AsyncIterator[Talk]:
+    talk = Talk(*await asyncio.open_connection("127.0.0.1", port))
+    try:
+        yield talk
+    finally:
+        await talk.close()
+
+
+async def test_follows_the_facts_live(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(OK))) as (node, port, ctx), talking(port) as talk:
+        assert ctx.sentence == f"routing 1 host to 1 instance on port {port}"
+        assert (await talk.ask()).status == 200
+        assert (await talk.ask(GET.replace(b"app", b"new"))).status == 404
+        await write(node, Route(id="n", domain="new.test", service="app-web"))
+        assert ctx.sentence == f"routing 2 hosts to 1 instance on port {port}"
+        assert (await talk.ask(GET.replace(b"app", b"new"))).status == 200
+        await write(node, gone=(keys.route("n"),))
+        assert (await talk.ask(GET.replace(b"app", b"new"))).status == 404
+        async with node.http.get(node.url + "/v1/router/stats") as response:
+            stats = await response.json()
+        assert stats["services"]["app-web"]["answers"] == {"2xx": 2}
+        assert stats["clients"] == 1
+
+
+async def test_ipv6_is_served_where_there_is_any(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(OK))) as (_, port, _ctx):
+        try:
+            talk = Talk(*await asyncio.open_connection("::1", port))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        assert (await talk.ask()).status == 200
+        await talk.close()
+
+
+async def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path) -> None:
+    async with routing(tmp_path / "a", App(always(OK))) as (_, port, _ctx), open_node(tmp_path / "b") as node:
+        with pytest.raises(StartError, match=f"port {port}.*in use.*--set router.port"):
+            async with node.running(RouterBrick(RouterConfig(port=port))):
+                pass
+
+
+async def test_networks_that_are_none_are_said_plainly(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as node:
+        with pytest.raises(StartError, match=r"router\.trusted.*10\.0\.0\.0/8"):
+            async with node.running(RouterBrick(RouterConfig(port=free_port(), trusted=("nonsense",)))):
+                pass
+
+
+async def test_the_exact_drain(tmp_path: Path) -> None:
+    release, last = asyncio.Event(), App(always(OK))
+
+    async def slow(call: Call) -> bytes:
+        if b"/slow" in call.head:
+            await release.wait()
+        return OK
+
+    app = App(slow)
+    async with serving(last), routing(tmp_path, app) as (node, port, _), talking(port) as one, talking(port) as two:
+        record = told(node)
+        assert record is not None
+        assert record.draining == {}
+        await one.send(GET.replace(b"/ ", b"/slow "))
+        assert (await two.ask()).status == 200
+        await write(node, instance(last, "i1"))
+        revision = await write(node, instance(app, draining=True))
+        # No new request goes there from now on, and its idle connections are closed.
+        for _ in range(5):
+            assert (await two.ask()).status == 200
+        assert (len(app.calls), len(last.calls)) == (2, 5)
+        await until_told(node, revision, {"app-web/i0": 1})
+        while app.open > 1:
+            await asyncio.sleep(0.005)
+        release.set()
+        assert (await one.reply()).status == 200
+        await until_told(node, revision, {})
+        # With nothing draining, a change costs no write of the router.
+        await write(node, gone=(keys.instance("app-web", "i0"),))
+        before = told(node)
+        await write(node, instance(last, "i2"))
+        assert (await two.ask()).status == 200
+        assert told(node) == before
+
+
+async def test_a_stop_lets_requests_end(tmp_path: Path) -> None:
+    release = asyncio.Event()
+
+    async def slow(call: Call) -> bytes:
+        await release.wait()
+        return OK
+
+    app = App(slow)
+    async with routing(tmp_path, app) as (node, port, ctx), talking(port) as busy, talking(port) as idle:
+        await busy.send(GET)
+        while not app.calls:
+            await asyncio.sleep(0.005)
+        assert told(node) is not None
+        ctx.stopping.set()
+        assert await idle.rest() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        assert told(node) is not None
+        release.set()
+        reply = await busy.reply()
+        assert (reply.status, reply.value("Connection")) == (200, "close")
+        assert await busy.rest() == b""
+        await node.mirror.until(lambda facts: facts.get(KEY) is None, 5)
+
+
+async def test_a_stop_has_its_limit(tmp_path: Path) -> None:
+    async def never(call: Call) -> None:
+        await call.reader.read()
+
+    app = App(never)
+    async with routing(tmp_path, app, drain_timeout=0.2) as (node, port, ctx), talking(port) as busy:
+        await busy.send(GET)
+        while not app.calls:
+            await asyncio.sleep(0.005)
+        ctx.stopping.set()
+        assert await busy.rest() == b""
+        await node.mirror.until(lambda facts: facts.get(KEY) is None, 5)
+
+
+async def test_a_store_that_is_away_freezes_the_table(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(OK))) as (node, port, _), talking(port) as talk:
+        for listener in tuple(node.mirror._listeners):
+            listener(node.mirror.facts)
+        node.mirror._lost(Unavailable("away"))
+        assert (await talk.ask()).status == 200
+        assert told(node) is not None
