@@ -101,6 +101,10 @@ class Wire:
             raise Unavailable(self._late(timeout)) from None
         except aiohttp.ClientConnectorError as error:
             raise Unavailable(self._unreachable(error)) from None
+        except aiohttp.ClientPayloadError:
+            raise Unavailable(
+                f"{self.url} broke off in the middle of its answer; what was begun there goes on"
+            ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Unavailable(f"{self.url} broke off: {_reason(error)}; what was begun there goes on") from None
 

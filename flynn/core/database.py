@@ -4,8 +4,6 @@
 can resume after any of them, also when the process was started anew.
 """
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,38 +11,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from flynn.core.errors import Compacted, Conflict, NotFound, StartError, Unavailable
+from flynn.core.errors import Compacted, Conflict, NotFound, Unavailable
 from flynn.core.store import Batch, Delete, Item, Op, Put, Range, Unchanged
-
-SCHEMA = 1
-"""What `user_version` says of a file that this code can read."""
 
 CHUNK_COMMITS, CHUNK_BYTES = 256, 4 * 1024 * 1024
 """A watcher reads this much of the history at a time, and never less than one whole commit."""
-
-BUSY = 1.0
-"""Seconds to wait for another program that writes the file to let go of it."""
-
-TABLES = """
-BEGIN;
-CREATE TABLE items (key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL, revision INTEGER NOT NULL,
-                    lease INTEGER NOT NULL);
-CREATE INDEX leased ON items (lease) WHERE lease != 0;
-CREATE TABLE history (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, key TEXT NOT NULL, value BLOB,
-                      created INTEGER NOT NULL);
-CREATE INDEX revisions ON history (revision);
-CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl REAL NOT NULL);
-CREATE TABLE head (revision INTEGER NOT NULL, compacted INTEGER NOT NULL);
-INSERT INTO head VALUES (0, 0);
-PRAGMA user_version = 1;
-COMMIT;
-"""
 
 Work = Callable[["Database"], Any]
 
 
 class Database:
-    """An open file. Opened by `open_database`."""
+    """An open file. Opened by `flynn.core.storefile`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, keep: int) -> None:
         self._db, self._path, self._keep = connection, path, keep
@@ -166,80 +143,6 @@ class Database:
             self._compacted = self.revision - self._keep
             self._db.execute("DELETE FROM history WHERE revision <= ?", (self._compacted,))
         self._db.execute("UPDATE head SET revision = ?, compacted = ?", (self.revision, self._compacted))
-
-
-@contextmanager
-def open_database(path: Path, keep: int) -> Iterator[Database]:
-    """The database at `path`, made if there is none, for this process alone. StartError."""
-    with _owning(path), closing(_connect(path)) as connection:
-        try:
-            _prepare(connection, path)
-            database = Database(connection, path, keep)
-        except (sqlite3.Error, TypeError) as error:
-            raise StartError(_start_problem(path, error)) from None
-        yield database
-
-
-@contextmanager
-def _owning(path: Path) -> Iterator[None]:
-    """Hold `PATH.lock` for this process alone; it stays there afterwards, since removing it would race."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StartError(f"the store {path} cannot be used: {error.strerror}; name another with --data DIR") from None
-    try:
-        _take(file, path)
-        yield
-    finally:
-        os.close(file)
-
-
-def _take(file: int, path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-    except BlockingIOError:
-        pid = os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
-        raise StartError(f"the store {path} is in use by process {pid}; stop that one first") from None
-    except OSError as error:
-        raise StartError(f"the store {path} cannot be used: {error.strerror}; name another with --data DIR") from None
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        # Made here, not by SQLite, so that nobody else can read the grid's token; SQLite gives the same mode to
-        # the files it keeps beside it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return sqlite3.connect(path, timeout=BUSY, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise StartError(f"the store {path} cannot be opened: {error}; name another with --data DIR") from None
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA:
-        raise StartError(
-            f"the store {path} was written by a newer flynn (schema {version}; this one knows {SCHEMA}); "
-            "install that version again"
-        )
-    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError(found.splitlines()[-1])
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    if version == 0:
-        db.executescript(TABLES)
-
-
-def _start_problem(path: Path, error: Exception) -> str:
-    if isinstance(error, sqlite3.OperationalError):
-        return f"the store {path} cannot be opened: {error}; look at the disk and at who else has the file open"
-    return (
-        f"the store {path} is damaged ({error}); put a backup in its place, "
-        "or move it and what is beside it (-wal, -shm) away to begin with an empty grid"
-    )
 
 
 @contextmanager

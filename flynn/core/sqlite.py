@@ -13,9 +13,10 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from pathlib import Path
 from typing import Any, cast
 
-from flynn.core.database import Database, Work, open_database
+from flynn.core.database import Database, Work
 from flynn.core.errors import NotFound, Unavailable
 from flynn.core.store import TIMEOUT, Batch, Item, Op, Range, Unchanged, check_commit
+from flynn.core.storefile import open_database
 
 HISTORY = 10_000
 """Commits that a watch can go back."""

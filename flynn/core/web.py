@@ -147,7 +147,7 @@ async def _note_begun(request: web.Request, response: web.StreamResponse) -> Non
 
 def problem(error: FlynnError) -> web.Response:
     """The answer that tells of an error. A 413 closes the connection: the rest of the body is not read."""
-    headers = {401: {hdrs.WWW_AUTHENTICATE: 'Basic realm="flynn"'}, 503: {hdrs.RETRY_AFTER: "1"}}.get(error.status)
+    headers = {401: {"WWW-Authenticate": 'Basic realm="flynn"'}, 503: {"Retry-After": "1"}}.get(error.status)
     response = answer({"code": error.code, "message": str(error), "retry": error.retry}, error.status, headers)
     if error.status == 413:
         response.force_close()

@@ -142,26 +142,27 @@ class Grid:
                 return response.status, await response.text()
 
     def processes(self) -> list[psutil.Process]:
-        """Processes that belong to the jobs of this grid: their command line names its data directory."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.pid != os.getpid() and any(str(self.data) in word for word in process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        """Processes of the jobs of this grid: their standard output goes to a file under its data directory."""
+        return [process for process in psutil.process_iter() if self._owns(process.pid)]
+
+    def _owns(self, pid: int) -> bool:
+        try:
+            return str(self.data) in os.readlink(f"/proc/{pid}/fd/1")
+        except OSError:
+            return False
 
     async def clean(self) -> None:
         """Stop the daemon and whatever is left of its jobs."""
         if self.process is not None and self.process.poll() is None:
             await self.stop()
-        for process in self.processes():
-            for one in [*process.children(recursive=True), process]:
+        for _ in range(5):
+            left = self.processes()
+            for process in left:
                 try:
-                    one.kill()
+                    process.kill()
                 except psutil.NoSuchProcess:
                     continue
+            await asyncio.to_thread(psutil.wait_procs, left, 5)
 
 
 _SHORT = aiohttp.ClientTimeout(total=2)

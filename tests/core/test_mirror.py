@@ -1,58 +1,141 @@
-"""The mirror over a store in memory."""
+"""The mirror, over every engine."""
+
+import asyncio
+import random
+import time
+
+import pytest
 
 from flynn.core import keys
 from flynn.core.change import Change, commit
-from flynn.core.election import Claim
-from flynn.core.facts import encode
-from flynn.core.lease import open_lease
+from flynn.core.errors import Unavailable
+from flynn.core.facts import Facts, encode
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import open_mirror
-from flynn.core.model import App, Leader
-from flynn.core.store import Put
+from flynn.core.model import App
+from flynn.core.store import Delete, Op, Put, Store
+from tests.core.outage import Line
+
+LIMIT = 10.0
 
 
-async def test_shows_what_was_there_and_what_comes() -> None:
-    store = MemoryStore()
-    await store.commit([Put(keys.app("old"), encode(App(name="old", created=1.0)))])
+def put(name: str, created: float = 1.0) -> Put:
+    return Put(keys.app(name), encode(App(name=name, created=created)))
+
+
+async def test_shows_what_was_there_and_what_comes(store: Store) -> None:
+    await store.commit([put("old")])
     async with open_mirror(store) as mirror:
         assert list(mirror.facts.apps) == ["old"]
         change = Change(puts={keys.app("new"): App(name="new", created=2.0)}, deletes=(keys.app("old"),))
         facts = await mirror.reach(await commit(store, mirror.facts, change))
         assert list(facts.apps) == ["new"]
+        assert list(facts.apps) == [item.key.split("/")[1] for item in (await store.range("apps/")).items]
+
+
+async def test_a_photo_never_changes(store: Store) -> None:
+    async with open_mirror(store) as mirror:
+        before = await mirror.reach(await store.commit([put("a", 1.0)]))
+        after = await mirror.reach(await store.commit([put("a", 2.0), put("b")]))
+        assert (before.apps["a"].created, after.apps["a"].created) == (1.0, 2.0)
+        assert "b" not in before.apps
+
+
+async def test_every_photo_shows_whole_commits_in_order(store: Store) -> None:
+    seen: list[Facts] = []
+    async with open_mirror(store) as mirror:
+        with mirror.listening(seen.append):
+            revisions = [await store.commit([put("a", n), put("b", n), put(f"c-{n}")]) for n in range(20)]
+            await mirror.reach(revisions[-1])
+    assert [facts.revision for facts in seen] == revisions
+    assert all(facts.apps["a"].created == facts.apps["b"].created == n for n, facts in enumerate(seen))
+
+
+async def test_a_commit_without_effect_is_reached(store: Store) -> None:
+    async with open_mirror(store) as mirror:
+        await mirror.reach(await store.commit([Delete(keys.app("none"))]), LIMIT)
+        await store.commit([put("a")])
+        facts = await mirror.reach(await store.commit([Delete(keys.app("none"))]), LIMIT)
+        assert "a" in facts.apps
+
+
+async def test_the_mirror_ends_as_the_store_is(store: Store) -> None:
+    """Facts followed commit by commit are what a fresh reading gives."""
+    chance = random.Random(11)
+    async with open_mirror(store) as mirror:
+        for n in range(80):
+            names = chance.sample("abcdef", 3)
+            ops: list[Op] = [put(names[0], n), put(names[1], n), Delete(keys.app(names[2]))]
+            last = await store.commit(ops)
+        followed = await mirror.reach(last, LIMIT)
+        found = await store.range()
+        fresh = Facts.fresh(found.items, found.revision)
+        assert dict(followed.apps) == dict(fresh.apps)
+        assert followed.stamps["apps"] == fresh.stamps["apps"]
+
+
+async def test_an_outage_freezes_and_is_got_over(store: Store) -> None:
+    line = Line(store)
+    async with open_mirror(line) as mirror:
+        await mirror.reach(await store.commit([put("a"), put("b")]))
+        before = time.time()
+        line.cut()
+        async with asyncio.timeout(LIMIT):
+            while mirror.stale_since is None:
+                await asyncio.sleep(0.01)
+        assert before <= mirror.stale_since <= time.time()
+        revision = await store.commit([put("c"), Delete(keys.app("a"))])
+        with pytest.raises(Unavailable, match="not read back"):
+            await mirror.reach(revision, 0.2)
+        assert sorted(mirror.facts.apps) == ["a", "b"]
+        line.mend()
+        facts = await mirror.reach(revision, LIMIT)
+        assert sorted(facts.apps) == ["b", "c"]
+        assert mirror.stale_since is None
 
 
 async def test_survives_a_compaction() -> None:
     store = MemoryStore()
     async with open_mirror(store) as mirror:
         for number in range(5):
-            await store.commit([Put(keys.app("a"), encode(App(name="a", created=number)))])
+            await store.commit([put("a", number)])
             store.compact()
         facts = await mirror.until(lambda f: "a" in f.apps and f.apps["a"].created == 4, 2)
         assert facts.apps["a"].created == 4
 
 
-async def test_leased_facts_return_after_the_lease_was_lost() -> None:
+async def test_a_listener_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(facts: Facts) -> None:
+        raise ValueError("no")
+
     store = MemoryStore()
-    async with open_mirror(store) as mirror, open_lease(store, ttl=0.2) as lease:
-        await lease.put(keys.election("a"), Leader(host="x"))
-        before = lease.id
-        await store.revoke(lease.id)
-        await mirror.until(lambda f: f.stamp("elections/a") is None, 2)
-        await mirror.until(lambda f: f.stamp("elections/a") is not None, 2)
-        assert lease.id != before
+    async with open_mirror(store) as mirror:
+        seen: list[Facts] = []
+        with mirror.listening(fail), mirror.listening(seen.append):
+            await mirror.reach(await store.commit([put("a")]))
+            await mirror.reach(await store.commit([put("b")]))
+        await mirror.reach(await store.commit([put("c")]))
+    assert len(seen) == 2
+    assert "a listener of the mirror failed" in caplog.text
 
 
-async def test_one_leader_and_a_lost_leader_cannot_write() -> None:
+async def test_until_gives_up_and_catch_up_returns_the_old() -> None:
     store = MemoryStore()
-    async with open_mirror(store) as mirror, open_lease(store) as lease, open_lease(store) as other_lease:
-        first = Claim(keys.election("x"), "a", store, mirror, lease)
-        second = Claim(keys.election("x"), "b", store, mirror, other_lease)
-        await first.hold()
-        assert first.held
-        assert not second.held
-        fence = first.fence
-        await store.revoke(lease.id)
-        await second.hold()
-        assert second.held
-        assert not first.held
-        assert fence != second.fence
+    async with open_mirror(store) as mirror:
+        with pytest.raises(TimeoutError):
+            await mirror.until(lambda facts: "a" in facts.apps, 0.05)
+        assert await mirror.catch_up(mirror.facts, 0.05) is mirror.facts
+        old = mirror.facts
+        await store.commit([put("a")])
+        assert "a" in (await mirror.catch_up(old, LIMIT)).apps
+
+
+async def test_photos_give_the_newest() -> None:
+    store = MemoryStore()
+    async with open_mirror(store) as mirror:
+        photos = mirror.photos()
+        assert (await anext(photos)).apps == {}
+        for name in "abc":
+            await mirror.reach(await store.commit([put(name)]))
+        assert sorted((await anext(photos)).apps) == ["a", "b", "c"]
+        await photos.aclose()  # type: ignore[attr-defined]

@@ -197,7 +197,7 @@ async def test_a_damaged_file_is_refused(file: Path) -> None:
     holes = whole[:100_000] + os.urandom(20_000) + whole[120_000:]
     for broken in (b"no database at all, but longer than a header" * 100, whole[:150_000], holes):
         file.write_bytes(broken)
-        with pytest.raises(StartError, match=r"damaged .*; put a backup in its place"):
+        with pytest.raises(StartError, match=r"damaged .*; move it .* put a backup in its place"):
             async with open_sqlite(file):
                 pass
     file.write_bytes(whole)

@@ -1,5 +1,7 @@
 """Where bodies end, however they are cut on their way."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from flynn.router.body import BadBody, Chunks, Counted
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [data[a:b] for a, b in itertools.pairwise(edges) if a < b]
 
 
 PLACES = st.lists(st.integers(0, 10_000), max_size=30)
@@ -57,6 +59,6 @@ def test_a_counted_body() -> None:
 def test_trailers_are_limited() -> None:
     scan = Chunks()
     scan.feed(b"0\r\n")
+    assert scan.feed(b"A: b\r\n" * 1300) == -1
     with pytest.raises(BadBody, match="trailer"):
-        for _ in range(2000):
-            scan.feed(b"A: b\r\n")
+        scan.feed(b"A: b\r\n" * 100)

@@ -123,9 +123,6 @@ async def test_a_cut_body_never_ends_cleanly(answer: bytes) -> None:
         talk = await rig.talk()
         await talk.send(GET)
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            while True:
-                await talk.reader.readexactly(1)
-        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await talk.reply()
 
 

@@ -26,7 +26,7 @@ BAD = [
     ],
     *[
         (400, post(b"Transfer-Encoding: " + value))
-        for value in (b"xchunked", b"chunked, identity", b",chunked", b"\x0bchunked", b"gzip, chunked", b"", b'"chunked"')
+        for value in (b"xchunked", b"chunked, identity", b",chunked", b"\x0bchunked", b"gzip, chunked", b"")
     ],
     (400, post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")),
     (400, get(HOST + b"Transfer-Encoding: chunked\r\n", b"POST / HTTP/1.0") + b"0\r\n\r\n"),
@@ -34,7 +34,7 @@ BAD = [
     (400, get(HOST + HOST)),
     *[
         (400, get(b"Host:" + value + b"\r\n"))
-        for value in (b"", b" a@b", b" a\x00.b", b" a b", b" a,b", b" a/b", b" a:b", b" [::1", b" a:123456", b" \xc3\xa9")
+        for value in (b"", b" a@b", b" a\x00.b", b" a b", b" a,b", b" a/b", b" a:b", b" [::1", b" a:123456")
     ],
     (400, get(HOST + b"Bad Name: x\r\n")),
     (400, get(HOST + b"Space : x\r\n")),
@@ -82,7 +82,7 @@ BAD = [
         (400, CHUNKED + body)
         for body in (
             b"0_2e\r\n", b"-0x0\r\n", b"ffffffffffffffffff\r\n", b"\r\n", b"1" * 17 + b"\r\n", b"5 \r\nhello\r\n",
-            b"5\nhello\n", b"5;" + b"a" * 2000 + b"\r\n", b"5;" + b"a" * 2000, b"5\r\nhelloworld", b"5\r\nhello\n0\r\n\r\n",
+            b"5\nhello\n", b"5;" + b"a" * 2000 + b"\r\n", b"5;" + b"a" * 2000, b"5\r\nhelloworld", b"5\r\nhello\n0\r\n",
             b"0\r\nA: b\nC: d\r\n\r\n", b"0\r\n folded\r\n", b"0\r\n" + b"A: b\r\n" * 3000, b"0\r\nA: " + b"a" * 9000,
             b"5\r\nhello\rX", b"5;\x00\r\n",
         )

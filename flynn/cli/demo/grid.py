@@ -94,7 +94,7 @@ class Grid:
         return found + [f"port {port}" for port in (self.port, self.http_port) if answers(port)]
 
     def processes(self) -> list[psutil.Process]:
-        """Everything alive that the daemon had as a child, or that names its data directory."""
+        """Everything alive that the daemon had as a child, or that has to do with its data directory."""
         known = {p for p in self.seen if p.is_running() and p.status() != psutil.STATUS_ZOMBIE}
         return sorted(known | {p for p in psutil.process_iter() if self._mine(p)}, key=lambda p: p.pid)
 
@@ -102,7 +102,8 @@ class Grid:
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            words = [*process.cmdline(), process.cwd() or ""]
+            files = [file.path for file in process.open_files()]  # a job shut in shows no more of it than its log
+            words = [*process.cmdline(), process.cwd() or "", *files]
         except psutil.Error:
             return False
         return any(str(self.top) in word for word in words)

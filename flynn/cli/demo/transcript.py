@@ -1,5 +1,6 @@
 """What the demo prints: a title, what is typed, what it answers, and how long each step took."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def step(title: str) -> Iterator[Step]:
     try:
         yield current
     except BaseException as error:
-        reason = str(error) or type(error).__name__
+        reason = "interrupted" if isinstance(error, asyncio.CancelledError) else str(error) or type(error).__name__
         click.echo(paint(f"  ✗ {time.monotonic() - began:.1f} s  {reason}", "red"))
         raise
     click.echo(paint(f"  ✓ {time.monotonic() - began:.1f} s  {current.result}", "green"))

@@ -22,11 +22,16 @@ REASON = re.compile(r"^ !\s+(.*)")
 
 
 async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT) -> None:
-    """From the first line that the build prints to the `done` line of its deploy, or of its failure."""
+    """From the first line that the build prints to the `done` line of its deploy, or of its failure.
+
+    What the host says of the job (`started`, `exited with code 0`) stays in the log: a build is not a job to its reader.
+    """
     started = ctx.clock()
     await _queued(ctx, app, job, response, limit)
     reason = ""
     async for line in output(ctx, job):
+        if line.get("stream") == "flynn":
+            continue
         await send_line(response, line)
         if found := REASON.match(str(line.get("line", ""))):
             reason = found[1]

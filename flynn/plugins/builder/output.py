@@ -71,7 +71,8 @@ async def output(ctx: "Context", job: str, wait: float = 1.0) -> AsyncIterator[L
                     if seen.is_new(line):
                         yield line
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                ctx.log.info("the log of %s on %s broke off: %s", job, host.name, error)
+                if not _over(ctx.mirror.facts, job, host):
+                    ctx.log.info("the log of %s on %s broke off: %s", job, host.name, error)
         if state.state == "down":
             return
         if ctx.mirror.facts is facts:
@@ -86,8 +87,7 @@ async def _read(ctx: "Context", host: model.Host, job: str, follow: bool) -> Asy
         answer.raise_for_status()
 
         def close_when_over(facts: Facts) -> None:
-            state = job_state(facts, job)
-            if state is None or state.state == "down" or host.name not in facts.hosts:
+            if _over(facts, job, host):
                 answer.close()
 
         with ctx.mirror.listening(close_when_over if follow else lambda facts: None):
@@ -95,3 +95,9 @@ async def _read(ctx: "Context", host: model.Host, job: str, follow: bool) -> Asy
                 close_when_over(ctx.mirror.facts)
             async for raw in answer.content:
                 yield msgspec.json.decode(raw, type=dict[str, Any])
+
+
+def _over(facts: Facts, job: str, host: model.Host) -> bool:
+    """Whether the host will add nothing more to the job's log."""
+    state = job_state(facts, job)
+    return state is None or state.state == "down" or host.name not in facts.hosts

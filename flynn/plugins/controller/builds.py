@@ -54,7 +54,7 @@ def _release(facts: Facts, build: model.Build, state: model.JobState, now: float
     except msgspec.DecodeError as error:
         return _failed(facts, build, f"it left no usable result ({error})", now)
     assert state.output is not None
-    description = f"Deploy {state.output.sha256[:8]}"
+    description = build.description or f"Deploy {state.output.sha256[:8]}"
     change, version = begin_deploy(
         facts, build.app, state.output, process_types(built.processes), facts.apps[build.app].env, description, now
     )

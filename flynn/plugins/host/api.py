@@ -16,7 +16,7 @@ from flynn.plugins.host.life import Life
 from flynn.plugins.host.logs import BACKLOG, Logs, Reader, Told, Wanted, past
 from flynn.plugins.host.race import race
 
-ARRIVAL = 2.0
+ARRIVAL = 1.0
 """Seconds that a job may take to arrive here after it was assigned."""
 
 WAIT = 5.0

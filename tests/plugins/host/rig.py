@@ -127,7 +127,9 @@ class Rig:
         """The state of a job once it is `wanted`."""
         fits = (lambda state: state.state == wanted) if isinstance(wanted, str) else wanted
         try:
-            facts = await self.node.mirror.until(lambda f: (s := f.states.get(f"{HOST}/{id}")) is not None and fits(s), limit)
+            facts = await self.node.mirror.until(
+                lambda f: (s := f.states.get(f"{HOST}/{id}")) is not None and fits(s), limit
+            )
         except TimeoutError:
             raise AssertionError(f"{id} is {self.node.mirror.facts.states.get(f'{HOST}/{id}')}") from None
         return facts.states[f"{HOST}/{id}"]

@@ -97,5 +97,5 @@ async def test_a_sandbox_that_cannot_be_made_says_why(sandbox: SandboxBackend, t
 async def test_without_bubblewrap_it_says_what_to_do(tmp_path: Path) -> None:
     broken = SandboxBackend(tmp_path)
     broken.bwrap = "/bin/false"
-    with pytest.raises(StartError, match="host.backend=process"):
+    with pytest.raises(StartError, match=r"host\.backend=process"):
         await broken.probe()

@@ -1,6 +1,8 @@
 """Jobs from assignment to end, as the grid sees them; each with both backends."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from flynn.core.model import Router
 from flynn.plugins.host.backend import Backend
-from tests.plugins.host.rig import Rig, alive, ask, open_rig
+from tests.plugins.host.rig import SERVE, Rig, alive, ask, open_rig
 
 
 @pytest.fixture
@@ -93,20 +95,16 @@ async def test_a_stop_while_it_waits_for_its_restart_works_at_once(rig: Rig) -> 
 
 
 async def test_a_crash_unregisters_at_once(rig: Rig) -> None:
-    await rig.assign(rig.web("web-1", f'test -e "$CACHE_DIR/gone" && exec sleep 60; touch "$CACHE_DIR/gone"; {SERVE_ONCE}', cache="c"))
+    await rig.assign(
+        rig.web("web-1", f'test -e "$CACHE_DIR/gone" && exec sleep 60; touch "$CACHE_DIR/gone"; {SERVE}', cache="c")
+    )
     up = await rig.state("web-1", "up")
     instance = rig.instance("web-1")
     assert instance is not None
-    import os
-    import signal
-
     os.kill(up.pid, signal.SIGKILL)
     state = await rig.state("web-1", lambda s: s.restarts == 1)
     assert (state.failure, state.exit_code, state.reason) == ("crash", 137, "killed by signal 9 (SIGKILL)")
     await rig.node.mirror.until(lambda f: "hello-web/web-1" not in f.services, 5)
-
-
-SERVE_ONCE = "exec python3 -SE server.py"
 
 
 async def test_what_never_listens_is_a_boot_failure(backend: Backend, tmp_path: Path) -> None:

@@ -126,7 +126,14 @@ async def test_a_state_that_the_store_missed_is_told_again(rig: Rig) -> None:
     async with rig.running():
         down = await rig.state("run-1", "down")
     key = keys.state("host-a", "run-1")
-    await rig.node.store.commit([Put(key, encode(JobState(**{f: getattr(down, f) for f in down.__struct_fields__ if f != "state"}, state="up")))])
+    await rig.node.store.commit(
+        [
+            Put(
+                key,
+                encode(JobState(**{f: getattr(down, f) for f in down.__struct_fields__ if f != "state"}, state="up")),
+            )
+        ]
+    )
     async with rig.running():
         assert await rig.state("run-1", "down") == down
 

@@ -1,0 +1,42 @@
+"""The brick in its node: what it tells of the host, and what it refuses to start with."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from flynn.core.errors import StartError
+from flynn.plugins.host.brick import HostAgent
+from flynn.plugins.host.config import HostConfig
+from tests.harness import open_node
+from tests.plugins.host.rig import open_rig
+
+
+async def test_a_host_tells_what_it_is(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, backend="process", memory=512) as rig, rig.running() as ctx:
+        host = rig.node.mirror.facts.hosts["host-a"]
+        assert (host.memory, host.backend, host.url) == (512, "process", rig.node.url)
+        assert host.cpus >= 1
+        assert host.version
+        assert ctx.sentence == "no jobs"
+        await rig.assign(rig.job("worker-1", "exec sleep 60"))
+        await rig.state("worker-1", "up")
+        async with asyncio.timeout(5):
+            while ctx.sentence != "1 of 1 jobs up":
+                await asyncio.sleep(0.01)
+
+
+async def test_the_machines_memory_is_told(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, backend="auto") as rig, rig.running():
+        host = rig.node.mirror.facts.hosts["host-a"]
+        assert host.memory > 64
+        assert host.backend in ("sandbox", "process")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"), [({"backend": "magic"}, "known are: auto, process, sandbox"), ({"ports": "x"}, "host.ports")]
+)
+async def test_what_it_does_not_start_with(tmp_path: Path, settings: dict[str, str], text: str) -> None:
+    async with open_node(tmp_path) as node:
+        with pytest.raises(StartError, match=text):
+            await HostAgent(HostConfig(**settings)).run(node.context("host"))  # type: ignore[arg-type]

@@ -1,0 +1,140 @@
+"""What the agent decides, without a machine."""
+
+import random
+import socket
+
+import pytest
+
+from flynn.core import keys
+from flynn.core.errors import Full, Invalid, StartError
+from flynn.core.facts import Facts
+from flynn.core.model import Assignment, Job, Router
+from flynn.plugins.host.drain import drained
+from flynn.plugins.host.environ import check, environ
+from flynn.plugins.host.plan import KEPT, Ended, decide, mine, sentence, too_many
+from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.restart import describe, next_restart
+
+
+def job(id: str = "web-1", **fields: object) -> Job:
+    told = {
+        "app": "hello",
+        "type": "web",
+        "queue": "services",
+        "command": "run",
+        "created": 1.0,
+        "release": 3,
+        **fields,
+    }
+    return Job(id=id, **told)  # type: ignore[arg-type]
+
+
+def assigned(*ids: str, stop: bool = False) -> dict[str, Assignment]:
+    return {id: Assignment(job=job(id), host="host-a", assigned=1.0, stop=stop) for id in ids}
+
+
+def test_decisions() -> None:
+    a = assigned("new", "runs", "ended")
+    plan = decide(a, {"runs"}, [Ended("ended", "hello", 1.0)], True)
+    assert ([x.job.id for x in plan.begin], plan.stop, plan.forget) == (["new"], (), ())
+    assert decide(assigned("runs", stop=True), {"runs"}, [], True).stop == ("runs",)
+    assert decide({}, {"runs"}, [], True).stop == ("runs",)
+    assert decide({}, {"runs"}, [], False).stop == ()
+    assert decide(assigned("runs", stop=True), {"runs"}, [], False).stop == ("runs",)
+
+
+def test_what_is_forgotten() -> None:
+    ended = [Ended(f"job-{n}", "hello", float(n)) for n in range(KEPT + 2)]
+    assert too_many(ended) == ["job-1", "job-0"]
+    assert too_many([*ended[:KEPT], Ended("other-1", "other", 0.0)]) == []
+    assert decide({}, (), ended, True).forget == ("job-1", "job-0")
+    assert decide(assigned("job-0"), (), ended, True).forget == ("job-1",)
+    assert decide({}, (), ended, False).forget == ()
+
+
+def test_assignments_of_one_host() -> None:
+    found = {"host-a/x": assigned("x")["x"], "host-ab/y": assigned("y")["y"]}
+    assert list(mine(found, "host-a")) == ["x"]
+
+
+def test_sentences() -> None:
+    assert sentence(0, 0, [], []) == "no jobs"
+    assert sentence(1, 2, ["b", "a"], ["c"]) == "starts a, b; stops c; 1 of 2 jobs up"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "up_for", "number", "pause"),
+    [(0, 0, 1, 0), (4, 0, 5, 0), (5, 0, 6, 10), (14, 0, 15, 10), (15, 0, 16, 30), (99, 299, 100, 30), (99, 300, 1, 0)],
+)
+def test_pauses(restarts: int, up_for: float, number: int, pause: float) -> None:
+    found = next_restart(restarts, up_for)
+    assert (found.number, found.pause) == (number, pause)
+
+
+def test_reasons() -> None:
+    assert describe(1) == "exited with code 1"
+    assert describe(137) == "killed by signal 9 (SIGKILL)"
+    assert describe(255) == "exited with code 255"
+    assert next_restart(5, 0).after(describe(1)) == "exited with code 1; restart 6 in 10 s"
+    assert next_restart(0, 0).after(describe(1)) == "exited with code 1"
+
+
+def test_drained() -> None:
+    def facts(*routers: Router) -> Facts:
+        return Facts.of({keys.router(r.host): r for r in routers}, revision=7)
+
+    assert drained(facts(), "s/i", 7)
+    assert not drained(facts(), "s/i", 8)
+    assert drained(facts(Router(host="a", revision=7), Router(host="b", revision=9)), "s/i", 7)
+    assert not drained(facts(Router(host="a", revision=6)), "s/i", 7)
+    assert not drained(facts(Router(host="a", revision=7, draining={"s/i": 1})), "s/i", 7)
+    assert drained(facts(Router(host="a", revision=7, draining={"s/j": 1, "s/i": 0})), "s/i", 7)
+
+
+def test_environment() -> None:
+    daemon = {"HTTPS_PROXY": "http://proxy", "SECRET": "x", "PATH": "/x"}
+    env = environ(job(env={"A": "b", "PORT": "1", "FLYNN_APP": "evil", "FLYNN_X": "y"}), 23001, daemon)
+    assert env == {
+        "A": "b", "PORT": "23001", "FLYNN_APP": "hello", "FLYNN_RELEASE": "v3", "FLYNN_PROCESS_TYPE": "web",
+        "FLYNN_JOB_ID": "web-1",
+    }  # fmt: skip
+    built = environ(job(queue="builders"), 0, daemon)
+    assert built["HTTPS_PROXY"] == "http://proxy"
+    assert {"PORT", "SECRET", "PATH"}.isdisjoint(built)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}, {"layers": {"usr": "x"}}, {"layers": {"lib": "x"}},
+        {"layers": {"../x": "y"}}, {"layers": {"A": "y"}}, {"cache": "../x"}, {"cache": "a/b"}, {"cache": ".."},
+        {"command": "a\0b"},
+    ],
+)  # fmt: skip
+def test_what_no_job_may_ask_for(fields: dict[str, object]) -> None:
+    with pytest.raises(Invalid):
+        check(job(**fields))
+    check(job(layers={"app": "x", "build-tools": "y"}, cache="hello", env={"A": "="}))
+
+
+def test_ports() -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Full, match="host.ports"):
+            Ports(f"{port}-{port}").take()
+    ports = Ports(f"{port}-{port}", random.Random(1))
+    assert ports.take() == port
+    with pytest.raises(Full):
+        ports.take()
+    ports.free(port)
+    ports.keep(port)
+    with pytest.raises(Full):
+        ports.take()
+
+
+@pytest.mark.parametrize("range_", ["", "1-2", "3000", "3000-2000", "3000-70000", "a-b"])
+def test_bad_ranges(range_: str) -> None:
+    with pytest.raises(StartError, match="host.ports"):
+        Ports(range_)
