@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flynn.core import model
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts, encode
-from flynn.core.mirror import Mirror
 from flynn.core.store import Delete, Op, Put, Store, Unchanged
+
+if TYPE_CHECKING:
+    from flynn.core.mirror import Mirror
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ TRIES = 5
 """How often a decision is made anew because the facts moved on meanwhile."""
 
 
-async def carry_out(store: Store, mirror: Mirror, decide: Callable[[Facts], Change]) -> Facts:
+async def carry_out(store: Store, mirror: "Mirror", decide: Callable[[Facts], Change]) -> Facts:
     """Decide on the newest photo and commit, again if someone was faster; the first photo that shows it done.
 
     What `decide` raises ends it. Conflict: others were faster TRIES times. Unavailable: nothing was changed.

@@ -25,11 +25,16 @@ async def shared_etcd(any_etcd: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(params=["memory", "sqlite", "etcd"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def opener(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """What opens an empty store of each engine."""
-    if request.param == "memory":
+    if engine == "memory":
         return _memory
-    if request.param == "sqlite":
+    if engine == "sqlite":
         return lambda: open_sqlite(tmp_path / "store.db")
     urls: list[str] = request.getfixturevalue("shared_etcd")
     return lambda: _emptied(urls)
@@ -39,6 +44,12 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
 async def store(opener: Opener) -> AsyncIterator[Store]:
     async with opener() as store:
         yield store
+
+
+@pytest.fixture
+def ttl(engine: str) -> float:
+    """Seconds of the shortest lease that the engine keeps, and that a slow machine can renew in time."""
+    return 2.0 if engine == "etcd" else 0.8
 
 
 @asynccontextmanager

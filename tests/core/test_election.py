@@ -16,7 +16,6 @@ from flynn.core.store import Put, Store
 from tests.core.outage import Line
 
 LIMIT = 15.0
-TTL = 2.0
 
 
 @dataclass
@@ -33,19 +32,19 @@ class Node:
 
 
 @asynccontextmanager
-async def nodes(store: Store, *hosts: str) -> AsyncIterator[list[Node]]:
+async def nodes(store: Store, ttl: float, *hosts: str) -> AsyncIterator[list[Node]]:
     async with AsyncExitStack() as stack:
         found = []
         for host in hosts:
             line = Line(store)
             mirror = await stack.enter_async_context(open_mirror(line))
-            lease = await stack.enter_async_context(open_lease(line, TTL))
+            lease = await stack.enter_async_context(open_lease(line, ttl))
             found.append(Node(host, line, mirror, lease))
         yield found
 
 
-async def test_one_leader_and_a_lost_leader_cannot_write(store: Store) -> None:
-    async with nodes(store, "a", "b") as (a, b), asyncio.timeout(LIMIT):
+async def test_one_leader_and_a_lost_leader_cannot_write(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a", "b") as (a, b), asyncio.timeout(LIMIT):
         first, second = a.claim(), b.claim()
         await first.hold()
         standing_by = asyncio.create_task(second.hold())
@@ -65,8 +64,8 @@ async def test_one_leader_and_a_lost_leader_cannot_write(store: Store) -> None:
         await store.commit([Put("apps/a", b"3")], second.fence)
 
 
-async def test_a_fence_holds_nothing_back_but_never_passes_without_the_key(store: Store) -> None:
-    async with nodes(store, "a") as (a,), asyncio.timeout(LIMIT):
+async def test_a_fence_holds_nothing_back_but_never_passes_without_the_key(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a") as (a,), asyncio.timeout(LIMIT):
         claim = a.claim()
         with pytest.raises(Conflict):
             await store.commit([Put("apps/a", b"1")], claim.fence)
@@ -78,7 +77,7 @@ async def test_a_fence_holds_nothing_back_but_never_passes_without_the_key(store
             await store.commit([Put("apps/a", b"2")], claim.fence)
 
 
-async def test_one_of_many_leads_at_a_time(store: Store) -> None:
+async def test_one_of_many_leads_at_a_time(store: Store, ttl: float) -> None:
     leading: list[str] = []
 
     async def serve(node: Node) -> None:
@@ -91,12 +90,12 @@ async def test_one_of_many_leads_at_a_time(store: Store) -> None:
         leading.clear()
         await claim.release()
 
-    async with nodes(store, "a", "b", "c", "d") as found, asyncio.timeout(2 * LIMIT):
+    async with nodes(store, ttl, "a", "b", "c", "d") as found, asyncio.timeout(2 * LIMIT):
         await asyncio.gather(*(serve(node) for node in found))
 
 
-async def test_a_leader_cut_off_stops_by_itself_before_another_leads(store: Store) -> None:
-    async with nodes(store, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
+async def test_a_leader_cut_off_stops_by_itself_before_another_leads(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
         first, second = a.claim(), b.claim()
         await first.hold()
         lost, standing_by = asyncio.create_task(first.lost()), asyncio.create_task(second.hold())
@@ -111,17 +110,17 @@ async def test_a_leader_cut_off_stops_by_itself_before_another_leads(store: Stor
         assert not first.held
 
 
-async def test_a_restarted_daemon_takes_its_own_key_over(store: Store) -> None:
-    async with nodes(store, "a") as (a,), asyncio.timeout(LIMIT):
+async def test_a_restarted_daemon_takes_its_own_key_over(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a") as (a,), asyncio.timeout(LIMIT):
         await a.claim().hold()
-        async with nodes(store, "a") as (again,):
+        async with nodes(store, ttl, "a") as (again,):
             claim = again.claim()
             await claim.hold()
             assert claim.held
 
 
-async def test_a_cancelled_candidate_leaves_nothing(store: Store) -> None:
-    async with nodes(store, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
+async def test_a_cancelled_candidate_leaves_nothing(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
         for rounds in range(12):
             claim = a.claim()
             holding = asyncio.create_task(claim.hold())
@@ -135,8 +134,8 @@ async def test_a_cancelled_candidate_leaves_nothing(store: Store) -> None:
         await b.claim().hold()
 
 
-async def test_a_lock_is_held_by_one_host(store: Store) -> None:
-    async with nodes(store, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
+async def test_a_lock_is_held_by_one_host(store: Store, ttl: float) -> None:
+    async with nodes(store, ttl, "a", "b") as (a, b), asyncio.timeout(2 * LIMIT):
         async with locked("l", "a", a.line, a.mirror, a.lease, 5) as claim:
             assert claim.held
             with pytest.raises(TimeoutError):

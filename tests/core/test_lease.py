@@ -1,6 +1,7 @@
 """The daemon's lease, over every engine."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,16 +15,14 @@ from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Op, Put, Store, Unchange
 from tests.core.outage import Line
 
 LIMIT = 15.0
-TTL = 2.0
-"""The least that etcd keeps."""
 
 
 def host(name: str = "a", memory: int = 1) -> Host:
     return Host(name=name, address="127.0.0.1", url="http://127.0.0.1:1", started=1.0, memory=memory)
 
 
-async def test_a_leased_fact_is_held_and_let_go(store: Store) -> None:
-    async with open_mirror(store) as mirror, open_lease(store, TTL) as lease:
+async def test_a_leased_fact_is_held_and_let_go(store: Store, ttl: float) -> None:
+    async with open_mirror(store) as mirror, open_lease(store, ttl) as lease:
         assert lease.valid()
         facts = await mirror.reach(await lease.put(keys.host("a"), host()))
         assert facts.hosts == {"a": host()}
@@ -33,17 +32,17 @@ async def test_a_leased_fact_is_held_and_let_go(store: Store) -> None:
         await mirror.reach(await lease.delete(keys.host("a")), LIMIT)
 
 
-async def test_facts_live_longer_than_the_ttl_while_the_daemon_does(store: Store) -> None:
-    async with open_mirror(store) as mirror, open_lease(store, TTL) as lease:
+async def test_facts_live_longer_than_the_ttl_while_the_daemon_does(store: Store, ttl: float) -> None:
+    async with open_mirror(store) as mirror, open_lease(store, ttl) as lease:
         await mirror.reach(await lease.put(keys.host("a"), host()))
         with pytest.raises(TimeoutError):
-            await mirror.until(lambda facts: not facts.hosts, 1.8 * TTL)
+            await mirror.until(lambda facts: not facts.hosts, 1.8 * ttl)
         assert lease.valid()
 
 
-async def test_what_is_not_leased_stays(store: Store) -> None:
+async def test_what_is_not_leased_stays(store: Store, ttl: float) -> None:
     async with open_mirror(store) as mirror:
-        async with open_lease(store, TTL) as lease:
+        async with open_lease(store, ttl) as lease:
             await lease.put(keys.host("a"), host())
             await mirror.reach(await lease.put(keys.app("b"), App(name="b", created=1.0), leased=False))
             assert lease.holds(keys.host("a"))
@@ -53,8 +52,8 @@ async def test_what_is_not_leased_stays(store: Store) -> None:
         assert list(facts.apps) == ["b"]
 
 
-async def test_leased_facts_return_after_the_lease_was_lost(store: Store) -> None:
-    async with open_mirror(store) as mirror, open_lease(store, TTL) as lease:
+async def test_leased_facts_return_after_the_lease_was_lost(store: Store, ttl: float) -> None:
+    async with open_mirror(store) as mirror, open_lease(store, ttl) as lease:
         await mirror.reach(await lease.put(keys.host("a"), host()))
         await mirror.reach(await lease.put(keys.app("b"), App(name="b", created=1.0), leased=False))
         await mirror.reach(await store.commit([Put(keys.app("b"), b"{}")]))
@@ -89,9 +88,9 @@ async def test_writes_wait_through_an_outage_and_the_newest_wins(store: Store) -
         assert facts.hosts["a"].memory == 5
 
 
-async def test_an_outage_ends_the_validity_and_the_lease_is_taken_anew(store: Store) -> None:
+async def test_an_outage_ends_the_validity_and_the_lease_is_taken_anew(store: Store, ttl: float) -> None:
     line = Line(store)
-    async with open_mirror(store) as mirror, open_lease(line, TTL) as lease:
+    async with open_mirror(store) as mirror, open_lease(line, ttl) as lease:
         await mirror.reach(await lease.put(keys.host("a"), host()))
         line.cut()
         async with asyncio.timeout(LIMIT):
@@ -128,7 +127,7 @@ async def test_an_engine_that_refuses_does_not_end_the_lease(caplog: pytest.LogC
     class Picky(MemoryStore):
         refuse = True
 
-        async def commit(self, ops: "list[Op]", guards: "list[Unchanged] | tuple[Unchanged, ...]" = ()) -> int:  # type: ignore[override]
+        async def commit(self, ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> int:
             if self.refuse:
                 self.refuse = False
                 raise Invalid("too large for this engine")

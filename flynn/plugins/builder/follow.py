@@ -24,7 +24,7 @@ REASON = re.compile(r"^ !\s+(.*)")
 async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT) -> None:
     """From the first line that the build prints to the `done` line of its deploy, or of its failure.
 
-    What the host says of the job (`started`, `exited with code 0`) stays in the log: a build is not a job to its reader.
+    What the host says of the job (`started`, `exited with code 0`) stays in the log: to its reader a build is no job.
     """
     started = ctx.clock()
     await _queued(ctx, app, job, response, limit)

@@ -76,8 +76,14 @@ def send(processes: Sequence[psutil.Process], number: int) -> None:
 
 
 def first_child(pid: int) -> int:
-    """The oldest child of `pid`, or 0. Blocks for a moment: call it in a thread."""
+    """The oldest child of `pid` that runs a program of its own, or 0. Blocks for a moment: call it in a thread.
+
+    Before that it still has its parent's handlers, and would swallow a signal.
+    """
     try:
-        return int(min((child.create_time(), child.pid) for child in psutil.Process(pid).children())[1])
-    except (psutil.Error, ValueError):
+        parent = psutil.Process(pid)
+        mine = parent.cmdline()
+        born = [(child.create_time(), child.pid) for child in parent.children() if child.cmdline() not in ([], mine)]
+        return int(min(born)[1]) if born else 0
+    except psutil.Error:
         return 0

@@ -10,7 +10,7 @@ from flynn.plugins.host.backend import Backend
 from flynn.plugins.host.process import ProcessBackend
 from flynn.plugins.host.sandbox import SandboxBackend
 
-KINDS = {"sandbox": SandboxBackend, "process": ProcessBackend}
+KINDS: dict[str, type[Backend]] = {"sandbox": SandboxBackend, "process": ProcessBackend}
 
 
 @pytest.fixture(params=sorted(KINDS))

@@ -36,10 +36,9 @@ def test_lines_are_the_same_however_the_bytes_come(parts: list[bytes], step: int
     whole = [line for line, _ in cut(data, ended=True)]
     found, at = [], 0
     for end in range(step, len(data) + step, step):
-        taken = 0
-        for line, taken in cut(data[at:end], ended=end >= len(data)):
-            found.append(line)
-        at += taken
+        lines = list(cut(data[at:end], ended=end >= len(data)))
+        found += [line for line, _ in lines]
+        at += lines[-1][1] if lines else 0
     assert found == whole
 
 

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.restart import describe, next_restart
 
 
-def job(id: str = "web-1", **fields: object) -> Job:
-    told = {
+def job(id: str = "web-1", **fields: Any) -> Job:
+    told: dict[str, Any] = {
         "app": "hello",
         "type": "web",
         "queue": "services",
@@ -26,7 +27,7 @@ def job(id: str = "web-1", **fields: object) -> Job:
         "release": 3,
         **fields,
     }
-    return Job(id=id, **told)  # type: ignore[arg-type]
+    return Job(id=id, **told)
 
 
 def assigned(*ids: str, stop: bool = False) -> dict[str, Assignment]:
@@ -106,12 +107,13 @@ def test_environment() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}, {"layers": {"usr": "x"}}, {"layers": {"lib": "x"}},
+        {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}, {"layers": {"usr": "x"}},
+        {"layers": {"lib": "x"}},
         {"layers": {"../x": "y"}}, {"layers": {"A": "y"}}, {"cache": "../x"}, {"cache": "a/b"}, {"cache": ".."},
         {"command": "a\0b"},
     ],
 )  # fmt: skip
-def test_what_no_job_may_ask_for(fields: dict[str, object]) -> None:
+def test_what_no_job_may_ask_for(fields: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         check(job(**fields))
     check(job(layers={"app": "x", "build-tools": "y"}, cache="hello", env={"A": "="}))
@@ -122,7 +124,7 @@ def test_ports() -> None:
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(Full, match="host.ports"):
+        with pytest.raises(Full, match=r"host\.ports"):
             Ports(f"{port}-{port}").take()
     ports = Ports(f"{port}-{port}", random.Random(1))
     assert ports.take() == port
@@ -136,5 +138,5 @@ def test_ports() -> None:
 
 @pytest.mark.parametrize("range_", ["", "1-2", "3000", "3000-2000", "3000-70000", "a-b"])
 def test_bad_ranges(range_: str) -> None:
-    with pytest.raises(StartError, match="host.ports"):
+    with pytest.raises(StartError, match=r"host\.ports"):
         Ports(range_)
