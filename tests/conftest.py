@@ -8,11 +8,11 @@ from tests.etcd import binaries
 
 
 def engine(name: str, found: str | None, remedy: str) -> str:
-    """The path of an engine. Without it the suite is skipped; it fails if FLYNN_TEST_REQUIRED=1."""
+    """The path of an engine. Without it the suite is skipped; it fails if REQUIRE_ENGINES=1."""
     if found:
         return found
     sentence = f"{name} is not there: {remedy}"
-    if os.environ.get("FLYNN_TEST_REQUIRED") == "1":
+    if os.environ.get("REQUIRE_ENGINES") == "1":
         pytest.fail(sentence)
     pytest.skip(sentence)
 

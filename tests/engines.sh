@@ -6,7 +6,7 @@
 #
 # As root on Debian or Ubuntu: etcd from the system's own packages, and etcd 3.5 from Debian trixie, unpacked under
 # .engines/ (the system itself stays on its release). Elsewhere nothing is installed.
-# FLYNN_ETCD and FLYNN_ETCD35 may name the binaries of an etcd of your own.
+# ETCD_BINARY and ETCD35_BINARY may name the binaries of an etcd of your own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,14 +27,14 @@ can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && command -
 version() { "$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p'; }
 
 system_etcd() {
-    local etcd="${FLYNN_ETCD:-etcd}"
+    local etcd="${ETCD_BINARY:-etcd}"
     if command -v "$etcd" >/dev/null; then
         say "etcd $(version "$etcd") is there"
-    elif [ -z "${FLYNN_ETCD:-}" ] && can_install && install_packages etcd-server; then
+    elif [ -z "${ETCD_BINARY:-}" ] && can_install && install_packages etcd-server; then
         say "installed etcd $(version etcd) (etcd-server)"
     else
         miss "no etcd: the tests of the store over etcd are left out." \
-            "Put an etcd binary on the PATH, or its path into FLYNN_ETCD"
+            "Put an etcd binary on the PATH, or its path into ETCD_BINARY"
     fi
 }
 
@@ -52,14 +52,14 @@ install_packages() {
 }
 
 newer_etcd() {
-    local etcd="${FLYNN_ETCD35:-$engines/etcd35/usr/bin/etcd}"
+    local etcd="${ETCD35_BINARY:-$engines/etcd35/usr/bin/etcd}"
     if [ -x "$etcd" ]; then
         say "etcd $(version "$etcd") is there ($etcd)"
-    elif [ -z "${FLYNN_ETCD35:-}" ] && can_install && unpack_from trixie etcd-server "$engines/etcd35"; then
+    elif [ -z "${ETCD35_BINARY:-}" ] && can_install && unpack_from trixie etcd-server "$engines/etcd35"; then
         say "unpacked etcd $(version "$etcd") into $engines/etcd35"
     else
         miss "no etcd 3.5: the store is not tested against it." \
-            "Unpack a release of etcd 3.5 and put the path of its binary into FLYNN_ETCD35"
+            "Unpack a release of etcd 3.5 and put the path of its binary into ETCD35_BINARY"
     fi
 }
 

@@ -22,8 +22,8 @@ START = 20.0
 
 def binaries() -> dict[str, str | None]:
     """The etcd binaries to test with, by version; None: it is not there (see tests/engines.sh)."""
-    newer = os.environ.get("FLYNN_ETCD35", str(REPOSITORY / ".engines/etcd35/usr/bin/etcd"))
-    return {"etcd-3.4": shutil.which(os.environ.get("FLYNN_ETCD", "etcd")), "etcd-3.5": shutil.which(newer)}
+    newer = os.environ.get("ETCD35_BINARY", str(REPOSITORY / ".engines/etcd35/usr/bin/etcd"))
+    return {"etcd-3.4": shutil.which(os.environ.get("ETCD_BINARY", "etcd")), "etcd-3.5": shutil.which(newer)}
 
 
 @dataclass(eq=False)

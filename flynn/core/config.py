@@ -18,8 +18,8 @@ import msgspec
 from flynn.core.errors import Invalid, StartError
 from flynn.core.keys import NAME_LIMIT, check_name
 
-CLIENT_VARIABLES = frozenset({"FLYNN_URL", "FLYNN_APP", "FLYNN_CONFIG", "FLYNN_TEST_REQUIRED", "FLYNN_ETCD35"})
-"""Variables that speak to the command line, or to the tests, not to the daemon."""
+CLIENT_VARIABLES = frozenset({"FLYNN_URL", "FLYNN_APP", "FLYNN_CONFIG"})
+"""Variables that speak to the command line, not to the daemon."""
 
 
 def default_data() -> Path:
@@ -32,9 +32,9 @@ def default_data() -> Path:
     return Path(home) / "flynn"
 
 
-def default_name() -> str:
-    """This machine's name, made fit to be a name in the grid."""
-    plain = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".")[0].lower()).strip("-")
+def default_name(hostname: str = "") -> str:
+    """This machine's name (or `hostname`), made fit to be a name in the grid."""
+    plain = re.sub(r"[^a-z0-9]+", "-", (hostname or socket.gethostname()).split(".")[0].lower()).strip("-")
     return (plain if plain[:1].isalpha() else f"host-{plain}")[:NAME_LIMIT].strip("-")
 
 

@@ -26,6 +26,7 @@ from flynn.core.lag import LoopLag
 from flynn.core.lease import open_lease
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
+from flynn.core.ports import port_problem
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.supervisor import Supervised, run_bricks
 from flynn.core.web import Route, Web, answer
@@ -196,12 +197,6 @@ async def serve(server: Web, address: str, port: int) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
-
-
-def port_problem(what: str, address: str, port: int, error: OSError, flag: str) -> str:
-    """The sentence that says why a port could not be taken, and what to do."""
-    reason = os.strerror(error.errno or 0)
-    return f"the {what} cannot listen on {address or '*'} port {port}: {reason}; choose another with {flag}"
 
 
 def settings_types(classes: "list[type[Brick]]") -> dict[str, Any]:

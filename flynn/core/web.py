@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body where the handler reads it whole. A handler that streams has its own limit."""
 
-BEGUN = "flynn.begun"
+BEGUN: Any = web.RequestKey("begun", bool) if hasattr(web, "RequestKey") else "flynn.begun"
 """Set on a request once the head of its answer is on the way."""
 
 T = TypeVar("T")

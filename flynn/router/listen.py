@@ -6,8 +6,8 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from flynn.core.daemon import port_problem
 from flynn.core.errors import StartError
+from flynn.core.ports import port_problem
 
 BACKLOG = 4096
 

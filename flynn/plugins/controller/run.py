@@ -67,12 +67,12 @@ async def _host_of(ctx: Context, job: str) -> str:
 async def relay(ctx: Context, request: web.Request, url: str) -> web.WebSocketResponse:
     """Pass a WebSocket on to `url` of the grid, frame by frame, until either side ends."""
     try:
-        far = await ctx.http.ws_connect(url, max_msg_size=0, heartbeat=20)
+        far = await ctx.http.ws_connect(url, max_msg_size=0)
     except aiohttp.WSServerHandshakeError as error:
         raise Unavailable(f"the host refused to attach ({error.status}); the job may have ended") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable(f"the host of the job does not answer: {error}") from None
-    near = web.WebSocketResponse(max_msg_size=0, heartbeat=20)
+    near = web.WebSocketResponse(max_msg_size=0)
     try:
         await near.prepare(request)
         ways = [

@@ -30,7 +30,7 @@ async def opened(found: Backend) -> Backend:
     try:
         await found.open()
     except StartError as error:
-        if os.environ.get("FLYNN_TEST_REQUIRED") == "1":
+        if os.environ.get("REQUIRE_ENGINES") == "1":
             pytest.fail(str(error))
         pytest.skip(str(error))
     return found

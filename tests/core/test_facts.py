@@ -1,0 +1,130 @@
+"""Photos of the grid, and changes decided on them."""
+
+import pytest
+
+from flynn.core import keys
+from flynn.core.change import Change, carry_out, commit
+from flynn.core.errors import Conflict, Invalid
+from flynn.core.facts import Facts, Stamp, encode
+from flynn.core.memory import MemoryStore
+from flynn.core.mirror import open_mirror
+from flynn.core.model import App, Grid, Host, Instance
+from flynn.core.store import COMMIT_LIMIT, Batch, Delete, Item, Put, Unchanged
+
+
+def instance(id: str, service: str = "web", *, draining: bool = False) -> Instance:
+    return Instance(id=id, service=service, address="127.0.0.1:1", host="h", draining=draining)
+
+
+def items(**values: bytes) -> tuple[Item, ...]:
+    return tuple(Item(f"apps/{name}", value, 5, 5) for name, value in values.items())
+
+
+def test_records_are_found_by_table_and_key() -> None:
+    app, grid = App(name="a", created=1.0), Grid(token="t", domain="d")
+    facts = Facts.of({keys.app("a"): app, keys.GRID: grid, keys.instance("web", "i"): instance("i")}, revision=3)
+    assert (facts.apps, facts.grid, facts.services) == ({"a": app}, grid, {"web/i": instance("i")})
+    assert facts.get(keys.app("a")) == app
+    assert facts.get(keys.app("b")) is None
+    assert facts.stamp(keys.app("a")) == Stamp(3, 3)
+    assert facts.hosts == {}
+
+
+def test_a_later_photo_shares_what_did_not_change_and_leaves_the_former_alone() -> None:
+    host = Host(name="h", address="a", url="u", started=1.0)
+    first = Facts.of({keys.app("a"): App(name="a", created=1.0), keys.host("h"): host})
+    new = Item(keys.app("b"), encode(App(name="b", created=2.0)), 7, 7)
+    second = first.after(Batch(7, (new,), (keys.app("a"), keys.app("never-there"))))
+    assert list(first.apps) == ["a"]
+    assert list(second.apps) == ["b"]
+    assert second.revision == 7
+    assert second.hosts is first.hosts
+
+
+def test_what_cannot_be_read_is_left_out_but_can_be_written_over(caplog: pytest.LogCaptureFixture) -> None:
+    facts = Facts.of({keys.app("a"): App(name="a", created=1.0), keys.app("b"): App(name="b", created=1.0)})
+    facts = facts.after(Batch(5, items(a=b'{"name": 1}', c=b"\xff{", d=b"[" * 100_000), ()))
+    assert list(facts.apps) == ["b"]
+    assert "apps/a cannot be read" in caplog.text
+    assert facts.unchanged(keys.app("a")) == Unchanged("apps/a", 5)
+    assert facts.after(Batch(6, (), (keys.app("a"),))).unchanged(keys.app("a")) == Unchanged("apps/a", 0)
+
+
+def test_what_a_newer_flynn_wrote_is_read_as_far_as_known() -> None:
+    facts = Facts().after(
+        Batch(5, (*items(a=b'{"name":"a","created":1,"colour":"red"}'), Item("moods/x", b"?", 5, 5)), ())
+    )
+    assert facts.apps == {"a": App(name="a", created=1.0)}
+    assert facts.get("moods/x") is None
+
+
+def test_instances_are_oldest_first() -> None:
+    facts = Facts()
+    for revision, id in enumerate(["c", "a", "b"], start=1):
+        facts = facts.after(
+            Batch(revision, (Item(keys.instance("web", id), encode(instance(id)), revision, revision),), ())
+        )
+    renewed = Item(keys.instance("web", "c"), encode(instance("c", draining=True)), 1, 9)
+    other = Item(keys.instance("web-2", "x"), encode(instance("x", "web-2")), 9, 9)
+    facts = facts.after(Batch(9, (renewed, other), ()))
+    assert [found.id for found in facts.instances("web")] == ["c", "a", "b"]
+    assert facts.instances("we") == []
+
+
+def test_a_record_is_what_was_encoded() -> None:
+    app = App(name="a", created=1.5, release=3, env={"K": "ü\n\0"})
+    assert Facts.of({keys.app("a"): app}).apps["a"] == app
+
+
+def test_a_change_guards_all_that_it_writes_removes_and_has_read() -> None:
+    facts = Facts.of({keys.app("a"): App(name="a", created=1.0), keys.app("b"): App(name="b", created=1.0)}, revision=4)
+    change = Change(
+        puts={keys.app("a"): App(name="a", created=2.0), keys.app("new"): App(name="new", created=2.0)},
+        deletes=(keys.app("b"),),
+        seen=(keys.app("a"), keys.host("h")),
+    )
+    guards = [("apps/a", 4), ("apps/new", 0), ("apps/b", 4), ("hosts/h", 0)]
+    assert change.guards(facts) == [Unchanged(key, revision) for key, revision in guards]
+    assert [type(op) for op in change.ops()] == [Put, Put, Delete]
+
+
+async def test_the_largest_change_can_be_committed_with_a_fence() -> None:
+    store = MemoryStore()
+    fence = Unchanged("elections/x", await store.commit([Put("elections/x", b"")]))
+    puts = {keys.app(f"a{n}"): App(name=f"a{n}", created=1.0) for n in range(COMMIT_LIMIT)}
+    assert await commit(store, Facts(), Change(puts=puts), [fence])
+    with pytest.raises(Invalid):
+        await commit(store, Facts(), Change(puts={**puts, keys.app("more"): App(name="more", created=1.0)}), [fence])
+
+
+async def test_a_change_is_decided_anew_until_it_holds() -> None:
+    store, seen = MemoryStore(), []
+
+    def decide(facts: Facts) -> Change:
+        seen.append(facts)
+        created = facts.apps["a"].created + 1 if "a" in facts.apps else 1.0
+        return Change(puts={keys.app("a"): App(name="a", created=created)})
+
+    async with open_mirror(store) as mirror:
+        await store.commit([Put(keys.app("a"), encode(App(name="a", created=10.0)))])
+        facts = await carry_out(store, mirror, decide)
+        assert facts.apps["a"].created == 11.0
+        assert len(seen) == 2
+        assert await carry_out(store, mirror, lambda facts: Change()) is mirror.facts
+
+
+async def test_a_change_that_always_loses_is_a_conflict() -> None:
+    store = MemoryStore()
+
+    class Rival(MemoryStore):
+        async def commit(self, *args: object) -> int:
+            raise Conflict("someone was faster")
+
+    async with open_mirror(store) as mirror:
+
+        def decide(facts: Facts) -> Change:
+            store._apply([Put("apps/z", b"{}")])
+            return Change(puts={keys.app("a"): App(name="a", created=1.0)})
+
+        with pytest.raises(Conflict, match="try again"):
+            await carry_out(Rival(), mirror, decide)
