@@ -26,6 +26,7 @@ from flynn.core.lag import LoopLag
 from flynn.core.lease import open_lease
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
+from flynn.core.naming import own_name
 from flynn.core.ports import port_problem
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.supervisor import Supervised, run_bricks
@@ -57,6 +58,8 @@ async def run_daemon(
         mirror = await stack.enter_async_context(open_mirror(store))
         lease = await stack.enter_async_context(open_lease(store))
         grid = await ensure_grid(node, store, mirror)
+        if node.etcd:
+            await own_name(node, store, mirror, lease)
         write_client_file(node, grid)
         server = Web(grid.token)
         http = await stack.enter_async_context(

@@ -3,8 +3,10 @@
 The process writes straight to the raw files `stdout` and `stderr`; here they are taken in. A record of the log says
 how far of both files it has come, so the last record tells where to go on, wherever the daemon was killed: no line
 is lost, none comes twice. Two files, `log` and `log.1`, bound the space; what was taken in of a raw file is freed.
+A job that prints faster than that goes on is not waited for: what is too far behind is dropped, and the log says so.
 """
 
+import itertools
 import logging
 import os
 import threading
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes taken from a raw file at once."""
+
+TURN_LINES, TURN_CHUNKS = 5_000, 4
+"""What is taken in of a raw file in one turn at most; then the other jobs have theirs."""
 
 TAIL = 256 * 1024
 """Bytes at the end of a log among which its last record surely begins."""
@@ -58,7 +63,7 @@ class JobLog:
         return self.raw and any(_size(self.dir / stream) != self._seen[stream] for stream in STREAMS)
 
     def take_in(self, now: float, ended: bool = False) -> list[Line]:
-        """The lines that are new, once they are in the log. `ended`: also a last line without an end.
+        """The next lines, once they are in the log: a turn's worth at most. `ended`: also a last line without an end.
 
         OSError: the disk is full or broken; nothing is lost, try again later.
         """
@@ -73,24 +78,39 @@ class JobLog:
             return [line]
 
     def _take_stream(self, stream: str, now: float, ended: bool) -> list[Line]:
-        taken_in: list[Line] = []
         path = self.dir / stream
         size = _size(path)
         if size < self.taken[stream]:  # The process emptied it: a shell does, at `> /dev/stderr`.
             self.taken[stream] = self._freed[stream] = 0
         if size == self.taken[stream]:
-            return taken_in
+            self._seen[stream] = size
+            return []
         with path.open("rb", buffering=0) as raw:
-            while True:
+            taken_in = self._drop(stream, raw.fileno(), size, now)
+            for _ in range(TURN_CHUNKS):
                 data = os.pread(raw.fileno(), CHUNK, self.taken[stream])
-                lines = list(self._records(stream, data, now, ended and len(data) < CHUNK))
+                records = self._records(stream, data, now, ended and len(data) < CHUNK)
+                lines = list(itertools.islice(records, TURN_LINES - len(taken_in)))
                 if not lines:
                     break
                 self._append(lines)
                 taken_in += lines
         self._free(stream)
-        self._seen[stream] = size
+        if not taken_in:
+            self._seen[stream] = size
         return taken_in
+
+    def _drop(self, stream: str, raw: int, size: int, now: float) -> list[Line]:
+        """Pass over all but the end of what waits in a raw file, if that is more than the log holds."""
+        if size - self.taken[stream] <= self.limit:
+            return []
+        to = size - self.limit // 2
+        to += os.pread(raw, CHUNK, to).find(b"\n") + 1
+        text = f"{to - self.taken[stream]} bytes of {stream} were dropped: the job prints faster than can be kept"
+        taken = {**self.taken, stream: to}
+        line = Line(self.number + 1, now, "flynn", text, taken["stdout"], taken["stderr"])
+        self._append([line])
+        return [line]
 
     def _records(self, stream: str, data: bytes, now: float, ended: bool) -> Iterator[Line]:
         for number, (text, size) in enumerate(cut(data, ended), self.number + 1):

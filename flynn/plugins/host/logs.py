@@ -91,7 +91,8 @@ class Logs:
 
     async def finish(self, job: str) -> None:
         """The job's process has ended: take in the rest."""
-        await self._take([job], lambda joblog: joblog.take_in(self.clock(), ended=True))
+        while await self._take([job], lambda joblog: joblog.take_in(self.clock(), ended=True)):
+            pass
 
     def close(self, job: str) -> None:
         self._open.pop(job, None)
@@ -113,12 +114,14 @@ class Logs:
         finally:
             self._readers.discard(reader)
 
-    async def _take(self, ids: list[str], take: Callable[[JobLog], list[Line]]) -> None:
-        """One thread for all of them, one at a time, so that followers see each log in order."""
+    async def _take(self, ids: list[str], take: Callable[[JobLog], list[Line]]) -> int:
+        """How many lines were taken. One thread for all, one at a time, so that followers see each log in order."""
         async with self._taking:
             found = [self._open[id] for id in ids if id in self._open]
-            for job, lines in await whole(asyncio.to_thread(_take_each, found, take)):
+            taken = await whole(asyncio.to_thread(_take_each, found, take))
+            for job, lines in taken:
                 self._publish(job, lines)
+        return sum(len(lines) for _, lines in taken)
 
     def _publish(self, job: model.Job, lines: list[Line]) -> None:
         for reader in self._readers:

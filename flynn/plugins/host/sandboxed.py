@@ -96,7 +96,7 @@ class RunningSandbox:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a tree, also where a job or the kernel left directories closed (overlayfs: `work/work` has mode 0)."""
+    """Remove a tree, also where a job or the kernel left directories closed (overlayfs: mode 0)."""
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)

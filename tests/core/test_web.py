@@ -1,0 +1,276 @@
+"""The node API's server: routes, the token, errors, bodies, streams."""
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from flynn.core.errors import Conflict, Full, NotFound, Unavailable
+from flynn.core.model import App
+from flynn.core.web import BODY_LIMIT, Route, answer, body, lines, number, send_line
+from tests.harness import TOKEN, TestNode, open_node
+
+LIMIT = 10.0
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    count: int = 1
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[TestNode]:
+    async with open_node(tmp_path) as node, asyncio.timeout(LIMIT):
+        with node.web.serving(*routes()):
+            yield node
+
+
+def routes() -> list[Route]:
+    async def show(request: web.Request, **params: str) -> web.Response:
+        return answer(params)
+
+    async def fail(request: web.Request, kind: str) -> web.Response:
+        errors = {"conflict": Conflict("busy"), "full": Full("disk"), "gone": Unavailable("away"), "bug": KeyError("x")}
+        raise errors.get(kind, NotFound("none"))
+
+    async def wish(request: web.Request) -> web.Response:
+        return answer(await body(request, Wish), 201)
+
+    async def count(request: web.Request) -> web.Response:
+        return answer({"n": number(request, "n", 7, 100)})
+
+    async def stream(request: web.Request, end: str) -> web.StreamResponse:
+        response = await lines(request)
+        await send_line(response, {"kind": "log", "app": App(name="a", created=1.0)})
+        if end == "error":
+            raise NotFound("lost on the way")
+        if end == "bug":
+            raise KeyError("x")
+        return response
+
+    async def swallow(request: web.Request) -> web.Response:
+        return answer({"size": len(await request.content.read())})
+
+    return [
+        Route("GET", "/open/{a}", show, open=True),
+        Route("GET", "/v1/apps/{app}", show),
+        Route("GET", "/v1/apps/{app}/x/{id}", show),
+        Route("DELETE", "/v1/apps/{app}", show),
+        Route("GET", "/v1/fail/{kind}", fail),
+        Route("POST", "/v1/wish", wish),
+        Route("GET", "/v1/count", count),
+        Route("GET", "/v1/stream/{end}", stream),
+        Route("PUT", "/v1/swallow", swallow, streams=True),
+    ]
+
+
+async def test_a_path_names_its_parts(node: TestNode) -> None:
+    for path, wanted in {
+        "/v1/apps/hello": {"app": "hello"},
+        "/v1/apps/a.b%20c": {"app": "a.b c"},
+        "/v1/apps/a/x/b?q=1": {"app": "a", "id": "b"},
+    }.items():
+        async with node.http.get(node.url + path) as response:
+            assert (response.status, await response.json()) == (200, wanted)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/apps", "/v1/apps/", "/v1/apps/a/", "/v1/apps/a/y", "//v1/apps/a", "/v2"])
+async def test_what_is_not_there_is_404(node: TestNode, path: str) -> None:
+    async with node.http.get(node.url + path) as response:
+        assert response.status == 404
+        assert (await response.json())["code"] == "not_found"
+
+
+async def test_the_wrong_method_is_405_and_names_the_right_ones(node: TestNode) -> None:
+    async with node.http.post(node.url + "/v1/apps/a") as response:
+        assert response.status == 405
+        told = await response.json()
+        assert told["code"] == "method_not_allowed"
+        assert told["message"].endswith("use GET, DELETE")
+
+
+async def test_routes_are_there_for_the_length_of_the_block(node: TestNode) -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return answer("hello")
+
+    async def status() -> int:
+        async with node.http.get(node.url + "/v1/hello") as response:
+            return response.status
+
+    assert await status() == 404
+    with node.web.serving(Route("GET", "/v1/hello", hello)):
+        assert await status() == 200
+        taken = [Route("GET", "/v1/other", hello), Route("GET", "/v1/hello", hello)]
+        with pytest.raises(ValueError, match="GET /v1/hello is served already"), node.web.serving(*taken):
+            pass
+        assert await status() == 200
+    assert await status() == 404
+    with node.web.serving(taken[0]):
+        pass
+
+
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"user:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (f"Bearer {TOKEN}", 200),
+        (f"bearer  {TOKEN} ", 200),
+        (basic(TOKEN), 200),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer wrong", 401),
+        (f"Bearer {TOKEN}x", 401),
+        (TOKEN, 401),
+        ("Bearer ü\udc80".encode("utf-8", "surrogateescape").decode("latin-1"), 401),
+        (basic("wrong"), 401),
+        ("Basic !!!", 401),
+        ("Basic " + base64.b64encode(TOKEN.encode()).decode(), 401),
+    ],
+)
+async def test_the_token_is_needed(node: TestNode, header: str, status: int) -> None:
+    headers = {"Authorization": header} if header else {}
+    async with aiohttp.ClientSession() as stranger, stranger.get(node.url + "/v1/count", headers=headers) as response:
+        assert response.status == status
+        if status == 401:
+            assert (await response.json())["code"] == "unauthorized"
+            assert response.headers["WWW-Authenticate"] == 'Basic realm="flynn"'
+
+
+async def test_an_open_route_needs_no_token(node: TestNode) -> None:
+    async with aiohttp.ClientSession() as stranger, stranger.get(node.url + "/open/a") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code", "retry"),
+    [
+        ("conflict", 409, "conflict", True),
+        ("full", 507, "full", True),
+        ("gone", 503, "unavailable", True),
+        ("other", 404, "not_found", False),
+        ("bug", 500, "error", False),
+    ],
+)
+async def test_an_error_is_its_status_and_its_sentence(
+    node: TestNode, kind: str, status: int, code: str, retry: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with node.http.get(f"{node.url}/v1/fail/{kind}") as response:
+        told = await response.json()
+        assert (response.status, told["code"], told["retry"]) == (status, code, retry)
+        assert ("Retry-After" in response.headers) == (status == 503)
+    assert ("GET /v1/fail/bug failed" in caplog.text) == (kind == "bug")
+    assert "KeyError" not in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b'{"name": "a", "count": 2}', 201),
+        (b'{"name": "a"}', 201),
+        (b"", 422),
+        (b"{}", 422),
+        (b'{"name": 1}', 422),
+        (b'{"name": "a", "colour": 1}', 422),
+        (b'{"name": "a", "count": 1e999}', 422),
+        (b"[" * 100_000, 422),
+        (b"\xff", 422),
+        (b'{"name": "a"} x', 422),
+    ],
+)
+async def test_a_body_is_what_is_wanted_or_refused(node: TestNode, raw: bytes, status: int) -> None:
+    async with node.http.post(node.url + "/v1/wish", data=raw) as response:
+        told = await response.json()
+        assert response.status == status
+        assert status == 201 or (told["code"] == "invalid" and "POST /v1/wish" in told["message"])
+
+
+async def test_a_body_too_large_is_refused(node: TestNode) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * (BODY_LIMIT // 16)
+
+    for data in (io.BytesIO(b"x" * (BODY_LIMIT + 1)), chunks()):
+        async with aiohttp.ClientSession(headers=node.http.headers) as client:
+            async with client.post(node.url + "/v1/wish", data=data) as response:
+                assert response.status == 413
+                assert str(BODY_LIMIT) in (await response.json())["message"]
+
+
+async def test_a_handler_that_streams_takes_any_size(node: TestNode) -> None:
+    async with node.http.put(node.url + "/v1/swallow", data=io.BytesIO(b"x" * (3 * BODY_LIMIT))) as response:
+        assert (await response.json())["size"] == 3 * BODY_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        *(("", 7), ("?n=0", 0), ("?n=100", 100), ("?n=101", None), ("?n=-1", None), ("?n=", None), ("?n=1.0", None)),
+        *((f"?n={'9' * 5000}", None), ("?n=\u0663", None)),
+    ],
+)
+async def test_a_number_is_in_its_range(node: TestNode, query: str, wanted: int | None) -> None:
+    async with node.http.get(node.url + "/v1/count" + query) as response:
+        if wanted is None:
+            assert response.status == 422
+            assert "from 0 to 100" in (await response.json())["message"]
+        else:
+            assert await response.json() == {"n": wanted}
+
+
+async def test_a_stream_is_json_lines(node: TestNode) -> None:
+    async with node.http.get(node.url + "/v1/stream/whole") as response:
+        assert response.content_type == "application/x-ndjson"
+        [line] = (await response.read()).splitlines()
+        app = {"name": "a", "created": 1.0, "release": 0, "env": {}}
+        assert msgspec.json.decode(line) == {"kind": "log", "app": app}
+
+
+@pytest.mark.parametrize("end", ["error", "bug"])
+async def test_a_stream_that_fails_ends_short_not_with_a_second_answer(node: TestNode, end: str) -> None:
+    host, port = node.node.address, node.node.port
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"GET /v1/stream/{end} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+    whole = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert whole.count(b"HTTP/1.1 ") == 1
+    assert whole.startswith(b"HTTP/1.1 200 OK")
+    assert b'"kind":"log"' in whole
+    assert not whole.endswith(b"0\r\n\r\n")
+    async with node.http.get(node.url + "/v1/stream/" + end) as response:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+
+
+async def test_a_client_that_leaves_harms_nobody(node: TestNode, caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await lines(request)
+            while True:
+                await send_line(response, {"x": "y" * 100_000})
+        finally:
+            ended.set()
+
+    with node.web.serving(Route("GET", "/v1/endless", endless)):
+        async with node.http.get(node.url + "/v1/endless") as response:
+            await response.content.readexactly(100_000)
+            response.close()
+        await ended.wait()
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+def test_defaults_are_shown_too() -> None:
+    shown = answer([App(name="a", created=1.0)]).body
+    assert isinstance(shown, bytes)
+    assert msgspec.json.decode(shown) == [{"name": "a", "created": 1.0, "release": 0, "env": {}}]
