@@ -1,13 +1,13 @@
 # make check   format, lint, types, quick tests: under a minute  make demo    flynn at work on this machine
-# make test    everything, against real engines                 make bench   the measurements that the README quotes
-# make format  put the code in form                             make clean   remove what was made here
+# make test    everything, against real engines                 make format  put the code in form
+# make clean   remove what was made here
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
 QUICK := tests/core tests/router tests/plugins/controller tests/cli/test_packing.py tests/test_docs.py tests/test_layers.py
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format bench clean
+.PHONY: check test demo format clean
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -25,10 +25,6 @@ demo: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-bench: $(STAMP)
-	@test -n "$(wildcard bench/*.py)" || { echo "bench/ holds no measurement yet"; exit 1; }
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean:
 	rm -rf .venv .engines build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -120,7 +120,7 @@ def _node_routes(node: Node, mirror: Mirror, bricks: list[Supervised], lag: Loop
 def own_directory(data: Path, remedy: str = "stop that one, or name another with --data DIR") -> Iterator[None]:
     """Make the data directory and hold it for this process alone. StartError: another one has it, and `remedy`."""
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o711)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(

@@ -187,7 +187,7 @@ class Load:
     grid: Grid
     app: str
     clients: int = 8
-    pause: float = 0.02
+    pause: float = 0.01
     answers: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 

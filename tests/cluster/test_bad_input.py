@@ -27,7 +27,7 @@ async def serving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gri
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def refused(said: Said, *words: str) -> None:
+def expect_refused(said: Said, *words: str) -> None:
     """Exit code 1 and a sentence with these words on standard error, no traceback."""
     assert said.code == 1, said
     assert "Traceback" not in said.err + said.out
@@ -43,47 +43,51 @@ async def still_serves(grid: Grid) -> None:
 
 async def test_unknown_app(serving: Grid, tmp_path: Path) -> None:
     for verb in (["ps"], ["log"], ["scale", "web=2"], ["env"], ["release"], ["info"]):
-        refused(await serving.flynn(*verb, "-a", "nosuch"), "nosuch", "flynn create")
-    refused(await serving.flynn("run", "-a", "nosuch", "true"), "nosuch", "flynn create")
-    refused(await serving.flynn("deploy", str(apps.server(tmp_path)), "-a", "nosuch"), "nosuch")
+        expect_refused(await serving.flynn(*verb, "-a", "nosuch"), "nosuch", "flynn create")
+    expect_refused(await serving.flynn("run", "-a", "nosuch", "true"), "nosuch", "flynn create")
+    expect_refused(await serving.flynn("deploy", str(apps.server(tmp_path)), "-a", "nosuch"), "nosuch")
 
 
 @pytest.mark.parametrize("name", ["Bad", "a_b", "-a", "a--b", "a" * 80, "../x", "a;rm", "1a", "\uff41"])
 async def test_bad_app_name(serving: Grid, name: str) -> None:
-    refused(await serving.flynn("create", "--", name), "name")
+    expect_refused(await serving.flynn("create", "--", name), "name")
 
 
 async def test_taken_name(serving: Grid) -> None:
-    refused(await serving.flynn("create", "hello"), "already")
+    expect_refused(await serving.flynn("create", "hello"), "already")
 
 
 async def test_no_buildpack_fits(serving: Grid, tmp_path: Path) -> None:
     said = await serving.flynn("deploy", str(apps.make(tmp_path, notes__txt="x")), "-a", "hello")
-    refused(said, "no buildpack fits")
+    expect_refused(said, "no buildpack fits")
     await still_serves(serving)
 
 
 async def test_a_build_that_fails(serving: Grid, tmp_path: Path) -> None:
     broken = apps.make(tmp_path, requirements__txt="no-such-package-for-sure-xyz==1\n", Procfile="web: x\n")
-    refused(await serving.flynn("deploy", str(broken), "-a", "hello"), "no-such-package-for-sure-xyz", "build")
+    expect_refused(await serving.flynn("deploy", str(broken), "-a", "hello"), "no-such-package-for-sure-xyz", "build")
     await still_serves(serving)
 
 
 async def test_an_app_that_never_listens(serving: Grid, tmp_path: Path) -> None:
     deaf = apps.make(tmp_path, Procfile="web: echo I am deaf; sleep 100\n")
-    refused(await serving.flynn("deploy", str(deaf), "-a", "hello"), "did not listen", "I am deaf", "still serves")
+    expect_refused(
+        await serving.flynn("deploy", str(deaf), "-a", "hello"), "did not listen", "I am deaf", "still serves"
+    )
     await still_serves(serving)
 
 
 async def test_an_app_that_exits_at_once(serving: Grid, tmp_path: Path) -> None:
     short = apps.make(tmp_path, Procfile="web: echo goodbye world; exit 3\n")
-    refused(await serving.flynn("deploy", str(short), "-a", "hello"), "exited with code 3", "goodbye world")
+    expect_refused(await serving.flynn("deploy", str(short), "-a", "hello"), "exited with code 3", "goodbye world")
     await still_serves(serving)
 
 
 async def test_a_first_deploy_that_fails_leaves_nothing_running(serving: Grid, tmp_path: Path) -> None:
     await serving.ok("create", "short")
-    refused(await serving.flynn("deploy", str(apps.make(tmp_path, Procfile="web: exit 3\n")), "-a", "short"), "code 3")
+    expect_refused(
+        await serving.flynn("deploy", str(apps.make(tmp_path, Procfile="web: exit 3\n")), "-a", "short"), "code 3"
+    )
 
     async def gone() -> bool:
         return not await serving.jobs("short")
@@ -95,7 +99,7 @@ async def test_a_first_deploy_that_fails_leaves_nothing_running(serving: Grid, t
 
 async def test_wrong_token(serving: Grid) -> None:
     said = await serving.flynn("apps", FLYNN_URL=f"http://127.0.0.1:{serving.port}", FLYNN_TOKEN="wrong")
-    refused(said, "token")
+    expect_refused(said, "token")
     async with aiohttp.ClientSession() as session:
         for path in ("/v1/apps", "/v1/status", "/v1/blobs", "/v1/services", "/v1/hosts", "/v1/node"):
             async with session.get(f"http://127.0.0.1:{serving.port}{path}") as response:
@@ -107,7 +111,7 @@ async def test_wrong_token(serving: Grid) -> None:
 async def test_nobody_there() -> None:
     async with open_grid() as grid:
         url = f"http://127.0.0.1:{free_port()}"
-        refused(await grid.flynn("apps", FLYNN_URL=url, FLYNN_TOKEN="x"), url)
+        expect_refused(await grid.flynn("apps", FLYNN_URL=url, FLYNN_TOKEN="x"), url)
 
 
 async def test_port_taken(serving: Grid, tmp_path: Path) -> None:
@@ -116,25 +120,25 @@ async def test_port_taken(serving: Grid, tmp_path: Path) -> None:
         said = await serving.flynn(
             "daemon", "--data", str(tmp_path / "d"), flag, str(port), other, str(free_port()), limit=60
         )
-        refused(said, str(port), flag)
+        expect_refused(said, str(port), flag)
 
 
 async def test_a_second_daemon(serving: Grid) -> None:
     said = await serving.flynn("daemon", "--data", str(serving.data), "--port", str(free_port()), limit=60)
-    refused(said, "another flynn daemon", str(serving.data))
+    expect_refused(said, "another flynn daemon", str(serving.data))
 
 
 async def test_etcd_unreachable(serving: Grid, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     said = await serving.flynn("daemon", "--data", str(tmp_path / "d"), "--etcd", url, limit=60)
-    refused(said, url.removeprefix("http://"))
+    expect_refused(said, url.removeprefix("http://"))
 
 
 async def test_unknown_setting(serving: Grid, tmp_path: Path) -> None:
     file = tmp_path / "flynn.toml"
     file.write_text("prot = 1\n")
     said = await serving.flynn("daemon", "--data", str(tmp_path / "d"), "--config", str(file), limit=60)
-    refused(said, "prot", "known are", "port")
+    expect_refused(said, "prot", "known are", "port")
 
 
 def hostile(kind: str) -> bytes:
@@ -199,7 +203,7 @@ async def test_a_full_shelf(tmp_path: Path) -> None:
                 await grid.start()
                 large = apps.server(tmp_path / "large")
                 (large / "noise").write_bytes(subprocess.check_output(["head", "-c", "80M", "/dev/urandom"]))  # noqa: ASYNC221
-                refused(await grid.flynn("deploy", str(large), "-a", "hello"), "no room", "shelf")
+                expect_refused(await grid.flynn("deploy", str(large), "-a", "hello"), "no room", "shelf")
                 await still_serves(grid)
             finally:
                 await grid.stop()
