@@ -7,16 +7,15 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator
 
-import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
 from flynn.core.facts import Facts
-from flynn.core.web import Route, answer
+from flynn.core.web import Handler, Route, answer
 from flynn.router.drain import Told
 from flynn.router.listen import listening, open_sockets
-from flynn.router.proxy import SWEEP, Limits, Proxy
+from flynn.router.proxy import Limits, Proxy
 from flynn.router.registry import Registry
 from flynn.router.upstream import Networks
 
@@ -24,8 +23,8 @@ FAREWELL = 3.0
 """Seconds that the store has to take the removal of the router's record, when the router stops."""
 
 
-class RouterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of the router. Times are seconds.
+class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the router, its limits among them. Times are seconds.
 
     `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
     are believed. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
@@ -35,14 +34,7 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: int = 8080
     bind: str = ""
     trusted: tuple[str, ...] = ()
-    connect_timeout: float = 5.0
-    first_byte_timeout: float = 30.0
-    idle_timeout: float = 55.0
-    head_timeout: float = 10.0
-    keepalive_timeout: float = 75.0
     drain_timeout: float = 30.0
-    max_clients: int = 20_000
-    sweep: float = SWEEP
 
 
 class RouterBrick:
@@ -58,7 +50,7 @@ class RouterBrick:
         """Route until told to stop; then end what is under way."""
         config = self.config
         registry = Registry()
-        proxy = Proxy(registry, _limits(config), _networks(config.trusted))
+        proxy = Proxy(registry, config, _networks(config.trusted))
         told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port)
         registry.when_less = told.changed
 
@@ -102,10 +94,6 @@ async def _background(proxy: Proxy, told: Told) -> AsyncIterator[None]:
             task.cancel()
 
 
-def _limits(config: RouterConfig) -> Limits:
-    return Limits(**{name: getattr(config, name) for name in Limits.__struct_fields__})
-
-
 def _networks(cidrs: tuple[str, ...]) -> Networks:
     try:
         return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
@@ -122,8 +110,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _stats(proxy: Proxy):  # type: ignore[no-untyped-def]
-    async def stats(request: web.Request) -> web.Response:
+def _stats(proxy: Proxy) -> Handler:
+    async def stats(request: web.Request) -> web.StreamResponse:
         """Counters since the router started, by service."""
         return answer(
             {
