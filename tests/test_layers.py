@@ -22,6 +22,7 @@ LAYERS = [
     "mirror lease",
     "election",
     "config hooks lag ports",
+    "naming",
     "brick web",
     "blobs follow supervisor",
     "daemon",

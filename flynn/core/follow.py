@@ -67,6 +67,9 @@ def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | Non
     deploy = facts.deploys.get(app)
     if app not in facts.apps or deploy is None:
         return {"kind": "done", "ok": False, "message": f"{app} was deleted while v{version} was deployed"}
+    if deploy.new > version > deploy.old:  # Another deploy began before its failure was seen here.
+        message = f"v{version} of {app} was not put in service; v{deploy.new} is tried now"
+        return {"kind": "done", "ok": False, "version": version, "message": message}
     if deploy.new > version or (deploy.new == version and deploy.state == "complete"):
         url = app_url(facts, app, domain)
         serves = any(p.serves for p in facts.releases[f"{app}/{deploy.new}"].processes.values())
@@ -156,6 +159,8 @@ async def _follow(
 def _late(facts: Facts, app: str, limit: float) -> str:
     reasons = [q.reason for q in facts.queues.values() if q.job.app == app and q.reason]
     reasons += [s.reason for s in facts.states.values() if s.app == app and s.state == "starting" and s.reason]
+    failed = [s for s in facts.states.values() if s.app == app and s.state == "down" and s.failure == "start"]
+    reasons += [s.reason for s in sorted(failed, key=lambda s: -s.since)]
     why = f": {reasons[0]}" if reasons else ""
     return f"still under way after {limit:g} s{why}; `flynn ps -a {app}` shows how it goes on"
 

@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.backend", "tests.contract.blobstore", "tests.contract.store")
+for name in ("backend", "blobstore", "store_commits", "store_leases", "store_model", "store_watches"):
+    pytest.register_assert_rewrite(f"tests.contract.{name}")

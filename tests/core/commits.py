@@ -5,6 +5,7 @@ python -m tests.core.commits FILE FIRST-NUMBER
 
 import asyncio
 import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ async def main(file: Path, first: int) -> None:
     async def writer() -> None:
         for number in numbers:
             revision = await store.commit([Put(f"a/{number}", b"x" * 2000), Put(f"b/{number}", b"")])
-            print(number, revision, flush=True)
+            os.write(sys.stdout.fileno(), f"{number} {revision}\n".encode())
 
     async with open_sqlite(file) as store, asyncio.TaskGroup() as tasks:
         for _ in range(8):

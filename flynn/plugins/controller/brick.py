@@ -89,13 +89,16 @@ class Leadership:
             self.absent = absent_hosts(facts, self.absent, now)
             planned = plan(facts, Moment(now, self.new_id, self.absent, self.limits))
             self.ctx.say(planned.sentence)
-            if self.claim.held and await self._carry_out(facts, planned.changes):
-                continue
             pause = 30.0 if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
+            try:
+                if self.claim.held and await self._carry_out(facts, planned.changes):
+                    continue
+            except Unavailable:
+                pause = RETRY
             await self.ctx.mirror.catch_up(facts, min(pause, 30.0) if self.claim.held else RETRY)
 
     async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
-        """Commit all that still hold; whether the mirror has moved on to show them."""
+        """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""
         revision = 0
         for change in changes:
             try:
@@ -103,15 +106,9 @@ class Leadership:
                 self.ctx.log.info("%s", change.why)
             except Conflict:
                 continue
-            except Unavailable:
-                break
-        if not revision:
-            return False
-        try:
+        if revision:
             await self.ctx.mirror.reach(revision)
-        except Unavailable:
-            return False
-        return True
+        return bool(revision)
 
 
 def absent_hosts(facts: Facts, before: dict[str, float], now: float) -> dict[str, float]:

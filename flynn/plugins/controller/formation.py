@@ -39,6 +39,19 @@ def meet_formations(facts: Facts, now: float, new_id: Callable[[str, str], str])
     return [*changes, *(_stop(facts, job) for job in gone)], wakes
 
 
+def held_back(facts: Facts, now: float) -> list[str]:
+    """What is missing since its jobs could not be started of late, and why, in words."""
+    told = []
+    for app in sorted({state.app for state in facts.states.values() if state.failure == "start"} & set(facts.apps)):
+        present = _present(facts, app)
+        for slot, count in wanted_slots(facts, app).items():
+            missing = count - len(present.get(slot, []))
+            if missing > 0 and (failed := _failed(facts, app, slot, now)):
+                last = max(failed, key=lambda state: state.since)
+                told.append(f"{missing} {slot[1]} of {app} could not be started: {last.reason}")
+    return told
+
+
 def wanted_slots(facts: Facts, app: str) -> dict[Slot, int]:
     """How many jobs an app shall have by release and type: of the release that serves, and of one on its way."""
     deploy = facts.deploys.get(app)
@@ -68,15 +81,20 @@ def _present(facts: Facts, app: str) -> dict[Slot, list[Known]]:
 
 def _next_try(facts: Facts, app: str, slot: Slot, now: float) -> float:
     """When a job of this slot may be queued: later, the more of its kind could not be started of late."""
-    failed = [
-        state.since
+    failed = [state.since for state in _failed(facts, app, slot, now)]
+    return max(failed) + PAUSES[min(len(failed), len(PAUSES) - 1)] if failed else now
+
+
+def _failed(facts: Facts, app: str, slot: Slot, now: float) -> list[model.JobState]:
+    """The jobs of this slot that could not be started of late."""
+    return [
+        state
         for state in facts.states.values()
         if (state.app, state.release, state.type) == (app, *slot)
         and state.failure == "start"
         and state.state == "down"
         and now - state.since < MEMORY_OF_FAILURES
     ]
-    return max(failed) + PAUSES[min(len(failed), len(PAUSES) - 1)] if failed else now
 
 
 def _start(facts: Facts, app: str, slot: Slot, now: float, new_id: Callable[[str, str], str]) -> Change:

@@ -13,7 +13,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.builds import end_builds
 from flynn.plugins.controller.deploys import move_deploys
-from flynn.plugins.controller.formation import meet_formations
+from flynn.plugins.controller.formation import held_back, meet_formations
 from flynn.plugins.controller.jobs import hosts_of, jobs_of
 from flynn.plugins.controller.place import place_queued
 
@@ -56,7 +56,7 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     changes = [*builds, *deploys, *formations, *clear_ended(facts), *lost, *place_queued(facts, moment.now)]
     wakes = [*deploy_wakes, *formation_wakes, *(since + limits.lost for since in moment.absent.values())]
     ahead = [wake for wake in wakes if wake > moment.now]
-    return Plan(_apart(changes), sentence(facts), min(ahead, default=None))
+    return Plan(_apart(changes), sentence(facts, moment.now), min(ahead, default=None))
 
 
 def clear_ended(facts: Facts) -> list[Change]:
@@ -80,7 +80,7 @@ def clear_lost(facts: Facts, moment: Moment) -> list[Change]:
     ]
 
 
-def sentence(facts: Facts) -> str:
+def sentence(facts: Facts, now: float) -> str:
     """What the grid does now, and what waits, in one sentence."""
     up = sum(1 for job in jobs_of(facts) if job.state and job.state.state == "up")
     parts = [
@@ -94,6 +94,7 @@ def sentence(facts: Facts) -> str:
         parts.append(
             f"{len(waiting)} waits: {waiting[0]}" if len(waiting) == 1 else f"{len(waiting)} wait: {waiting[0]}"
         )
+    parts += held_back(facts, now)[:1]
     return "; ".join(parts)
 
 

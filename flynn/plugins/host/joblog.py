@@ -92,12 +92,13 @@ class JobLog:
                 records = self._records(stream, data, now, ended and len(data) < CHUNK)
                 lines = list(itertools.islice(records, TURN_LINES - len(taken_in)))
                 if not lines:
+                    self._seen[stream] = size
                     break
                 self._append(lines)
                 taken_in += lines
+                if len(taken_in) == TURN_LINES:
+                    break
         self._free(stream)
-        if not taken_in:
-            self._seen[stream] = size
         return taken_in
 
     def _drop(self, stream: str, raw: int, size: int, now: float) -> list[Line]:

@@ -1,11 +1,13 @@
 """What the agent keeps of each job on disk, so that it knows its jobs again: `jobs/JOB/job.json`."""
 
+import contextlib
 import logging
 import os
 import shutil
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.identity import Identity
@@ -35,15 +37,25 @@ def save(dir: Path, kept: Kept) -> None:
 
 
 def load(root: Path) -> list[Kept]:
-    """All jobs kept below `root`. A directory that cannot be read as one is removed, and logged."""
+    """All jobs kept below `root`. A directory that cannot be read as one is removed, with its processes, and logged."""
     found = []
     for dir in sorted(path for path in root.iterdir() if path.is_dir()):
         try:
             found.append(msgspec.json.decode((dir / "job.json").read_bytes(), type=Kept))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("%s holds no job that can be read and is removed: %s", dir, error)
+            _end_all(dir)
             shutil.rmtree(dir, ignore_errors=True)
     return found
+
+
+def _end_all(dir: Path) -> None:
+    """Kill the processes whose output goes to this directory: nobody knows them any more, so nobody would stop them."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            outputs = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (1, 2)]
+            if any(path.startswith(f"{dir.resolve()}/") for path in outputs):
+                process.kill()
 
 
 def sweep(dir: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,12 @@ import pytest
 
 from flynn.core import keys, model
 from flynn.core.change import commit
+from flynn.core.errors import Unavailable
+from flynn.core.facts import encode
+from flynn.core.store import Op, Put, Unchanged
 from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.releases import begin_deploy
+from tests.core.outage import Line
 from tests.harness import TestNode, open_node
 
 SLUG = model.Artifact(sha256="a" * 64)
@@ -200,3 +204,39 @@ async def test_status_tells_of_every_node(node: TestNode) -> None:
     assert told["leader"] == "host-a"
     assert (await call(node, "GET", "/v1/hosts"))[1][0]["name"] == "host-a"
     assert (await call(node, "GET", "/v1/queues"))[1] == {"services": [], "ephemeral": [], "builders": []}
+
+
+class Refusing(Line):
+    """A line to the store that counts the commits it refused."""
+
+    refused = 0
+
+    async def commit(self, ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> int:
+        try:
+            return await super().commit(ops, guards)
+        except Unavailable:
+            self.refused += 1
+            raise
+
+
+async def test_what_could_not_be_written_is_tried_again_soon_though_nothing_else_happens(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as node:
+        store, line = node.store, Refusing(node.store)
+        node.store = line
+        async with node.running(Controller(ControllerConfig())):
+            await node.mirror.until(lambda facts: facts.get(keys.election("controller")) is not None, 10)
+            line.cut()
+            release = model.Release(
+                app="hello", version=1, created=0.0, artifact=SLUG, processes={"web": model.ProcessType(command="run")}
+            )
+            facts = {
+                keys.app("hello"): model.App(name="hello", created=0.0, release=1),
+                keys.formation("hello"): model.Formation(app="hello", counts={"web": 1}),
+                keys.release("hello", 1): release,
+            }
+            await store.commit([Put(key, encode(record)) for key, record in facts.items()])
+            async with asyncio.timeout(5):
+                while not line.refused:
+                    await asyncio.sleep(0.01)
+            line.mend()
+            await node.mirror.until(lambda facts: bool(facts.queues), 5)

@@ -146,6 +146,22 @@ def test_a_job_that_cannot_be_started_is_tried_again_more_and_more_slowly() -> N
     assert 4 <= tries <= 10
 
 
+def test_what_cannot_be_started_says_why() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    world.run()
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 2}))
+    world.settle()
+    (new,) = [a for key, a in world.facts.jobs.items() if key not in world.facts.states]
+    world.tell(new, "down", failure="start", reason="blob 1 is not on the shelf")
+    world.settle()
+    why = "runs 1 job of 1 app on 1 host; 1 web of hello could not be started: blob 1 is not on the shelf"
+    assert world.plan().sentence == why
+    world.now += 3
+    world.run()
+    assert world.plan().sentence == "runs 2 jobs of 1 app on 1 host"
+
+
 def test_jobs_of_a_lost_host_start_elsewhere_after_the_limit_only() -> None:
     world = grid("a", "b")
     world.app("hello", web=2)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.joblog import CHUNK, JobLog
+from flynn.plugins.host.joblog import CHUNK, TURN_LINES, JobLog
 from flynn.plugins.host.lines import LIMIT, cut
 from flynn.plugins.host.logs import tail
 from flynn.plugins.host.sparse import free_start
@@ -83,7 +83,8 @@ def test_a_log_is_bounded_and_frees_what_it_took(tmp_path: Path) -> None:
     for n in range(40):
         write(tmp_path, b"".join(b"%d-%d\n" % (n, i) for i in range(10_000)))
         write(tmp_path, b"\n" * 1000, "stderr")
-        log.take_in(1.0)
+        while log.take_in(1.0):
+            pass
         log = JobLog(tmp_path, limit) if n % 7 == 0 else log
     kept = sum((tmp_path / name).stat().st_size for name in ("log", "log.1"))
     assert kept <= limit
@@ -96,6 +97,31 @@ def test_a_log_is_bounded_and_frees_what_it_took(tmp_path: Path) -> None:
     raw = (tmp_path / "stdout").stat()
     assert raw.st_size > 2 * CHUNK
     assert raw.st_blocks * 512 <= 2 * CHUNK
+
+
+def test_one_turn_takes_only_so_much(tmp_path: Path) -> None:
+    log = JobLog(tmp_path, 10 << 20)
+    write(tmp_path, b"y\n" * (TURN_LINES + 1))
+    assert len(log.take_in(1.0)) == TURN_LINES
+    assert log.grown()
+    assert len(log.take_in(1.0)) == 1
+    log.take_in(1.0)
+    assert not log.grown()
+
+
+def test_what_cannot_be_kept_is_dropped_and_told(tmp_path: Path) -> None:
+    """Of more than a log holds the end is kept, from a whole line on; also by a daemon that begins in between."""
+    limit = 1 << 20
+    write(tmp_path, b"".join(b"%08d\n" % n for n in range(200_000)))
+    found = JobLog(tmp_path, limit).take_in(1.0)
+    assert found[0].stream == "flynn"
+    dropped = int(found[0].line.partition(" ")[0])
+    assert 1_800_000 - limit // 2 <= dropped <= 1_800_000 - limit // 2 + 9
+    log = JobLog(tmp_path, limit)
+    while lines := log.take_in(1.0):
+        found += lines
+    assert [line.line for line in found[1:]] == [f"{n:08d}" for n in range(dropped // 9, 200_000)]
+    assert [line.number for line in found] == list(range(1, len(found) + 1))
 
 
 def test_a_file_that_the_job_emptied_is_read_from_its_start(tmp_path: Path) -> None:
@@ -126,12 +152,23 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def test_a_whole_log_can_be_read_once_a_job_is_down(backend: Backend, tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
-        command = "i=0; while [ $i -lt 5000 ]; do echo $i; i=$((i+1)); done; printf end; echo oops >&2"
+        command = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; printf end; echo oops >&2"
         await rig.assign(rig.job("run-1", command, queue="ephemeral"))
         await rig.state("run-1", "down")
-        assert await rig.printed("run-1") == [*map(str, range(5000)), "end"]
+        assert await rig.printed("run-1") == [*map(str, range(3000)), "end"]
         assert await rig.printed("run-1", "stderr") == ["oops"]
         assert [line["line"] for line in await rig.log(n="2")] == ["oops", "exited with code 0"]
+
+
+async def test_one_who_prints_without_end_holds_up_nobody(rig: Rig) -> None:
+    await rig.assign(rig.job("loud-1", "exec yes"))
+    await rig.state("loud-1", "up")
+    async with asyncio.timeout(20):
+        while not any("were dropped" in line["line"] for line in await rig.log(job="loud-1", n="10000")):
+            await asyncio.sleep(0.2)
+        await rig.assign(rig.job("run-1", "echo here", queue="ephemeral"))
+        await rig.state("run-1", "down")
+    assert await rig.printed("run-1") == ["here"]
 
 
 async def test_logs_of_several_jobs_are_merged_and_filtered(rig: Rig) -> None:

@@ -59,6 +59,20 @@ async def test_the_end_of_a_job_is_found_though_nobody_watched(rig: Rig) -> None
         assert await rig.printed("run-1") == ["last words"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
+async def test_a_job_whose_record_is_damaged_is_begun_anew_and_has_no_twin(rig: Rig) -> None:
+    await rig.assign(rig.web("web-1"))
+    async with rig.running():
+        before = await rig.state("web-1", "up")
+    (rig.dir("web-1") / "job.json").write_bytes(b'{"job": {"id"')
+    async with rig.running():
+        after = await rig.state("web-1", lambda s: s.state == "up" and s.pid != before.pid)
+        async with asyncio.timeout(10):
+            while alive(before.pid):
+                await asyncio.sleep(0.01)
+        assert alive(after.pid)
+
+
 async def test_a_service_that_died_meanwhile_is_restarted(rig: Rig) -> None:
     await rig.assign(rig.web("web-1"))
     async with rig.running():

@@ -1,0 +1,40 @@
+"""What a client is told at the end: nothing but the truth."""
+
+from flynn.core import keys, model
+from flynn.core.facts import Facts
+from flynn.core.follow import _late, deploy_done
+
+
+def facts(serves: int, deploy: model.Deploy) -> Facts:
+    """App `hello` with releases 1 to 3, of which one serves, and its last deploy."""
+    artifact = model.Artifact(sha256="0" * 64)
+    releases = [model.Release(app="hello", version=n, created=n, artifact=artifact, processes={}) for n in range(1, 4)]
+    return Facts.of(
+        {
+            keys.app("hello"): model.App(name="hello", created=0.0, release=serves),
+            keys.deploy("hello"): deploy,
+            **{keys.release("hello", release.version): release for release in releases},
+        }
+    )
+
+
+def test_a_deploy_that_failed_unseen_is_not_called_up() -> None:
+    done = deploy_done(facts(1, model.Deploy(app="hello", old=1, new=3, started=0.0)), "hello", 2, "x")
+    assert done is not None
+    assert not done["ok"]
+    assert done["message"] == "v2 of hello was not put in service; v3 is tried now"
+
+
+def test_a_deploy_that_was_complete_before_the_next_began_is_up() -> None:
+    done = deploy_done(facts(2, model.Deploy(app="hello", old=2, new=3, started=0.0)), "hello", 2, "x")
+    assert done is not None
+    assert done["ok"]
+
+
+def test_what_takes_too_long_says_why_jobs_could_not_be_started() -> None:
+    state = model.JobState(
+        id="hello-web-1", app="hello", type="web", queue="services", release=1, host="a", state="down", since=2.0,
+        created=1.0, failure="start", reason="blob 0 is not on the shelf",
+    )  # fmt: skip
+    told = _late(Facts.of({keys.state("a", "hello-web-1"): state}), "hello", 150)
+    assert "after 150 s: blob 0 is not on the shelf; `flynn ps -a hello`" in told
