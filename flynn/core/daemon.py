@@ -189,7 +189,7 @@ def write_client_file(node: Node, grid: Grid) -> None:
 @asynccontextmanager
 async def serve(server: Web, address: str, port: int) -> AsyncIterator[None]:
     """The node API on its address. StartError: the port is taken."""
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=2, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, address, port).start()

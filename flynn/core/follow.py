@@ -50,13 +50,13 @@ async def follow_scale(ctx: "Context", app: str, limit: float, response: web.Str
 
 
 async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, before: Facts) -> None:
-    """Job lines until the last job of a deleted app has ended."""
+    """Job lines until the last job of a deleted app has ended, and its releases are cleared away."""
     started = ctx.clock()
 
     def gone(facts: Facts) -> Done | None:
-        left = [a for a in facts.jobs.values() if a.job.app == app]
-        left_queued = [q for q in facts.queues.values() if q.job.app == app]
-        return None if left or left_queued else {"kind": "done", "ok": True, "message": f"{app} is deleted"}
+        jobs = [*(a.job for a in facts.jobs.values()), *(q.job for q in facts.queues.values())]
+        left = any(job.app == app for job in jobs) or any(r.app == app for r in facts.releases.values())
+        return None if left else {"kind": "done", "ok": True, "message": f"{app} is deleted"}
 
     done = await _follow(ctx, app, response, gone, 120, before)
     await send_line(response, done | {"seconds": round(ctx.clock() - started, 3)})

@@ -72,8 +72,6 @@ class AppsApi:
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:
         before = self.ctx.mirror.facts
         await self._carry_out(lambda facts: decide.delete_app(facts, app))
-        while decide.delete_leftovers(self.ctx.mirror.facts, app).deletes:
-            await self._carry_out(lambda facts: decide.delete_leftovers(facts, app))
         response = await lines(request)
         await follow_delete(self.ctx, app, response, before)
         return response

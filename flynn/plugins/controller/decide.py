@@ -11,6 +11,7 @@ from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller.formation import job_of
 from flynn.plugins.controller.jobs import jobs_of
+from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
 from flynn.plugins.controller.releases import begin_deploy
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -44,8 +45,8 @@ def create_app(facts: Facts, name: str, domain: str, now: float, route_id: str) 
     keys.check_name("app", name)
     if name in facts.apps:
         raise Exists(f"there is an app {name!r} already; choose another name")
-    if any(True for _ in jobs_of(facts, name)):
-        raise Conflict(f"the last jobs of the deleted app {name!r} are still stopping; try again in a moment")
+    if any(True for _ in jobs_of(facts, name)) or name in leftovers(facts):
+        raise Conflict(f"the deleted app {name!r} is still being cleared away; try again in a moment")
     made = model.App(name=name, created=now)
     route = add_route(facts, "", f"{name}.{domain}", "/", keys.service(name, "web"), route_id, now)
     owned = {key: replace(record, app=name) for key, record in route.puts.items() if isinstance(record, model.Route)}
@@ -53,21 +54,10 @@ def create_app(facts: Facts, name: str, domain: str, now: float, route_id: str) 
 
 
 def delete_app(facts: Facts, name: str) -> Change:
-    """The app and what belongs to it, but for its releases (`delete_releases`); the plan then stops its jobs."""
+    """The app and its routes, at once; the plan then stops its jobs and clears away what is left of it."""
     find_app(facts, name)
     routes = [keys.route(route.id) for route in facts.routes.values() if route.app == name]
-    own = [keys.formation(name), keys.deploy(name), keys.build(name)]
-    present = [key for key in own if facts.get(key) is not None]
-    return Change(deletes=(keys.app(name), *present, *routes[:90]), why=f"delete {name}")
-
-
-def delete_leftovers(facts: Facts, name: str) -> Change:
-    """Some releases and routes of an app that is gone, a commit's worth; no deletes when none are left."""
-    if name in facts.apps:
-        return Change()
-    releases = [keys.release(name, r.version) for r in facts.releases.values() if r.app == name]
-    routes = [keys.route(route.id) for route in facts.routes.values() if route.app == name]
-    return Change(deletes=tuple([*releases, *routes][:90]), seen=(keys.app(name),), why=f"delete releases of {name}")
+    return Change(deletes=(keys.app(name), *routes[:AT_ONCE]), why=f"delete {name}")
 
 
 def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str], now: float) -> Change:

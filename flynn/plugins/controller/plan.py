@@ -15,6 +15,7 @@ from flynn.plugins.controller.builds import end_builds
 from flynn.plugins.controller.deploys import move_deploys
 from flynn.plugins.controller.formation import held_back, meet_formations
 from flynn.plugins.controller.jobs import hosts_of, jobs_of
+from flynn.plugins.controller.leftovers import clear_leftovers
 from flynn.plugins.controller.place import place_queued
 
 
@@ -52,8 +53,8 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     builds = end_builds(facts, moment.now)
     deploys, deploy_wakes = move_deploys(facts, moment.now, limits.settle, limits.deploy)
     formations, formation_wakes = meet_formations(facts, moment.now, moment.new_id)
-    lost = clear_lost(facts, moment)
-    changes = [*builds, *deploys, *formations, *clear_ended(facts), *lost, *place_queued(facts, moment.now)]
+    cleared = [*clear_ended(facts), *clear_lost(facts, moment), *clear_leftovers(facts)]
+    changes = [*builds, *deploys, *formations, *cleared, *place_queued(facts, moment.now)]
     wakes = [*deploy_wakes, *formation_wakes, *(since + limits.lost for since in moment.absent.values())]
     ahead = [wake for wake in wakes if wake > moment.now]
     return Plan(_apart(changes), sentence(facts, moment.now), min(ahead, default=None))

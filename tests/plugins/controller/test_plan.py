@@ -194,10 +194,12 @@ def test_a_deleted_app_leaves_nothing_running() -> None:
     world = grid("a")
     world.app("hello", web=3)
     world.run()
-    world.write(Change(deletes=(keys.app("hello"), keys.formation("hello"), keys.deploy("hello"))))
+    for _ in range(200):
+        world.release("hello", "web")
+    world.write(Change(deletes=(keys.app("hello"),)))
     world.run()
-    assert not world.facts.jobs
-    assert not world.facts.queues
+    for table in ("jobs", "queues", "releases", "formations", "deploys"):
+        assert not world.facts.tables[table], table
 
 
 def test_a_type_that_the_new_release_lacks_ends_with_the_old_one() -> None:
