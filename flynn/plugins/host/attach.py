@@ -36,14 +36,18 @@ class _Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
     """Be the job's client until it ends, or the client goes (then the job is ended), or the daemon stops."""
     _claim(life)
-    socket = web.WebSocketResponse(heartbeat=20, max_msg_size=1024 * 1024)
+    socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
     try:
         await socket.prepare(request)
         why = await race(_deliver(socket, life), _listen(socket, life), _wait(stopping))
     except ConnectionError:
         why = "gone"
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            _hang_up(life)
+        raise
     if why == "gone":
-        life.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
+        _hang_up(life)
     elif why == "stopping":
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon stops")
     else:
@@ -54,6 +58,11 @@ async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> w
             await socket.close()
         await asyncio.to_thread(sweep, life.dir)
     return socket
+
+
+def _hang_up(life: Life) -> None:
+    """What a terminal does to its processes when it is closed."""
+    life.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
 
 
 def _claim(life: Life) -> None:
