@@ -35,7 +35,8 @@ BACKLOG = 1024
 def run(session: Session, words: Sequence[str], pairs: Sequence[str]) -> None:
     """Run a command in the app's current release: its input, output, errors and exit code are this command's own."""
     app, env = session.app(), dict(pair(text, "variable") for text in pairs)
-    code = session.ask(lambda client: attached_run(client, app, shlex.join(words), env))
+    # exec: no shell stays in between, whose own end by Ctrl-C would hide the command's exit code.
+    code = session.ask(lambda client: attached_run(client, app, f"exec {shlex.join(words)}", env))
     raise click.exceptions.Exit(code)
 
 

@@ -125,7 +125,7 @@ class FakeGrid:
         await socket.prepare(request)
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", f"exec {self.command}", stdin=pipe, stdout=pipe, stderr=pipe
+            "/bin/sh", "-c", self.command, stdin=pipe, stdout=pipe, stderr=pipe
         )
         feeding = asyncio.create_task(self._feed(socket, process))
         assert process.stdout is not None

@@ -74,5 +74,7 @@ async def test_run_keeps_its_streams_apart() -> None:
         said = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "sha256sum; wc -c </dev/null", stdin=data)
         assert said.out.split()[0] == hashlib.sha256(data).hexdigest()
         assert said.code == 0
+        missing = await grid.flynn("run", "-a", "hello", "--", "nosuchcommand")
+        assert (missing.code, "not found" in missing.err) == (127, True)
         killed = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "kill -9 $$")
         assert killed.code == 137
