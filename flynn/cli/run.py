@@ -33,11 +33,21 @@ BACKLOG = 1024
 @app_option
 @pass_session
 def run(session: Session, words: Sequence[str], pairs: Sequence[str]) -> None:
-    """Run a command in the app's current release: its input, output, errors and exit code are this command's own."""
+    """Run a command in the app's current release: its input, output, errors and exit code are this command's own.
+
+    A single word may be a whole shell line: flynn run 'cd data && ls | wc -l'.
+    """
     app, env = session.app(), dict(pair(text, "variable") for text in pairs)
-    # exec: no shell stays in between, whose own end by Ctrl-C would hide the command's exit code.
-    code = session.ask(lambda client: attached_run(client, app, f"exec {shlex.join(words)}", env))
+    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env))
     raise click.exceptions.Exit(code)
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """The words as they were typed, for `sh -c`; a single one that is more than a word is a shell line already."""
+    if len(words) == 1 and words[0].strip() and shlex.quote(words[0]) != words[0]:
+        return words[0]
+    # exec: no shell stays in between, whose own end by Ctrl-C would hide the command's exit code.
+    return f"exec {shlex.join(words)}"
 
 
 async def attached_run(client: "Client", app: str, command: str, env: dict[str, str]) -> int:

@@ -30,7 +30,7 @@ from flynn.core.naming import own_name
 from flynn.core.ports import port_problem
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.supervisor import Supervised, run_bricks
-from flynn.core.web import Route, Web, answer
+from flynn.core.web import Route, Web, answer, server_log
 
 if TYPE_CHECKING:
     import pluggy
@@ -189,7 +189,9 @@ def write_client_file(node: Node, grid: Grid) -> None:
 @asynccontextmanager
 async def serve(server: Web, address: str, port: int) -> AsyncIterator[None]:
     """The node API on its address. StartError: the port is taken."""
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=2, handler_cancellation=True)
+    runner = web.AppRunner(
+        server.application(), access_log=None, logger=server_log, shutdown_timeout=2, handler_cancellation=True
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, address, port).start()

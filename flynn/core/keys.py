@@ -53,6 +53,9 @@ GRID = "grid"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 NAME_LIMIT = 40
 
+SERVICE = re.compile(rf"{NAME.pattern}(--{NAME.pattern})?")
+SERVICE_LIMIT = 2 * NAME_LIMIT + 2
+
 
 def app(name: str) -> str:
     return f"apps/{name}"
@@ -111,12 +114,15 @@ def lock(name: str) -> str:
 
 
 def service(app: str, type: str) -> str:
-    """The service that processes of `type` of `app` are registered under: `hello-web`."""
-    return f"{app}-{type}"
+    """The service that processes of `type` of `app` are registered under: `hello-web`.
+
+    A type with a dash comes after two, `hello--admin-web`: `hello-admin-web` is of the app `hello-admin`.
+    """
+    return f"{app}--{type}" if "-" in type else f"{app}-{type}"
 
 
 def check_name(kind: str, name: str) -> str:
-    """`name` itself, when it may name an app, a process type, a service or a host; Invalid with the rule if not."""
+    """`name` itself, when it may name an app, a process type or a host; Invalid with the rule if not."""
     if len(name) <= NAME_LIMIT and NAME.fullmatch(name):
         return name
     shown = name if len(name) <= 60 else name[:57] + "..."
@@ -124,3 +130,10 @@ def check_name(kind: str, name: str) -> str:
         f"{shown!r} is no good {kind} name: use lower-case letters, digits and single dashes, "
         f"start with a letter, {NAME_LIMIT} characters at most"
     )
+
+
+def check_service(name: str) -> str:
+    """`name` itself, when it may name a service, an app's included; Invalid with the rule if not."""
+    if len(name) <= SERVICE_LIMIT and SERVICE.fullmatch(name):
+        return name
+    return check_name("service", name)

@@ -16,10 +16,14 @@ from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from flynn.core.errors import FlynnError, Invalid, NotFound, TooLarge, Unauthorized
 
 log = logging.getLogger(__name__)
+
+server_log = log.getChild("server")
+"""What the HTTP server logs by itself, but for requests that are no good HTTP: whoever sent one is told with a 400."""
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body where the handler reads it whole. A handler that streams has its own limit."""
@@ -113,8 +117,16 @@ class Web:
                 given = b""
         if not hmac.compare_digest(given, self._token):
             raise Unauthorized(
-                "the token is missing or wrong; set FLYNN_TOKEN to the grid's own (a daemon's data/token)"
+                "the token is missing or wrong; set FLYNN_TOKEN to the grid's own (in client.json of a daemon's data)"
             )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+server_log.addFilter(_is_ours)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -127,6 +139,10 @@ def _refused(request: web.Request, error: Exception) -> web.StreamResponse:
         return problem(error)
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return problem(TooLarge(f"the body is too large; {BODY_LIMIT} bytes at most here"))
+    if isinstance(error, web.RequestPayloadError):
+        return problem(
+            Invalid(f"the body cannot be read: {' '.join(str(error).removeprefix('400, message:').split())}")
+        )
     if isinstance(error, web.HTTPException):
         raise error
     log.error("%s %s failed", request.method, request.path, exc_info=error)

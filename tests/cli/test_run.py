@@ -23,6 +23,11 @@ async def test_words_reach_the_process_as_they_were_typed(flynn: Shell) -> None:
     assert done.out == "a  b|$HOME|it's|-n|"
 
 
+async def test_a_single_word_is_a_shell_line(flynn: Shell) -> None:
+    done = await flynn("run", "echo a  b && echo c | tr c d; exit 4")
+    assert (done.code, done.out, done.err) == (4, "a b\nd\n", "")
+
+
 async def test_ctrl_c_goes_to_the_process(grid: FakeGrid, flynn: Shell) -> None:
     process = await flynn.spawn(
         "run", "sh", "-c", "trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 0.05; done"

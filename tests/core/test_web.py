@@ -274,3 +274,33 @@ def test_defaults_are_shown_too() -> None:
     shown = answer([App(name="a", created=1.0)]).body
     assert isinstance(shown, bytes)
     assert msgspec.json.decode(shown) == [{"name": "a", "created": 1.0, "release": 0, "env": {}}]
+
+
+async def test_a_body_that_is_not_as_encoded_is_refused(node: TestNode, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    async with node.http.post(f"{node.url}/v1/wish", data=b"no gzip", headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (422, "invalid")
+    async with asyncio.timeout(LIMIT), node.http.get(f"{node.url}/open/a") as response:
+        assert response.status == 200
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /open HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_a_400_and_no_line_in_the_log(
+    node: TestNode, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.node.port)
+    writer.write(head)
+    assert (await reader.read()).split()[1] == b"400"
+    writer.close()
+    await writer.wait_closed()
+    assert not caplog.records

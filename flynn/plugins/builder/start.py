@@ -12,8 +12,11 @@ MEMORY = 512
 
 COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -m inside'
 
-CONFIG_LIMIT = 100_000
-"""Bytes of an app's config as JSON: it is handed to the build in one variable, and Linux takes 128 KiB."""
+CONFIG_LIMIT = 600_000
+"""Bytes of an app's config as JSON: more than this only a config of odd characters comes to."""
+
+PIECE = 30_000
+"""Characters of the config in one variable of the build's environment: Linux takes 128 KiB in each."""
 
 DESCRIPTION_LIMIT = 200
 
@@ -28,7 +31,9 @@ def begin(
     found = check_app(facts, app)
     config = msgspec.json.encode(found.env).decode()
     if len(config.encode()) > CONFIG_LIMIT:
-        raise Invalid(f"the config of {app} is too large for a build: {len(config)} bytes; {CONFIG_LIMIT} at most")
+        raise Invalid(
+            f"the config of {app} is too large for a build: {CONFIG_LIMIT} bytes of JSON at most; unset some of it"
+        )
     job = model.Job(
         id=id,
         app=app,
@@ -36,7 +41,7 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env={"BUILD_ENV": config, "BUILD_TIMEOUT": f"{timeout:g}"},
+        env={**in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"},
         layers={"app": source, "tools": tools},
         memory=MEMORY,
         cache=f"build-{app}",
@@ -45,6 +50,12 @@ def begin(
     build = model.Build(app=app, job=id, source=source, started=now, description=description)
     puts: dict[str, model.Record] = {keys.build(app): build, keys.queued("builders", id): model.Queued(job=job)}
     return Change(puts=puts, seen=(keys.app(app),), why=f"build {id}")
+
+
+def in_pieces(config: str) -> dict[str, str]:
+    """The text as variables BUILD_ENV, BUILD_ENV_1, BUILD_ENV_2, ..., to be joined in this order."""
+    pieces = [config[at : at + PIECE] for at in range(0, len(config), PIECE)]
+    return {f"BUILD_ENV_{number}" if number else "BUILD_ENV": piece for number, piece in enumerate(pieces)}
 
 
 def check_app(facts: Facts, app: str) -> model.App:

@@ -18,6 +18,9 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CONFIG_LIMIT = 256 * 1024
 """Bytes of an app's whole config."""
 
+VARIABLE_LIMIT = 128 * 1024 - 1
+"""Bytes of `NAME=VALUE` that Linux hands to a process (execve(2), MAX_ARG_STRLEN, less the NUL at the end)."""
+
 COUNT_LIMIT = 1000
 """Processes of one type."""
 
@@ -151,7 +154,7 @@ def add_route(facts: Facts, app: str, domain: str, path: str, service: str, id: 
         raise Invalid(f"{domain[:80]!r} is no domain; give one as in www.example.com, *.example.com or *")
     if not PATH.fullmatch(path):
         raise Invalid(f"{path[:80]!r} is no path; it starts with / and has no blanks")
-    keys.check_name("service", service)
+    keys.check_service(service)
     for route in facts.routes.values():
         if (route.domain, route.path) == (domain, path):
             owner = f"app {route.app}" if route.app else f"service {route.service}"
@@ -173,3 +176,5 @@ def _check_variable(key: str, value: str) -> None:
         raise Invalid(f"{key} is given by flynn itself; choose another name")
     if "\0" in value:
         raise Invalid(f"the value of {key} has a NUL character, which no process can be given")
+    if len(f"{key}={value}".encode()) > VARIABLE_LIMIT:
+        raise Invalid(f"the value of {key} is over 128 KiB, which no process can be given; keep data out of the config")

@@ -46,7 +46,7 @@ class ServiceApi:
 
     async def register(self, request: web.Request, service: str, id: str) -> web.Response:
         """Register an instance, or beat for it."""
-        keys.check_name("service", service)
+        keys.check_service(service)
         keys.check_name("instance", id)
         told = check(await body(request, Registration))
         instance, is_new = await self._registrar.register(service, id, told)

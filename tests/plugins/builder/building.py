@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from flynn.plugins.builder.start import COMMAND
+from flynn.plugins.builder.start import COMMAND, in_pieces
 from tests.harness import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -69,7 +69,7 @@ async def build(
         folder.mkdir(parents=True, exist_ok=True)
     env = {"PATH": path, "HOME": str(app), "LANG": "C.UTF-8", "APP_DIR": str(app), "OUT_DIR": str(out)}
     env |= {"TOOLS_DIR": str(tools), "CACHE_DIR": str(cache)}
-    env |= {"BUILD_ENV": json.dumps(dict(config or {})), "BUILD_TIMEOUT": str(timeout)}
+    env |= {**in_pieces(json.dumps(dict(config or {}))), "BUILD_TIMEOUT": str(timeout)}
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", COMMAND, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

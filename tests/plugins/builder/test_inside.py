@@ -62,6 +62,12 @@ async def test_a_buildpack_gets_the_three_directories(tmp_path: Path, kit: Path)
     assert not (app / "SECRET").exists()
 
 
+async def test_a_large_config_reaches_the_buildpack_whole(tmp_path: Path, kit: Path, cache: Path) -> None:
+    tools = own_pack(kit, tmp_path / "tools", "cat $3/A | wc -c; cat $3/B | wc -c; env | grep -c BUILD_ENV || true\n")
+    built = await build(write_app(tmp_path / "app", WEB), tools, cache, {"A": "x" * 125_000, "B": "ü" * 65_000})
+    assert built.text.split()[4:7] == ["125000", "130000", "0"], built.text
+
+
 async def test_default_types_and_config_vars_come_from_release(tmp_path: Path, kit: Path, cache: Path) -> None:
     release = "---\naddons: []\nconfig_vars:\n  A: it's\ndefault_process_types:\n  web: 'run --url http://x: $PORT'\n"
     built = await build(write_app(tmp_path / "app", {"x": ""}), own_pack(kit, tmp_path / "t", ":", release), cache)
@@ -108,7 +114,7 @@ FAILURES = {
     ),
     "empty": (
         {"Procfile": "# later\n"},
-        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: web: "
         "./server --port $PORT",
     ),
     "no such package": (
@@ -117,7 +123,7 @@ FAILURES = {
     ),
     "no guess": (
         {"requirements.txt": "", "app.py": "app = 1"},
-        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: web: "
         "gunicorn app:app --bind 0.0.0.0:$PORT",
     ),
     "no such python": (
@@ -126,7 +132,7 @@ FAILURES = {
     ),
     "no start script": (
         {"package.json": "{}", "index.js": ""},
-        "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: web: "
+        "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: web: "
         "node server.js",
     ),
     "bad engines": (

@@ -129,7 +129,14 @@ async def test_config_makes_a_release_and_rollback_takes_it_back(node: TestNode)
 
 @pytest.mark.parametrize(
     ("env", "word"),
-    [({"1A": "x"}, "1A"), ({"PORT": "1"}, "PORT"), ({"FLYNN_X": "1"}, "FLYNN_X"), ({"A": "a\0b"}, "NUL")],
+    [
+        ({"1A": "x"}, "1A"),
+        ({"PORT": "1"}, "PORT"),
+        ({"FLYNN_X": "1"}, "FLYNN_X"),
+        ({"A": "a\0b"}, "NUL"),
+        ({"A": "x" * 131_070}, "128 KiB"),
+        ({"A": "x" * 131_000, "B": "x" * 131_000, "C": "x" * 1000}, "256 KiB"),
+    ],
 )
 async def test_bad_config_is_refused(node: TestNode, env: dict[str, str], word: str) -> None:
     await call(node, "POST", "/v1/apps", {"name": "hello"})

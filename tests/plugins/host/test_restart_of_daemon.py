@@ -27,6 +27,14 @@ async def rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
         yield rig
 
 
+def ended(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return b"\nState:\tZ" in Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return True
+
+
 async def test_a_service_is_adopted(rig: Rig) -> None:
     await rig.assign(rig.web("web-1"))
     async with rig.running():
@@ -50,7 +58,7 @@ async def test_the_end_of_a_job_is_found_though_nobody_watched(rig: Rig) -> None
         up = await rig.state("run-1", "up")
     (rig.node.node.data / "host" / "cache" / "c" / "go").touch()
     async with asyncio.timeout(10):
-        while alive(up.pid) and b"\nState:\tZ" not in Path(f"/proc/{up.pid}/status").read_bytes():
+        while not ended(up.pid):
             await asyncio.sleep(0.01)
     async with rig.running():
         down = await rig.state("run-1", "down")

@@ -1,13 +1,14 @@
 """A build from beginning to end: source in APP_DIR, slug and result in OUT_DIR.
 
 From the environment: APP_DIR (the source, writable), TOOLS_DIR (this and the buildpacks), CACHE_DIR (kept between the
-builds of an app), OUT_DIR, BUILD_ENV (the app's config, JSON), BUILD_TIMEOUT (seconds). Leaves
+builds of an app), OUT_DIR, BUILD_ENV (the app's config, JSON, in pieces), BUILD_TIMEOUT (seconds). Leaves
 OUT_DIR/slug.tgz and OUT_DIR/result.json (`{"buildpack", "processes": {type: command}}`) and ends with code 0, or
 says in its last line why not and ends with code 1.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
@@ -28,7 +30,7 @@ from .slug import human, size_of, write_slug
 CACHE_LIMIT = 1 << 30
 """Bytes that a build may leave in its cache; past it the cache is emptied."""
 
-NO_TYPES = "no process type: the app has no Procfile, and nothing tells how to start it; add one, for example: "
+NO_TYPES = "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: "
 EXAMPLES = {
     "python": "web: gunicorn app:app --bind 0.0.0.0:$PORT",
     "nodejs": "web: node server.js",
@@ -99,10 +101,20 @@ def environ(places: Places) -> dict[str, str]:
 
 def write_config(folder: str) -> None:
     """The app's config as a buildpack reads it: a file for each variable."""
-    for name, value in json.loads(os.environ.get("BUILD_ENV") or "{}").items():
+    for name, value in json.loads("".join(config_pieces()) or "{}").items():
         if name and "/" not in name and name not in (".", ".."):
             with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
                 file.write(value)
+
+
+def config_pieces() -> Iterator[str]:
+    """BUILD_ENV, BUILD_ENV_1, BUILD_ENV_2, ...: one variable would be too small."""
+    name = "BUILD_ENV"
+    for number in itertools.count(1):
+        if name not in os.environ:
+            return
+        yield os.environ[name]
+        name = f"BUILD_ENV_{number}"
 
 
 def find_processes(app: str, buildpack: Buildpack, env: dict[str, str]) -> dict[str, str]:
