@@ -12,6 +12,7 @@ import msgspec
 from flynn.cli import show
 from flynn.cli.config import pair
 from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.pipe import while_read
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.client.records import JobInfo, Lines
@@ -115,7 +116,7 @@ def log(session: Session, follow: bool, lines: int, type: str, job: str) -> None
                 if line.get("kind") == "log":
                     click.echo(msgspec.json.encode(line).decode() if session.json else show.log_line(line))
 
-    session.ask(read)
+    session.ask(lambda client: while_read(read(client)) if follow else read(client))
 
 
 async def following(client: "Client", app: str, n: int, type: str, job: str) -> Lines:

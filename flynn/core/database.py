@@ -156,7 +156,9 @@ def _saying(path: Path) -> Iterator[None]:
             "SQLITE_FULL": "make room on the disk",
             "SQLITE_BUSY": "another program holds the file; end it",
         }.get(name, "look at the disk, and at the kernel's log")
-        raise Unavailable(f"the store {path} does not work ({error}); {remedy}, flynn then goes on by itself") from None
+        raise Unavailable(
+            f"the store {path} does not work ({error}); {remedy}; a daemon that runs then goes on by itself"
+        ) from None
 
 
 def _under(prefix: str) -> tuple[str, tuple[str, ...]]:

@@ -1,10 +1,14 @@
 """The four example apps, each built by its buildpack from the real registries, serving or working."""
 
+import asyncio
 import hashlib
 import json
+import sys
+from pathlib import Path
 
 import aiohttp
 
+from tests.cluster import apps
 from tests.cluster.grid import EXAMPLES, Grid, open_grid
 
 
@@ -78,3 +82,14 @@ async def test_run_keeps_its_streams_apart() -> None:
         assert (missing.code, "not found" in missing.err) == (127, True)
         killed = await grid.flynn("run", "-a", "hello", "--", "sh", "-c", "kill -9 $$")
         assert killed.code == 137
+
+
+async def test_a_followed_log_ends_when_nobody_reads_it(tmp_path: Path) -> None:
+    async with open_grid() as grid:
+        await grid.ok("create", "quiet")
+        await grid.ok("deploy", str(apps.make(tmp_path, Procfile="worker: echo once; sleep 100\n")), "-a", "quiet")
+        process = await asyncio.create_subprocess_shell(
+            f"{sys.executable} -m flynn log -f -a quiet | head -1", stdout=asyncio.subprocess.PIPE, env=grid.environ
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert len(out.splitlines()) == 1

@@ -13,7 +13,7 @@ async def terminate(running: Running, signals: Iterable[signal.Signals], timeout
     try:
         async with asyncio.timeout(timeout):
             await running.pid()
-            for number in signals:
+            for number in (*signals, signal.SIGCONT):  # one that is stopped would not hear of it
                 await running.signal(number)
             return await exit_code(running), False
     except TimeoutError:

@@ -191,6 +191,16 @@ async def test_what_a_job_may_not_ask_for(rig: Rig) -> None:
         assert text in down.reason
 
 
+async def test_a_job_that_is_suspended_hears_of_its_stop(rig: Rig) -> None:
+    job = rig.job("worker-1", "trap 'echo heard; exit 5' TERM; echo ready; kill -STOP $$; while :; do sleep 0.1; done")
+    await rig.assign(job)
+    await rig.state("worker-1", "up")
+    await rig.assign(job, stop=True)
+    down = await rig.state("worker-1", "down")
+    assert (down.exit_code, down.reason) == (5, "stopped")
+    assert await rig.printed("worker-1") == ["ready", "heard"]
+
+
 async def test_a_stop_before_the_start(rig: Rig) -> None:
     await rig.assign(rig.job("worker-1", "echo never"), stop=True)
     down = await rig.state("worker-1", "down")
