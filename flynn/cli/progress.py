@@ -43,7 +43,12 @@ class Progress:
         raise Unavailable(CUT)
 
     def _print(self, line: Line) -> None:
-        printers: dict[str, Callable[[Line], None]] = {"log": self._log, "job": self._job, "release": self._release}
+        printers: dict[str, Callable[[Line], None]] = {
+            "log": self._log,
+            "job": self._job,
+            "release": self._release,
+            "deploy": self._deploy,
+        }
         if printer := printers.get(str(line.get("kind"))):
             printer(line)
 
@@ -69,6 +74,9 @@ class Progress:
         if self.indent:
             why = f": {printable(str(line['description']))}" if line.get("description") else ""
             click.echo(paint(f"-----> Releasing v{line.get('version')}{why}", "bold"))
+
+    def _deploy(self, line: Line) -> None:
+        click.echo(self.indent + printable(str(line.get("reason", ""))))
 
 
 def spinner(text: str) -> AbstractContextManager[object]:

@@ -122,6 +122,13 @@ def job_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]
             yield _line(state.id, state.type, state.state, state.release, state.reason, state.since)
 
 
+def deploy_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]:
+    """A line when a deploy under way waits for something else than before."""
+    old, new = before.deploys.get(app), after.deploys.get(app)
+    if new and new.state == "running" and new.reason and (old is None or old.reason != new.reason):
+        yield {"kind": "deploy", "version": new.new, "reason": new.reason}
+
+
 def _shown(state: model.JobState | None) -> tuple[str, int] | None:
     return (state.state, state.restarts) if state else None
 
@@ -145,7 +152,7 @@ async def _follow(
     deadline = ctx.clock() + limit
     while True:
         facts = ctx.mirror.facts
-        for line in job_lines(before, facts, app):
+        for line in (*job_lines(before, facts, app), *deploy_lines(before, facts, app)):
             await send_line(response, line)
         if last := done(facts):
             return last

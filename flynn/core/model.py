@@ -74,7 +74,8 @@ class Formation(Record, frozen=True, kw_only=True):
 
 
 class Deploy(Record, frozen=True, kw_only=True):
-    """The way from release `old` (0: none) to release `new`. `job` names the job that made it fail."""
+    """The way from release `old` (0: none) to release `new`. `reason`: why it failed, or what it waits for while all
+    is up. `job` names the job that made it fail."""
 
     app: str
     old: int

@@ -21,7 +21,10 @@ CRASHES = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to make of a deploy now. `wake`: when to look again if nothing changes."""
+    """What to make of a deploy now; of one that runs, `reason` is what it waits for when all is up.
+
+    `wake`: when to look again if nothing changes.
+    """
 
     state: str
     reason: str = ""
@@ -42,6 +45,8 @@ def move_deploys(facts: Facts, now: float, settle: float, limit: float) -> tuple
             changes.append(_complete(facts, deploy, now))
         elif verdict.state == "failed":
             changes.append(_failed(deploy, verdict, now))
+        elif verdict.reason != deploy.reason:
+            changes.append(_waits(deploy, verdict.reason))
     return changes, wakes
 
 
@@ -58,10 +63,14 @@ def judge(facts: Facts, deploy: model.Deploy, now: float, settle: float, limit: 
     deadline = deploy.started + limit
     if not missing:
         settled = max((job.state.since + settle for job in new if job.up and job.state), default=now)
-        return Verdict("complete") if settled <= now else Verdict("running", wake=settled)
+        return Verdict("complete") if settled <= now else Verdict("running", _settling(deploy, settle), wake=settled)
     if now >= deadline:
         return Verdict("failed", f"{missing} after {limit:g} s", next((j.job.id for j in new if not j.up), ""))
-    return Verdict("running", missing, wake=deadline)
+    return Verdict("running", wake=deadline)
+
+
+def _settling(deploy: model.Deploy, settle: float) -> str:
+    return f"all are up; v{deploy.new} takes over once they have stayed so for {settle:g} s"
 
 
 def _failure(job: Known) -> str:
@@ -92,6 +101,11 @@ def _complete(facts: Facts, deploy: model.Deploy, now: float) -> Change:
         seen=(keys.formation(deploy.app),),
         why=f"{deploy.app} v{deploy.new} serves",
     )
+
+
+def _waits(deploy: model.Deploy, reason: str) -> Change:
+    why = f"{deploy.app} v{deploy.new}: {reason or 'not all are up any more'}"
+    return Change(puts={keys.deploy(deploy.app): replace(deploy, reason=reason)}, why=why)
 
 
 def _failed(deploy: model.Deploy, verdict: Verdict, now: float) -> Change:

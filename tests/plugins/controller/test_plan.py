@@ -42,7 +42,11 @@ def test_the_old_release_stays_whole_until_the_new_one_has_settled() -> None:
     world.obey()
     world.step()
     assert world.up("hello") == {(1, "web"): 2, (2, "web"): 2}
-    assert world.facts.deploys["hello"].state == "running"
+    deploy = world.facts.deploys["hello"]
+    assert (deploy.state, deploy.reason) == (
+        "running",
+        "all are up; v2 takes over once they have stayed so for 1 s",
+    )
     assert world.plan().wake == world.now + 1.0
     world.now += 1.0
     world.run()
