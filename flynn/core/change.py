@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flynn.core import model
-from flynn.core.errors import Conflict
+from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts, encode
 from flynn.core.store import Delete, Op, Put, Store, Unchanged
 
@@ -45,9 +45,12 @@ TRIES = 5
 async def carry_out(store: Store, mirror: "Mirror", decide: Callable[[Facts], Change]) -> Facts:
     """Decide on the newest photo and commit, again if someone was faster; the first photo that shows it done.
 
-    What `decide` raises ends it. Conflict: others were faster TRIES times. Unavailable: nothing was changed.
+    What `decide` raises ends it. Conflict: others were faster TRIES times. Unavailable: nothing was changed; at once
+    while the mirror knows that the store is away.
     """
     for _ in range(TRIES):
+        if mirror.stale_since is not None:
+            raise Unavailable(f"{store.name} does not answer now; nothing was changed, try again in a moment")
         facts = mirror.facts
         change = decide(facts)
         if not change.puts and not change.deletes:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from flynn.core import keys
-from flynn.core.change import Change, commit
+from flynn.core.change import Change, carry_out, commit
 from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts, encode
 from flynn.core.memory import MemoryStore
@@ -139,3 +139,27 @@ async def test_photos_give_the_newest() -> None:
             await mirror.reach(await store.commit([put(name)]))
         assert sorted((await anext(photos)).apps) == ["a", "b", "c"]
         await photos.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_change_is_refused_at_once_while_the_store_is_known_to_be_away() -> None:
+    line = Line(MemoryStore())
+    async with open_mirror(line) as mirror:
+        line.cut()
+        async with asyncio.timeout(LIMIT):
+            while mirror.stale_since is None:
+                await asyncio.sleep(0.01)
+        decided: list[Facts] = []
+
+        def decide(facts: Facts) -> Change:
+            decided.append(facts)
+            return Change()
+
+        with pytest.raises(Unavailable, match="does not answer now"):
+            await carry_out(line, mirror, decide)
+        assert not decided
+        line.mend()
+        async with asyncio.timeout(LIMIT):
+            while mirror.stale_since is not None:
+                await asyncio.sleep(0.01)
+        await carry_out(line, mirror, decide)
+        assert decided
