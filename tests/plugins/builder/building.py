@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from flynn.plugins.builder.start import COMMAND, in_pieces
+from flynn.plugins.host.unpack import unpack
 from tests.harness import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -84,8 +85,7 @@ async def started(built: Built, folder: Path, type: str, lines: list[str]) -> As
 
     The command's program takes the place of the shell, so that it gets the signal and the exit code is its own.
     """
-    with tarfile.open(built.out / "slug.tgz") as tar:
-        tar.extractall(folder, filter="fully_trusted")
+    await asyncio.to_thread(unpack, built.out / "slug.tgz", folder)
     port = free_port()
     env = {"PATH": PATH, "HOME": str(folder), "APP_DIR": str(folder), "PORT": str(port), "EVERY": "0.2"}
     script = 'cd "$APP_DIR"; for f in .profile.d/*.sh; do [ -r "$f" ] && . "./$f"; done; exec sh -c "exec $1"'
