@@ -91,7 +91,8 @@ class Api:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             pass
-        if life := self.lives.get(job):
+        life = self.lives.get(job)
+        if life and (life.job.attached or not life.down.is_set()):
             return life
         raise NotFound(f"there is no job {job[:80]} running on {self.ctx.host}; `flynn ps` shows where it is")
 
