@@ -96,7 +96,7 @@ def _complete(facts: Facts, deploy: model.Deploy, now: float) -> Change:
     return Change(
         puts={
             keys.app(deploy.app): replace(facts.apps[deploy.app], release=deploy.new),
-            keys.deploy(deploy.app): replace(deploy, state="complete", ended=now),
+            keys.deploy(deploy.app): replace(deploy, state="complete", reason="", ended=now),
         },
         seen=(keys.formation(deploy.app),),
         why=f"{deploy.app} v{deploy.new} serves",

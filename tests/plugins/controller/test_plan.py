@@ -51,6 +51,8 @@ def test_the_old_release_stays_whole_until_the_new_one_has_settled() -> None:
     world.now += 1.0
     world.run()
     assert world.up("hello") == {(2, "web"): 2}
+    ended = world.facts.deploys["hello"]
+    assert [ended.state, ended.reason] == ["complete", ""]
 
 
 def test_a_new_release_that_never_listens_fails_and_the_old_one_stays() -> None:
