@@ -34,6 +34,8 @@ PURE = [
     *("flynn/core/model.py", "flynn/core/errors.py", "flynn/core/keys.py"),
     *("flynn/core/store.py", "flynn/core/facts.py", "flynn/core/change.py"),
     *("flynn/plugins/controller/plan*.py", "flynn/plugins/controller/place*.py", "flynn/plugins/controller/deploy*.py"),
+    *("flynn/plugins/controller/decide.py", "flynn/plugins/controller/routing.py"),
+    *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
     "flynn/plugins/host/plan.py",
     *("flynn/router/table.py", "flynn/router/balance.py", "flynn/router/head.py"),
 ]

@@ -101,10 +101,9 @@ def scale_done(facts: Facts, app: str) -> Done | None:
 
 
 def app_url(facts: Facts, app: str, domain: str) -> str:
-    """Where an app is reached: by its oldest route, through the port of a router."""
-    routes = sorted(
-        (r.created, r.domain, r.path) for r in facts.routes.values() if r.app == app and "*" not in r.domain
-    )
+    """Where an app is reached: by its oldest HTTP route, through the port of a router."""
+    named = (r for r in facts.routes.values() if r.app == app and r.kind == "http" and "*" not in r.domain)
+    routes = sorted((r.created, r.domain, r.path) for r in named)
     port = next((router.port for router in facts.routers.values() if router.port), 80)
     host, path = (routes[0][1], routes[0][2]) if routes else (f"{app}.{domain}", "/")
     return f"http://{host}" + (f":{port}" if port != 80 else "") + path.rstrip("/")

@@ -194,7 +194,15 @@ async def body(request: web.Request, wanted: type[T]) -> T:
     try:
         return msgspec.json.decode(raw or b"{}", type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"the body is not what {request.method} {request.path} takes: {error}") from None
+        why = f"{error}{_known(wanted, str(error))}"
+        raise Invalid(f"the body is not what {request.method} {request.path} takes: {why}") from None
+
+
+def _known(wanted: Any, error: str) -> str:
+    """The fields that a body may have, if the error is that it has another."""
+    if "unknown field" not in error or " - at " in error:
+        return ""
+    return f"; known are: {', '.join(wanted.__struct_encode_fields__)}"
 
 
 def number(request: web.Request, name: str, default: int, most: int) -> int:

@@ -15,6 +15,7 @@ from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.jobs import jobs_of
+from flynn.plugins.controller.routes import owned_routes
 
 WORDS = (
     "amber brisk calm clear crisp dawn deep early fair gentle keen light lively north quiet rapid still warm".split()
@@ -55,8 +56,8 @@ class AppsApi:
     async def create(self, request: web.Request) -> web.Response:
         wanted = await body(request, NewApp)
         name = wanted.name or f"{secrets.choice(WORDS)}-{secrets.choice(THINGS)}-{secrets.randbelow(9000) + 1000}"
-        now, route_id = self.ctx.clock(), secrets.token_hex(4)
-        facts = await self._carry_out(lambda facts: decide.create_app(facts, name, self.ctx.domain, now, route_id))
+        now = self.ctx.clock()
+        facts = await self._carry_out(lambda facts: decide.create_app(facts, name, self.ctx.domain, now))
         return answer(self._shown(facts, facts.apps[name]), 201)
 
     async def list(self, request: web.Request) -> web.Response:
@@ -66,7 +67,7 @@ class AppsApi:
     async def show(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
         shown = self._shown(facts, decide.find_app(facts, app))
-        owned = sorted((r for r in facts.routes.values() if r.app == app), key=lambda r: (r.created, r.id))
+        owned = owned_routes(facts, app)
         return answer(shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned})
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from flynn.plugins.controller.formation import job_of
 from flynn.plugins.controller.jobs import jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
 from flynn.plugins.controller.releases import begin_deploy
+from flynn.plugins.controller.routing import add_route
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CONFIG_LIMIT = 256 * 1024
@@ -23,9 +24,6 @@ VARIABLE_LIMIT = 128 * 1024 - 1
 
 COUNT_LIMIT = 1000
 """Processes of one type."""
-
-DOMAIN = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*|\*")
-PATH = re.compile(r"/[!-~]{0,1023}")
 
 
 def find_app(facts: Facts, name: str) -> model.App:
@@ -43,7 +41,7 @@ def find_release(facts: Facts, app: str, version: int) -> model.Release:
     return release
 
 
-def create_app(facts: Facts, name: str, domain: str, now: float, route_id: str) -> Change:
+def create_app(facts: Facts, name: str, domain: str, now: float) -> Change:
     """A new app and its default route. Exists: the name is taken. Conflict: jobs of a deleted namesake still end."""
     keys.check_name("app", name)
     if name in facts.apps:
@@ -51,9 +49,9 @@ def create_app(facts: Facts, name: str, domain: str, now: float, route_id: str) 
     if any(True for _ in jobs_of(facts, name)) or name in leftovers(facts):
         raise Conflict(f"the deleted app {name!r} is still being cleared away; try again in a moment")
     made = model.App(name=name, created=now)
-    route = add_route(facts, "", f"{name}.{domain}", "/", keys.service(name, "web"), route_id, now)
-    owned = {key: replace(record, app=name) for key, record in route.puts.items() if isinstance(record, model.Route)}
-    return Change(puts={keys.app(name): made, **owned}, seen=route.seen, why=f"create {name}")
+    wanted = model.Route(id="", domain=f"{name}.{domain}", service=keys.service(name, "web"), app=name, created=now)
+    route = add_route(facts, wanted)
+    return Change(puts={keys.app(name): made, **route.puts}, seen=route.seen, why=f"create {name}")
 
 
 def delete_app(facts: Facts, name: str) -> Change:
@@ -145,28 +143,6 @@ def run_job(facts: Facts, name: str, command: str, env: Mapping[str, str], id: s
     once = replace(release, processes={"run": model.ProcessType(command=command)}, env={**release.env, **env})
     job = replace(job_of(once, "run", "ephemeral", id, now), attached=True)
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
-
-
-def add_route(facts: Facts, app: str, domain: str, path: str, service: str, id: str, now: float) -> Change:
-    """A new route. Exists: another has the same domain and path."""
-    domain = domain.lower().rstrip(".")
-    if len(domain) > 253 or not DOMAIN.fullmatch(domain):
-        raise Invalid(f"{domain[:80]!r} is no domain; give one as in www.example.com, *.example.com or *")
-    if not PATH.fullmatch(path):
-        raise Invalid(f"{path[:80]!r} is no path; it starts with / and has no blanks")
-    keys.check_service(service)
-    for route in facts.routes.values():
-        if (route.domain, route.path) == (domain, path):
-            owner = f"app {route.app}" if route.app else f"service {route.service}"
-            raise Exists(f"{domain}{path} leads to the {owner} already; remove that route first ({route.id})")
-    route = model.Route(id=id, domain=domain, path=path, service=service, app=app, created=now)
-    return Change(puts={keys.route(id): route}, why=f"route {domain}{path} to {service}")
-
-
-def remove_route(facts: Facts, id: str) -> Change:
-    if id not in facts.routes:
-        raise NotFound(f"there is no route {id[:60]!r}; `flynn route` lists them")
-    return Change(deletes=(keys.route(id),), why=f"remove route {id}")
 
 
 def _check_variable(key: str, value: str) -> None:

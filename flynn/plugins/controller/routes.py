@@ -1,52 +1,132 @@
-"""The API of routes: which domain leads to which app."""
+"""The API of routes: which domain, or which port, leads to which app, and how."""
 
 import secrets
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
-from flynn.core import keys
+from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.web import Route, answer, body
-from flynn.plugins.controller import decide
+from flynn.plugins.controller import decide, routing
+from flynn.plugins.controller.route_ports import POOL
 
 
-class NewRoute(msgspec.Struct, forbid_unknown_fields=True):
-    domain: str
+class Options(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a route treats requests; `model.Route` says what each field means."""
+
+    sticky: bool | UnsetType = UNSET
+    leader: bool | UnsetType = UNSET
+    maintenance: bool | UnsetType = UNSET
+    connect_timeout: float | UnsetType = UNSET
+    first_byte_timeout: float | UnsetType = UNSET
+    idle_timeout: float | UnsetType = UNSET
+    body_timeout: float | UnsetType = UNSET
+    body_limit: int | UnsetType = UNSET
+    max_in_flight: int | UnsetType = UNSET
+    queue: int | UnsetType = UNSET
+    pages: dict[str, str] | UnsetType = UNSET
+
+
+class RouteChange(Options):
+    service: str | UnsetType = UNSET
+
+
+class NewRoute(Options):
+    kind: Literal["http", "tcp"] = "http"
+    domain: str = ""
     path: str = "/"
+    port: int = 0
     service: str = ""
 
 
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
+    api = RoutesApi(ctx)
+    return [
+        Route("GET", "/v1/apps/{app}/routes", api.list),
+        Route("POST", "/v1/apps/{app}/routes", api.add),
+        Route("PATCH", "/v1/apps/{app}/routes", api.change_all),
+        Route("GET", "/v1/routes/{id}", api.show),
+        Route("PATCH", "/v1/routes/{id}", api.change),
+        Route("DELETE", "/v1/routes/{id}", api.remove),
+    ]
 
-    async def list_routes(request: web.Request, app: str) -> web.Response:
-        decide.find_app(ctx.mirror.facts, app)
-        owned = [route for route in ctx.mirror.facts.routes.values() if route.app == app]
-        return answer(sorted(owned, key=lambda route: (route.created, route.id)))
 
-    async def add(request: web.Request, app: str) -> web.Response:
-        wanted = await body(request, NewRoute)
-        id, now = secrets.token_hex(4), ctx.clock()
-        service = wanted.service or keys.service(app, "web")
+class RoutesApi:
+    """Handlers; what each takes and answers stands in `docs/api.md`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    async def list(self, request: web.Request, app: str) -> web.Response:
+        decide.find_app(self.ctx.mirror.facts, app)
+        return answer(owned_routes(self.ctx.mirror.facts, app))
+
+    async def show(self, request: web.Request, id: str) -> web.Response:
+        return answer(routing.find_route(self.ctx.mirror.facts, id))
+
+    async def add(self, request: web.Request, app: str) -> web.Response:
+        wanted = new_route(await body(request, NewRoute), app, self.ctx.clock())
+        made = Change()
+        luck = 0
+
+        def decided(facts: Facts) -> Change:
+            nonlocal made, luck
+            decide.find_app(facts, app)
+            made = routing.add_route(facts, wanted, luck)
+            luck = secrets.randbelow(len(POOL))  # Somebody else may want the lowest port too: then any.
+            return made
+
+        await self._carry_out(decided)
+        [route] = made.puts.values()
+        return answer(route, 201)
+
+    async def change(self, request: web.Request, id: str) -> web.Response:
+        wanted = given(await body(request, RouteChange))
+        facts = await self._carry_out(lambda facts: routing.change_route(facts, id, wanted))
+        return answer(routing.find_route(facts, id))
+
+    async def change_all(self, request: web.Request, app: str) -> web.Response:
+        wanted = given(await body(request, Options))
+        decide.find_app(self.ctx.mirror.facts, app)
 
         def decided(facts: Facts) -> Change:
             decide.find_app(facts, app)
-            change = decide.add_route(facts, app, wanted.domain, wanted.path, service, id, now)
-            return Change(change.puts, seen=(keys.app(app),), why=change.why)
+            return routing.change_routes(facts, app, wanted)
 
-        facts = await carry_out(ctx.store, ctx.mirror, decided)
-        return answer(facts.routes[id], 201)
+        facts = await self._carry_out(decided)
+        for _ in range(len(owned_routes(facts, app))):  # A commit takes only so much; each has one route at least.
+            if not decided(facts).puts:
+                break
+            facts = await self._carry_out(decided)
+        return answer([route for route in owned_routes(facts, app) if route.kind == "http"])
 
-    async def remove(request: web.Request, id: str) -> web.Response:
-        route = ctx.mirror.facts.routes.get(id)
-        await carry_out(ctx.store, ctx.mirror, lambda facts: decide.remove_route(facts, id))
+    async def remove(self, request: web.Request, id: str) -> web.Response:
+        route = self.ctx.mirror.facts.routes.get(id)
+        await self._carry_out(lambda facts: routing.remove_route(facts, id))
         return answer(route)
 
-    return [
-        Route("GET", "/v1/apps/{app}/routes", list_routes),
-        Route("POST", "/v1/apps/{app}/routes", add),
-        Route("DELETE", "/v1/routes/{id}", remove),
-    ]
+    async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:
+        return await carry_out(self.ctx.store, self.ctx.mirror, decider)
+
+
+def owned_routes(facts: Facts, app: str) -> list[model.Route]:
+    """The routes of an app, oldest first."""
+    return sorted((r for r in facts.routes.values() if r.app == app), key=lambda route: (route.created, route.id))
+
+
+def new_route(wanted: NewRoute, app: str, now: float) -> model.Route:
+    """The route asked for, not looked at yet."""
+    options = given(wanted) | {"service": wanted.service or keys.service(app, "web")}
+    return routing.with_options(model.Route(id="", service="", app=app, created=now), options)
+
+
+def given(wanted: msgspec.Struct) -> dict[str, Any]:
+    """The fields that were given, and those that have a default."""
+    return {name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not UNSET}
