@@ -1,4 +1,4 @@
-"""env and route."""
+"""env."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,7 @@ from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.client.records import Line
-from flynn.core.errors import Invalid, NotFound
-from flynn.core.model import Route
+from flynn.core.errors import NotFound
 
 
 @click.group(cls=Verbs, invoke_without_command=True)
@@ -83,59 +82,3 @@ def finished(done: Line) -> str:
     if not done.get("version"):
         return f"done: {done.get('message', '')}"
     return f"done, v{done['version']}" + (f" in {done['seconds']:.1f} s" if done.get("seconds") else "")
-
-
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def route(ctx: click.Context) -> None:
-    """List the routes of an app, or change them."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.routes(app)), show.routes)
-
-
-@route.group(name="add", cls=Verbs)
-def route_add() -> None:
-    """Add a route."""
-
-
-@route_add.command(name="http")
-@click.argument("where", metavar="HOST[/PATH]")
-@click.option("-s", "--service", default="", help="The service that answers; else APP-web.")
-@app_option
-@json_option
-@pass_session
-def route_add_http(session: Session, where: str, service: str) -> None:
-    """Send the requests for HOST (and below PATH) to the app."""
-    app = session.app()
-    domain, slash, path = where.removeprefix("http://").partition("/")
-    made = session.ask(lambda client: client.add_route(app, domain, slash + path, service))
-    session.show(made, lambda route: [f"Adding {where} to {app}... done, {route.id}"])
-
-
-@route.command(name="remove")
-@click.argument("which", metavar="ID|HOST[/PATH]")
-@app_option
-@json_option
-@pass_session
-def route_remove(session: Session, which: str) -> None:
-    """Remove a route, named by its id or by its host and path."""
-    id = which if "." not in which else find_route(session, which).id
-    gone = session.ask(lambda client: client.remove_route(id))
-    session.show(gone, lambda route: [f"Removing {route.domain}{route.path.rstrip('/')}... done"])
-
-
-def find_route(session: Session, where: str) -> Route:
-    """The app's route for HOST[/PATH]. NotFound, or Invalid: several."""
-    app = session.app()
-    domain, _, path = where.partition("/")
-    wanted = (domain.lower().rstrip("."), path.strip("/"))
-    same = [r for r in session.ask(lambda c: c.routes(app)) if (r.domain, r.path.strip("/")) == wanted]
-    if not same:
-        raise NotFound(f"{app} has no route {where}; 'flynn route -a {app}' lists those it has")
-    if len(same) > 1:
-        raise Invalid(f"{app} has {len(same)} routes {where}; name one by its id")
-    return same[0]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flynn.cli.show_routes import place
 from flynn.cli.words import clock, count, day, moment, printable, size, span, table
 from flynn.client import records
 from flynn.core import model
@@ -40,7 +41,7 @@ def app(info: records.AppInfo) -> list[str]:
     rows = [("url", info.url), ("created", day(info.created) + " UTC")]
     rows.append(("release", f"v{info.release}" if info.release else "none yet: 'flynn deploy' makes the first"))
     rows.append(("processes", processes(info)))
-    rows += [("route", f"{r.domain}{r.path.rstrip('/')} -> {r.service}") for r in info.routes]
+    rows += [("route", f"{place(r)} -> {r.service}") for r in info.routes]
     if info.build:
         rows.append(("last build", _outcome(info.build.state, info.build.reason)))
     if info.deploy:
@@ -142,11 +143,6 @@ def release(made: model.Release) -> list[str]:
     rows += [(type, process.command) for type, process in sorted(made.processes.items())]
     rows += [("env", f"{key}={value}") for key, value in sorted(made.env.items())]
     return [f"=== {made.app} v{made.version}", *table(rows)]
-
-
-def routes(rows: Sequence[model.Route]) -> list[str]:
-    shown = [(route.id, route.domain + route.path.rstrip("/"), route.service) for route in rows]
-    return table(shown, ("ID", "ROUTE", "SERVICE")) or ["no routes: 'flynn route add http HOST' makes one"]
 
 
 def services(found: Mapping[str, int]) -> list[str]:

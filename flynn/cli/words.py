@@ -52,6 +52,14 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def binary(count: int) -> str:
+    """Bytes exactly, in the largest power of 1024 that allows it: `10 MiB`, `1000 B`."""
+    unit = 0
+    while count and count % 1024 == 0 and unit < 4:
+        count, unit = count // 1024, unit + 1
+    return f"{count} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[unit]}"
+
+
 def span(seconds: float) -> str:
     """A length of time: `4 s`, `12 min`, `3 h`, `9 d`."""
     for limit, divisor, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):

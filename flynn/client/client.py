@@ -110,9 +110,19 @@ class Client(BlobCalls):
     async def routes(self, app: str) -> list[model.Route]:
         return await self.wire.call("GET", _app(app, "routes"), list[model.Route])
 
-    async def add_route(self, app: str, domain: str, path: str = "", service: str = "") -> model.Route:
-        body = {"domain": domain} | ({"path": path} if path else {}) | ({"service": service} if service else {})
-        return await self.wire.call("POST", _app(app, "routes"), model.Route, body)
+    async def route(self, id: str) -> model.Route:
+        return await self.wire.call("GET", f"/v1/routes/{_part(id)}", model.Route)
+
+    async def add_route(self, app: str, wanted: Mapping[str, Any]) -> model.Route:
+        """A new route: `domain` and `path`, or `kind` tcp and `port` (0: any), `service` and options."""
+        return await self.wire.call("POST", _app(app, "routes"), model.Route, dict(wanted))
+
+    async def change_route(self, id: str, options: Mapping[str, Any]) -> model.Route:
+        return await self.wire.call("PATCH", f"/v1/routes/{_part(id)}", model.Route, dict(options))
+
+    async def change_routes(self, app: str, options: Mapping[str, Any]) -> list[model.Route]:
+        """Options for all HTTP routes of an app."""
+        return await self.wire.call("PATCH", _app(app, "routes"), list[model.Route], dict(options))
 
     async def remove_route(self, id: str) -> model.Route:
         return await self.wire.call("DELETE", f"/v1/routes/{_part(id)}", model.Route)

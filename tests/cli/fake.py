@@ -23,6 +23,7 @@ class FakeGrid:
     apps: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    routes: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     command: str = ""
@@ -42,6 +43,8 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}/env", self.env)
         add("GET", "/v1/apps/{app}/formation", self.formation)
         add("GET", "/v1/apps/{app}/jobs", self.ps)
+        for path in ("/v1/apps/{app}/routes", "/v1/routes/{id}"):
+            add("*", path, self.route)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
@@ -94,6 +97,20 @@ class FakeGrid:
     async def kill(self, request: web.Request) -> web.Response:
         self.asked.append(("DELETE", request.path, None))
         return web.json_response({"id": request.match_info["job"]})
+
+    async def route(self, request: web.Request) -> web.Response:
+        """All of them, or those that are named; changed, made or removed as asked."""
+        raw = await request.read()
+        wanted: Any = json.loads(raw) if raw else None
+        if request.method != "GET":
+            self.asked.append((request.method, request.path, wanted))
+        if request.method == "POST":
+            return web.json_response({"id": "1a2b3c4d", "service": "hello-web", "port": 3000} | wanted, status=201)
+        id = request.match_info.get("id")
+        found = [route for route in self.routes if id in (None, route["id"])]
+        if id and not found:
+            return problem(404, "not_found", f"there is no route {id}")
+        return web.json_response(found[0] if id else found)
 
     async def run(self, request: web.Request) -> web.Response:
         self.command = (await request.json())["command"]

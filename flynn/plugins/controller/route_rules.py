@@ -39,9 +39,10 @@ def check_route(route: model.Route) -> model.Route:
     else:
         _check_http(route)
     for name, (most, unit) in BOUNDS.items():
-        # Written so that NaN, which is neither more nor less than anything, is refused too.
-        if not 0 <= getattr(route, name) <= most:
-            raise Invalid(f"{name} = {getattr(route, name)} is no good; {unit} from 0 to {most}")
+        value = getattr(route, name)
+        if not 0 <= value <= most:  # This way round NaN, neither more nor less than anything, is refused too.
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise Invalid(f"{name} = {shown} is no good; {unit} from 0 to {most}")
     if route.sticky and route.leader:
         raise Invalid("a route is sticky or goes to the leader, not both")
     if route.queue and not route.max_in_flight:
