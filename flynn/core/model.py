@@ -208,7 +208,7 @@ class Route(Record, frozen=True, kw_only=True):
     seconds, 0 what the router is set to: to connect; to the answer's first byte; without a byte either way; for the
     whole body of a request. `body_limit` is bytes of a request's body (0: no limit). Each router lets `max_in_flight`
     requests through at a time (0: no limit), and up to `queue` more wait. In `maintenance` no request reaches the app.
-    `pages` has HTML in place of the router's own, by status (`503`) or for `maintenance`.
+    `pages` has HTML in place of the router's own, by status (`503`), for any (`error`) or for `maintenance`.
     """
 
     id: str
