@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 from flynn.router import ending, pages, tunnel
 from flynn.router.body import ENDLESS, BadBody, Body, Chunks, Counted
 from flynn.router.fields import CHUNKED, UNTOLD, Refusal
-from flynn.router.head import HEAD_LIMIT, Response, junk, parse_response
+from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response
+from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
-    from flynn.router.client import Client
+    from flynn.router.exchange import Exchange
     from flynn.router.target import Target
 
 HEAD, BODY, TUNNEL = range(3)
@@ -21,24 +22,21 @@ INTERIMS_PASSED = 16
 INTERIMS = 256
 """Interim answers after which it is no HTTP any more."""
 
-KEEP = b"\n\r\n"
 KEEP_OLD = b"\nConnection: keep-alive\r\n\r\n"
 CLOSE = b"\nConnection: close\r\n\r\n"
 
 
-class Backend(asyncio.Protocol):
+class Backend(Wire):
     """One connection to an instance: idle in its target's pool, or at work for one client."""
 
     __slots__ = (
-        "body", "buffer", "choked", "client", "endless", "heard", "held", "interims", "keep", "since", "state",
-        "target", "transport", "used",
+        "body", "buffer", "client", "endless", "heard", "interims", "keep", "since", "state", "target", "used",
     )  # fmt: skip
 
-    transport: asyncio.Transport
-
-    def __init__(self, target: "Target", client: "Client") -> None:
+    def __init__(self, target: "Target", client: "Exchange") -> None:
+        super().__init__()
         self.target = target
-        self.client: Client | None = client
+        self.client: Exchange | None = client
         self.state = HEAD
         self.buffer = b""
         self.body: Body = Counted(0)
@@ -52,22 +50,20 @@ class Backend(asyncio.Protocol):
         self.heard = False
         """Whether a byte of the answer has come."""
         self.keep = False
-        self.held = False
-        self.choked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.opened(cast(asyncio.Transport, transport))
         client, self.client = self.client, None
         if client is None or not client.takes(self):
             self.transport.abort()
 
-    def begin(self, client: "Client", data: bytes) -> None:
+    def begin(self, client: "Exchange", data: bytes) -> None:
         """Work for a client: send the first bytes of its request."""
         self.client = client
         self.state = HEAD
         self.heard = False
         self.interims = 0
-        self.transport.write(data)
+        self.send(data)
 
     def data_received(self, data: bytes) -> None:
         client = self.client
@@ -78,7 +74,7 @@ class Backend(asyncio.Protocol):
         if self.state == BODY:
             self._relay(client, data)
         elif self.state == TUNNEL:
-            client.transport.write(data)
+            client.send(data)
         else:
             self.heard = True
             self._heads(client, self.buffer + data if self.buffer else data)
@@ -110,19 +106,7 @@ class Backend(asyncio.Protocol):
             self.client.stirred = self.client.proxy.clock()
             self.client.let_go()
 
-    def hold(self) -> None:
-        """Read no more until `let_go`: the client does not take what there is."""
-        if not self.held:
-            self.held = True
-            self.transport.pause_reading()
-
-    def let_go(self) -> None:
-        """Read again."""
-        if self.held:
-            self.held = False
-            self.transport.resume_reading()
-
-    def _heads(self, client: "Client", data: bytes) -> None:
+    def _heads(self, client: "Exchange", data: bytes) -> None:
         """Take the head of the answer, and interim answers before it."""
         while True:
             end = data.find(b"\r\n\r\n")
@@ -137,6 +121,12 @@ class Backend(asyncio.Protocol):
                 ending.spoiled(client, pages.JUNK)
                 return
             assert isinstance(response, Response)
+            if (
+                response.length == len(data) - end - 4
+                and response.status >= 200
+                and self._whole(client, response, data)
+            ):
+                return
             data = data[end + 4 :]
             if response.status == 101:
                 self._upgrade(client, response, data)
@@ -149,11 +139,28 @@ class Backend(asyncio.Protocol):
                 ending.spoiled(client, pages.JUNK)
                 return
             if self.interims <= INTERIMS_PASSED and client.request.minor:
-                client.transport.write(response.head + KEEP)
+                client.send(response.whole)
             if not data:
                 return
 
-    def _answer(self, client: "Client", response: Response, data: bytes) -> None:
+    def _whole(self, client: "Exchange", response: Response, data: bytes) -> bool:
+        """Pass on an answer that came in one piece, which most do, if both connections just go on after it."""
+        request = client.request
+        if not (response.keep and request.keep and request.minor and client.done) or (
+            client.extra or client.proxy.stopping or self.choked or request.method == b"HEAD"
+        ):
+            return False
+        client.begins(response.status, True)
+        client.sent = response.length
+        client.send(response.whole + data[-response.length :] if response.length else response.whole)
+        self.client = None
+        self.let_go()
+        self.used = True
+        self.target.give_back(self, client.stirred)
+        client.finished()
+        return True
+
+    def _answer(self, client: "Exchange", response: Response, data: bytes) -> None:
         """Pass the final head on, with as much of the body as came with it."""
         request = client.request
         length = 0 if request.method == b"HEAD" else response.length
@@ -173,16 +180,17 @@ class Backend(asyncio.Protocol):
         if self.client is None:
             return
         client.begins(response.status, keep)
-        head += (KEEP if request.minor else KEEP_OLD) if keep else CLOSE
+        client.sent = 0
+        head += client.extra + (END if request.minor else KEEP_OLD) if keep else CLOSE
         self._write(client, data, end, head)
 
-    def _relay(self, client: "Client", data: bytes) -> None:
+    def _relay(self, client: "Exchange", data: bytes) -> None:
         """Pass on a piece of the body."""
         end = self._end_in(client, data, pages.CUT)
         if self.client is not None:
             self._write(client, data, end)
 
-    def _end_in(self, client: "Client", data: bytes, fault: pages.Fault) -> int:
+    def _end_in(self, client: "Exchange", data: bytes, fault: pages.Fault) -> int:
         """Where in `data` the body ends, or -1. A broken body ends the work for the client with `fault`."""
         try:
             return self.body.feed(data)
@@ -190,17 +198,18 @@ class Backend(asyncio.Protocol):
             ending.spoiled(client, fault)
             return -1
 
-    def _write(self, client: "Client", data: bytes, end: int, head: bytes = b"") -> None:
+    def _write(self, client: "Exchange", data: bytes, end: int, head: bytes = b"") -> None:
         size = len(data)
         if 0 <= end < size:
             data = data[:end]
         if isinstance(self.body, Chunks) and not client.request.minor:
             data = self.body.take()
-        client.transport.write(head + data if head else data)
+        client.sent += len(data)
+        client.send(head + data if head else data)
         if end >= 0:
             self._done(client, surplus=end < size)
 
-    def _done(self, client: "Client", surplus: bool) -> None:
+    def _done(self, client: "Exchange", surplus: bool) -> None:
         """The answer is complete. Bytes after it belong to nobody: the connection is not used again."""
         self.client = None
         self.let_go()
@@ -208,16 +217,16 @@ class Backend(asyncio.Protocol):
             self.transport.abort()
         else:
             self.used = True
-            self.target.give_back(self, client.proxy.clock())
+            self.target.give_back(self, client.stirred)
         client.finished()
 
-    def _upgrade(self, client: "Client", response: Response, data: bytes) -> None:
+    def _upgrade(self, client: "Exchange", response: Response, data: bytes) -> None:
         if not client.request.upgrade or not client.done:
             ending.spoiled(client, pages.JUNK)
             return
         self.state = TUNNEL
         end = b"\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (response.upgrade or client.request.upgrade)
-        client.transport.write(response.head + end + data)
+        client.send(response.head + client.extra + end + data)
         client.upgraded()
 
     def _over(self, error: Exception | None) -> None:

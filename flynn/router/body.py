@@ -19,12 +19,12 @@ class BadBody(Exception):
 
 
 class Counted:
-    """A body of `left` bytes as it comes."""
+    """A body of `size` bytes as it comes."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "size")
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    def __init__(self, size: int) -> None:
+        self.left = self.size = size
 
     def feed(self, data: bytes) -> int:
         """The position in `data` after the body's last byte, or -1 when the body goes on."""
@@ -34,11 +34,13 @@ class Counted:
 
 
 class Chunks:
-    """One chunked body as it comes. With `decode`, `take` gives its data without the framing."""
+    """One chunked body as it comes; `size` is the bytes of data of the chunks begun. With `decode`, `take` gives its
+    data without the framing."""
 
-    __slots__ = ("_decode", "_left", "_rest", "_taken", "_trailer")
+    __slots__ = ("_decode", "_left", "_rest", "_taken", "_trailer", "size")
 
     def __init__(self, decode: bool = False) -> None:
+        self.size = 0
         self._decode = decode
         self._left = 0
         """Bytes of the chunk still to come with the CR LF after them; 0: a size line is next."""
@@ -95,6 +97,7 @@ class Chunks:
             raise BadBody("a chunk's size is not well formed")
         size = int(match[1], 16)
         if size:
+            self.size += size
             self._left = size + 2
         else:
             self._trailer = 0

@@ -50,7 +50,7 @@ class RouterBrick:
         """Route until told to stop; then end what is under way."""
         config = self.config
         registry = Registry()
-        proxy = Proxy(registry, config, _networks(config.trusted))
+        proxy = Proxy(registry, config, _networks(config.trusted), ctx.token)
         told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port)
         registry.when_less = told.changed
 

@@ -1,51 +1,38 @@
 """One connection with a client, whatever passes on it: its state, its flow, and the ways in which it ends."""
 
-import asyncio
 import socket
 import struct
 from typing import TYPE_CHECKING
 
+from flynn.router.wire import Wire
+
 if TYPE_CHECKING:
     from flynn.router.proxy import Proxy
 
-READY, CONNECTING, SENDING, WAITING, TUNNEL, LINGER, CLOSING = range(7)
-"""READY: a head is awaited. CONNECTING: an instance is sought. SENDING: the body is passed on as it comes.
-WAITING: all is sent, the answer is awaited or under way. TUNNEL: HTTP is over, bytes pass both ways.
-LINGER: all is said, but the client has not read it yet, so what it still sends is dropped (closing at once could
-destroy our last words). CLOSING: the last bytes go out."""
+READY, QUEUED, CONNECTING, SENDING, WAITING, TUNNEL, LINGER, CLOSING = range(8)
+"""READY: a head is awaited. QUEUED: the request waits for its turn. CONNECTING: an instance is sought. SENDING: the
+body is passed on as it comes. WAITING: all is sent, the answer is awaited or under way. TUNNEL: HTTP is over, bytes
+pass both ways. LINGER: all is said, but the client has not read it yet, so what it still sends is dropped (closing at
+once could destroy our last words). CLOSING: the last bytes go out."""
+
+UNDER_WAY = frozenset({QUEUED, CONNECTING, SENDING, WAITING})
+"""The states of a connection that has a request under way."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire):
     """What every connection needs to be held, let go, and ended in good time."""
 
-    __slots__ = ("backlog", "buffer", "choked", "held", "proxy", "since", "state", "stirred", "transport")
-
-    transport: asyncio.Transport
+    __slots__ = ("backlog", "buffer", "proxy", "since", "state", "stirred")
 
     def __init__(self, proxy: "Proxy") -> None:
+        super().__init__()
         self.proxy = proxy
         self.state = READY
         self.buffer = b""
         """Bytes received that are not looked at yet."""
-        self.held = False
-        """Whether we read no more for now."""
-        self.choked = False
-        """Whether more waits to be sent than the client takes."""
         self.backlog = 0
         self.since = self.stirred = proxy.clock()
         """When the state of now, or the head, began; and when a byte came last."""
-
-    def hold(self) -> None:
-        """Read no more until `let_go`."""
-        if not self.held:
-            self.held = True
-            self.transport.pause_reading()
-
-    def let_go(self) -> None:
-        """Read again."""
-        if self.held and not self.transport.is_closing():
-            self.held = False
-            self.transport.resume_reading()
 
     def trickles(self, now: float) -> bool:
         """Whether the client has taken some bytes since the last call: slow, but not dead."""

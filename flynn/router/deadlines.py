@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from flynn.router import ending, pages
-from flynn.router.connection import CLOSING, LINGER, READY, SENDING, TUNNEL, WAITING
+from flynn.router.connection import CLOSING, LINGER, QUEUED, READY, SENDING, TUNNEL, WAITING
+from flynn.router.place import PLAIN
 
 if TYPE_CHECKING:
     from flynn.router.client import Client
@@ -15,11 +16,21 @@ LINGER_QUIET, LINGER_ALL = 2.0, 30.0
 def sweep(client: "Client", now: float) -> None:
     """End what has lasted too long on this connection. `now` is by the proxy's clock."""
     state, limits = client.state, client.proxy.limits
+    route = client.place.route if client.place else PLAIN
     if state == READY:
         _ready(client, now)
+    elif state == QUEUED:
+        if now - client.since > (route.first_byte_timeout or limits.first_byte_timeout):
+            ending.fault(client, pages.BACKLOG)
+            client.go_on()
+    elif state == SENDING and route.body_timeout and now - client.since > route.body_timeout:
+        ending.fault(client, pages.IDLE)
     elif state in (SENDING, WAITING):
         first = state == WAITING and not client.answered
-        limit = limits.first_byte_timeout if first else limits.idle_timeout
+        if first:
+            limit = route.first_byte_timeout or limits.first_byte_timeout
+        else:
+            limit = route.idle_timeout or limits.idle_timeout
         if now - client.stirred > limit and not client.trickles(now):
             _stalled(client, first)
     elif state == LINGER:

@@ -9,12 +9,12 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
-from flynn.router import ending, pages
+from flynn.router import admit, ending, pages
 from flynn.router.backend import Backend
 from flynn.router.connection import CONNECTING
 
 if TYPE_CHECKING:
-    from flynn.router.client import Client
+    from flynn.router.exchange import Exchange
     from flynn.router.target import Target
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,11 @@ TRIES = 4
 """Instances that one request is offered to, at most."""
 
 
-def dispatch(client: "Client", otherwise: pages.Fault = pages.NO_PROCESS) -> None:
+def dispatch(client: "Exchange", now: float, otherwise: pages.Fault = pages.NO_PROCESS) -> None:
     """Give the client's request to an instance, on a warm connection or a new one; `otherwise` if there is none."""
-    proxy, service = client.proxy, client.service
-    assert service is not None
-    now = proxy.clock()
-    target = service.choose(client.tried, now, proxy.chance)
+    proxy, place = client.proxy, client.place
+    assert place is not None
+    target = admit.pick(client, place, now) if place.limited else place.service.choose(client.tried, now, proxy.bits)
     if target is None:
         ending.fault(client, otherwise)
         return
@@ -36,20 +35,20 @@ def dispatch(client: "Client", otherwise: pages.Fault = pages.NO_PROCESS) -> Non
     target.in_flight += 1
     backend = None if client.replayed else target.take(now, client.request.repeatable)
     if backend is not None:
-        service.reused += 1
+        target.reused += 1
         client.attach(backend)
         return
-    service.opened += 1
+    target.opened += 1
     client.state = CONNECTING
     client.dial = proxy.loop.create_task(_connect(client, target), name="connect")
 
 
-async def _connect(client: "Client", target: "Target") -> None:
+async def _connect(client: "Exchange", target: "Target") -> None:
     """Open a connection; `Client.takes` is called by it when it is there, and not after it was cancelled."""
-    proxy, dial = client.proxy, asyncio.current_task()
+    dial = asyncio.current_task()
     try:
-        async with asyncio.timeout(proxy.limits.connect_timeout):
-            await proxy.loop.create_connection(lambda: Backend(target, client), target.host, target.port)
+        async with asyncio.timeout(connect_timeout(client)):
+            await _open(client, target)
     except (OSError, TimeoutError) as error:
         if client.dial is dial:
             client.dial = None
@@ -57,38 +56,57 @@ async def _connect(client: "Client", target: "Target") -> None:
             client.go_on()
 
 
-def _unreachable(client: "Client", target: "Target", error: Exception) -> None:
+async def _open(client: "Exchange", target: "Target") -> None:
+    """A connection to the instance: by its UNIX socket if it has one here and answers there, else by TCP."""
+    loop = client.proxy.loop
+    if target.path:
+        try:
+            await loop.create_unix_connection(lambda: Backend(target, client), target.path)
+            return
+        except OSError as error:
+            log.debug("%s does not answer at %s: %s", target.key, target.path, error)
+    await loop.create_connection(lambda: Backend(target, client), target.host, target.port)
+
+
+def connect_timeout(client: "Exchange") -> float:
+    """Seconds that a connection may take for this request."""
+    place = client.place
+    return (place.route.connect_timeout if place else 0) or client.proxy.limits.connect_timeout
+
+
+def _unreachable(client: "Exchange", target: "Target", error: Exception) -> None:
     """No connection: no byte was written, so another instance may have the request, whatever it is."""
-    proxy, service = client.proxy, client.service
-    assert service is not None
+    proxy, place = client.proxy, client.place
+    assert place is not None
+    now = proxy.clock()
     log.debug("%s at %s does not accept connections: %s", target.key, target.instance.address, error)
-    target.failed(proxy.clock(), strikes=2)
+    target.failed(now, strikes=2)
     target.ended()
     client.target = None
     if getattr(error, "errno", None) == errno.ECONNREFUSED:
         proxy.registry.refused(target)
-    client.tried.append(target)
+    client.tried = (*client.tried, target)
     fault = pages.CONNECT_TIMEOUT if isinstance(error, TimeoutError) else pages.UNREACHABLE
-    late = proxy.clock() - client.since > 2 * proxy.limits.connect_timeout
+    late = now - client.since > 2 * connect_timeout(client)
     if len(client.tried) >= TRIES or late:
         ending.fault(client, fault)
         return
-    service.retries += 1
-    dispatch(client, fault)
+    place.counts.retries += 1
+    dispatch(client, now, fault)
 
 
-def lost(client: "Client", backend: Backend) -> None:
+def lost(client: "Exchange", backend: Backend) -> None:
     """The connection ended while the request was on it. Try again if nothing can come of it but an answer."""
-    target, service = client.target, client.service
+    target, place, now = client.target, client.place, client.proxy.clock()
     assert target is not None
-    assert service is not None
+    assert place is not None
     if not backend.heard and backend.used and client.request.repeatable and not client.replayed:
         client.replayed = True
-        service.replays += 1
+        place.counts.replays += 1
         target.ended()
         client.target = None
-        dispatch(client)
+        dispatch(client, now)
         return
     if not backend.heard:
-        target.failed(client.proxy.clock())
+        target.failed(now)
     ending.fault(client, pages.CUT if client.answered else pages.CLOSED)

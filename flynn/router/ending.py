@@ -3,26 +3,23 @@
 from typing import TYPE_CHECKING
 
 from flynn.router import pages
-from flynn.router.connection import READY
+from flynn.router.connection import READY, UNDER_WAY
 
 if TYPE_CHECKING:
-    from flynn.router.client import Client
+    from flynn.router.exchange import Exchange
 
 
-def fault(client: "Client", fault: pages.Fault) -> None:
+def fault(client: "Exchange", fault: pages.Fault) -> None:
     """Answer in place of the app, or break off an answer that cannot be completed."""
-    if client.service is not None and not client.answered:
-        client.service.answers[fault.status // 100] += 1
-    if client.proxy.debug:
-        client.log(fault.status, fault.code)
-    client.detach()
+    own = client.place.route.pages if client.place else {}
+    client.ended(fault.status, fault)
     if client.answered:
         client.reset()
         return
     request = client.request
     keep = request.keep and request.minor and client.done and not client.proxy.stopping
     bodiless = request.method == b"HEAD"
-    client.transport.write(pages.answer(fault, client.id, request.kept, close=not keep, bodiless=bodiless))
+    client.send(pages.answer(fault, client.id, request.kept, own, close=not keep, bodiless=bodiless))
     if keep:
         client.state = READY
         client.since = client.proxy.clock()
@@ -32,7 +29,7 @@ def fault(client: "Client", fault: pages.Fault) -> None:
         client.linger()
 
 
-def spoiled(client: "Client", what: pages.Fault) -> None:
+def spoiled(client: "Exchange", what: pages.Fault) -> None:
     """The app's answer is no good."""
     if client.target is not None:
         client.target.failed(client.proxy.clock())
@@ -40,10 +37,11 @@ def spoiled(client: "Client", what: pages.Fault) -> None:
     client.go_on()
 
 
-def refuse(client: "Client", status: int, reason: str) -> None:
+def refuse(client: "Exchange", status: int, reason: str) -> None:
     """Answer to what is no request, or no good one, and close: what follows it cannot be understood."""
     broken = client.answered and client.state != READY
-    client.detach()
+    if client.state in UNDER_WAY:
+        client.ended(status, pages.refused(status, reason))
     if broken:
         client.reset()
     else:
@@ -51,7 +49,7 @@ def refuse(client: "Client", status: int, reason: str) -> None:
         turn_away(client, pages.refused(status, reason))
 
 
-def turn_away(client: "Client", fault: pages.Fault) -> None:
+def turn_away(client: "Exchange", fault: pages.Fault) -> None:
     """Say why this connection is not served any more, and end it."""
-    client.transport.write(pages.answer(fault, b"%032x" % client.proxy.bits(128)))
+    client.send(pages.answer(fault, b"%032x" % client.proxy.bits(128)))
     client.linger()

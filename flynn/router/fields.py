@@ -36,6 +36,9 @@ _OURS = re.compile(
 _ESSENTIAL = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """Fields that a `Connection` line cannot have removed: how the message is understood hangs on them."""
 
+_PASSED = _ESSENTIAL | {b"expect"}
+"""Fields that concern the router and the app: who waits for a 100 (Continue) gets it from the app."""
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """A message that is not passed on: the status to answer with, and why, in a few words."""
@@ -79,7 +82,7 @@ def _parse(block: bytes) -> Fields | Refusal:
     for match in _OURS.finditer(block):
         name = match[1].lower()
         found.setdefault(name, []).append(match[2].strip(b" \t"))
-        if name not in _ESSENTIAL:
+        if name not in _PASSED:
             cuts.append(match.span())
     return _told(block, found, cuts)
 

@@ -22,6 +22,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9+/=-]{20,200}")
 _START = re.compile(rb"%s" % TOKEN)
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?!\Z)")
 
+END = b"\n\r\n"
+"""What completes a head that ends with the CR of its last field."""
+
 BODILESS = frozenset({204, 304})
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -32,7 +35,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """A request's head. `target` is as it will be sent: a path, or `*`. `length` is bytes (0: no body) or CHUNKED.
 
     `line` is the request line to send, with its CR; `fields.kept` follows it as it is. `keep`: the client would
-    send more on this connection. `upgrade` is the protocol asked for in place of HTTP.
+    send more on this connection. `upgrade` is the protocol asked for in place of HTTP. `repeatable`: sending it a
+    second time can do no harm, and is possible. `id` is the client's own name for it, if that is fit to be one.
     """
 
     method: bytes
@@ -44,26 +48,29 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     line: bytes
     kept: bytes
     fields: Fields
-    upgrade: bytes = b""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether sending it a second time can do no harm, and is possible."""
-        return not self.length and not self.upgrade and self.method in IDEMPOTENT
+    upgrade: bytes
+    repeatable: bool
+    id: bytes
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """A response's head. `head` is what is passed on, up to the last CR. `length`: bytes, CHUNKED or UNTOLD."""
+    """A response's head. `head` is what is passed on, up to the last CR; `whole` is it with its end, for a client
+    whose connection goes on. `length`: bytes, CHUNKED or UNTOLD."""
 
     status: int
     length: int
     keep: bool
     head: bytes
+    whole: bytes
     upgrade: bytes = b""
 
 
 def parse_request(head: bytes) -> Request | Refusal:
     """A request's head, from its first byte to the CR LF of its last field, without the empty line."""
+    return _remembered_request(head) if len(head) <= REMEMBERED else _parse_request(head)
+
+
+def _parse_request(head: bytes) -> Request | Refusal:
     end = head.find(b"\n")
     line = _REQUEST_LINE.fullmatch(head, 0, end)
     if not line:
@@ -82,6 +89,9 @@ def parse_request(head: bytes) -> Request | Refusal:
     return _request(fields, method, target, minor, head[:end], fields.kept, fields.host)
 
 
+_remembered_request = lru_cache(1024)(_parse_request)
+
+
 def _request(
     fields: Fields, method: bytes, target: bytes, minor: bool, line: bytes, kept: bytes, host: bytes
 ) -> Request:
@@ -95,7 +105,9 @@ def _request(
     if fields.upgrade and minor and b"upgrade" in connection and not fields.upgrade.lower().startswith(b"h2c"):
         upgrade = fields.upgrade
     length = 0 if fields.length == UNTOLD else fields.length
-    return Request(method, target, host, minor, keep, length, line, kept, fields, upgrade)
+    repeatable = not length and not upgrade and method in IDEMPOTENT
+    id = fields.request_id if _REQUEST_ID.fullmatch(fields.request_id) else b""
+    return Request(method, target, host, minor, keep, length, line, kept, fields, upgrade, repeatable, id)
 
 
 def _misfit(fields: Fields, method: bytes, minor: bool) -> Refusal | None:
@@ -151,15 +163,9 @@ def refuse_early(data: bytes) -> Refusal | None:
     return Refusal(400, "a line does not end with CR LF") if _BARE.search(data) else None
 
 
-def request_id(fields: Fields) -> bytes:
-    """The client's own request id, if it is fit to be one."""
-    given = fields.request_id
-    return given if given and _REQUEST_ID.fullmatch(given) else b""
-
-
 def parse_response(head: bytes) -> Response | Refusal:
     """A response's head, from its first byte to the CR LF of its last field, without the empty line."""
-    return _remembered(head) if len(head) <= REMEMBERED else _parse_response(head)
+    return _remembered_response(head) if len(head) <= REMEMBERED else _parse_response(head)
 
 
 def _parse_response(head: bytes) -> Response | Refusal:
@@ -180,10 +186,10 @@ def _parse_response(head: bytes) -> Response | Refusal:
             kept = re.sub(rb"\n(?i:content-length|transfer-encoding):[^\r]*\r", b"", kept)
     keep = b"close" not in fields.connection and (minor or b"keep-alive" in fields.connection)
     head = b"HTTP/1.1 %b%b\r%b" % (line[2], line[3] or b" ", kept)
-    return Response(status, length, keep, head, fields.upgrade)
+    return Response(status, length, keep, head, head + END, fields.upgrade)
 
 
-_remembered = lru_cache(1024)(_parse_response)
+_remembered_response = lru_cache(1024)(_parse_response)
 
 
 def junk(data: bytes) -> bool:

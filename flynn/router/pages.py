@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -23,10 +24,17 @@ CUT = Fault(502, "H18", "The app broke off its answer.")
 JUNK = Fault(502, "H17", "The app answered with something that is not HTTP.")
 STALLED = Fault(503, "H15", "The app fell silent in the middle of its answer.")
 IDLE = Fault(408, "H28", "The request did not arrive in time.")
+BACKLOG = Fault(503, "H11", "The app has too many requests at this moment.")
+MAINTENANCE = Fault(503, "H80", "The app is in maintenance. It will be back soon.")
+TOO_LARGE = Fault(413, "too-large", "The request is larger than this app takes.")
+GONE = Fault(499, "H27", "The client went away.")
 FULL = Fault(503, "H11", "Too many connections at this moment.")
 
+NO_PAGES: Mapping[str, str] = {}
+
 REASONS = {
-    400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 414: "URI Too Long",
+    400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
+    414: "URI Too Long",
     417: "Expectation Failed", 431: "Request Header Fields Too Large", 502: "Bad Gateway",
     503: "Service Unavailable", 505: "HTTP Version Not Supported",
 }  # fmt: skip
@@ -47,12 +55,24 @@ def refused(status: int, reason: str) -> Fault:
 
 
 def answer(
-    fault: Fault, request_id: bytes, fields: bytes = b"", *, close: bool = True, bodiless: bool = False
+    fault: Fault,
+    request_id: bytes,
+    fields: bytes = b"",
+    own: Mapping[str, str] = NO_PAGES,
+    *,
+    close: bool = True,
+    bodiless: bool = False,
 ) -> bytes:
-    """The whole response. `fields` are those of the request, for its Accept; `bodiless` answers a HEAD."""
+    """The whole response. `fields` are those of the request, for its Accept; `bodiless` answers a HEAD.
+
+    `own` are the pages of the route (`Route.pages`), for who takes HTML.
+    """
     id, reason = request_id.decode("ascii"), REASONS[fault.status]
     kind = _kind(fields)
-    if kind == "text/html":
+    page = _own(fault, own)
+    if page and kind != "application/json":
+        kind, text = "text/html", page
+    elif kind == "text/html":
         text = PAGE.format(reason=reason, sentence=fault.sentence, code=fault.code, id=id)
     elif kind == "application/json":
         text = json.dumps({"code": fault.code, "message": fault.sentence, "request_id": id}) + "\n"
@@ -71,6 +91,12 @@ def answer(
         *(["Connection: close"] if close else []),
     ]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if bodiless else body)
+
+
+def _own(fault: Fault, own: Mapping[str, str]) -> str:
+    """The route's own page for this fault, the most fitting one; "" if it has none."""
+    keys = (*(("maintenance",) if fault is MAINTENANCE else ()), str(fault.status), "error")
+    return next((own[key] for key in keys if own.get(key)), "")
 
 
 def _kind(fields: bytes) -> str:

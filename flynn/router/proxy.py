@@ -9,15 +9,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from flynn.router import ending, pages
+from flynn.router import ending, pages, upstream
 from flynn.router.client import Client
-from flynn.router.client import log as access_log
 from flynn.router.connection import READY
 from flynn.router.deadlines import sweep
+from flynn.router.exchange import Exchange
 from flynn.router.registry import Registry
+from flynn.router.seal import Seal
 from flynn.router.upstream import Networks
 
 log = logging.getLogger(__name__)
+
+Access = Callable[[Exchange, int, pages.Fault | None], None]
 
 SWEEP = 0.5
 """Seconds between two looks at all deadlines: they are kept this much late at worst."""
@@ -39,27 +42,37 @@ class Proxy:
     """The data plane, without its sockets: `client()` makes the protocol for each connection accepted."""
 
     __slots__ = (
-        "bits", "chance", "clients", "clock", "debug", "empty", "limits", "loop", "now_ms", "refused", "registry",
-        "stopping", "trusted",
+        "access", "bits", "clients", "clock", "empty", "limits", "loop", "next_id", "now_ms", "refused", "registry",
+        "seal", "stamp", "stamp_until", "stopping", "trusted",
     )  # fmt: skip
 
-    def __init__(self, registry: Registry, limits: Limits, trusted: Networks = ()) -> None:
+    def __init__(self, registry: Registry, limits: Limits, trusted: Networks = (), secret: str = "") -> None:
         self.registry = registry
         self.limits = limits
         self.trusted = trusted
         self.loop = asyncio.get_running_loop()
-        self.clock = self.loop.time
+        self.clock = time.monotonic
         self.now_ms: Callable[[], float] = lambda: time.time() * 1000
-        self.chance = random.random
         self.bits = random.getrandbits
+        self.next_id = upstream.ids().__next__
+        self.stamp = b""
+        """What follows a request's id in its head: when it came, to the millisecond."""
+        self.stamp_until = 0.0
+        self.seal = Seal(secret)
+        self.access: Access | None = None
+        """Called with each request that has ended, its status, and the fault that ended it, if one did."""
         self.clients: set[Client] = set()
         self.stopping = False
-        self.debug = access_log.isEnabledFor(logging.DEBUG)
         self.refused = 0
         """Messages that were no good requests, and were answered so."""
         self.empty = asyncio.Event()
         """Set while nobody is connected."""
         self.empty.set()
+
+    def renew_stamp(self, now: float) -> None:
+        """Make `stamp` anew; it holds for a millisecond."""
+        self.stamp = upstream.suffix(int(self.now_ms()))
+        self.stamp_until = now + 0.001
 
     def client(self) -> Client:
         """The protocol of one more connection."""
@@ -83,7 +96,6 @@ class Proxy:
         while True:
             await asyncio.sleep(self.limits.sweep)
             now = self.clock()
-            self.debug = access_log.isEnabledFor(logging.DEBUG)
             for client in tuple(self.clients):
                 sweep(client, now)
             self.registry.tick(now)

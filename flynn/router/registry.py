@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from flynn.core.facts import Facts
 from flynn.core.model import Instance
 from flynn.router import orphans
+from flynn.router.place import Place
 from flynn.router.table import Table, build
 from flynn.router.target import Service, Target
 
@@ -13,7 +14,8 @@ class Registry:
     """The table in use, the services it names and the targets they have, swapped as one when the facts change."""
 
     def __init__(self, when_less: Callable[[], None] = lambda: None) -> None:
-        self.table: Table[Service] = Table({})
+        self.table: Table[Place] = Table({})
+        self.places: dict[str, Place] = {}
         self.services: dict[str, Service] = {}
         self.revision = 0
         self.when_less = when_less
@@ -60,7 +62,12 @@ class Registry:
         names = {route.service for route in facts.routes.values()} | {i.service for i in facts.services.values()}
         self.services = {name: self.services.get(name) or Service(name) for name in sorted(names)}
         self._place()
-        self.table = build(facts.routes.values(), self.services.__getitem__)
+        before, self.places = self.places, {}
+        for id, route in facts.routes.items():
+            old = before.get(id)
+            same = old is not None and old.route == route and old.service is self.services[route.service]
+            self.places[id] = old if old and same else Place(route, self.services[route.service], old)
+        self.table = build(facts.routes.values(), lambda route: self.places[route.id])
 
     def _place(self) -> None:
         """Give each service its targets, and retire those that have none."""

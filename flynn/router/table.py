@@ -44,12 +44,12 @@ class Table(Generic[T]):
         return self.hosts.get(b"*")
 
 
-def build(routes: Iterable[Route], service: Callable[[str], T]) -> Table[T]:
+def build(routes: Iterable[Route], place: Callable[[Route], T]) -> Table[T]:
     """The table of these routes. Of two for the same domain and path, the older one holds."""
     hosts: dict[bytes, dict[bytes, T]] = {}
     for route in sorted(routes, key=lambda r: (r.created, r.id)):
         prefix = b"/" + route.path.strip("/").encode() + b"/" if route.path.strip("/") else b"/"
-        hosts.setdefault(plain(route.domain.encode()), {}).setdefault(prefix, service(route.service))
+        hosts.setdefault(plain(route.domain.encode()), {}).setdefault(prefix, place(route))
     return Table({host: tuple(sorted(paths.items(), key=lambda p: -len(p[0]))) for host, paths in hosts.items()})
 
 

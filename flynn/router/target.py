@@ -1,6 +1,6 @@
 """The places that requests go to: an instance with its warm connections, and a service with its instances."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from flynn.core.model import Instance
@@ -23,7 +23,10 @@ its app may be closing it at this very moment."""
 class Target(Load):
     """One instance. While `retired` (draining, or gone) it gets no new request and keeps no warm connection."""
 
-    __slots__ = ("_idle", "host", "instance", "key", "port", "retired", "when_less")
+    __slots__ = (
+        "_idle", "answers", "born", "failures", "host", "instance", "key", "opened", "path", "port", "retired",
+        "reused", "when_less",
+    )  # fmt: skip
 
     def __init__(self, key: str, instance: Instance, when_less: Callable[[], None]) -> None:
         super().__init__()
@@ -32,13 +35,25 @@ class Target(Load):
         host, _, port = instance.address.rpartition(":")
         self.host = host.strip("[]")
         self.port = int(port) if port.isdigit() else 0
+        self.born = 0
+        """The revision at which it was registered."""
         self.retired = False
         self.when_less = when_less
         """Called when a request ends on a retired instance."""
+        self.path = ""
+        """The UNIX socket that is asked first, if the instance is on this very machine."""
+        self.answers = [0] * 10
+        """Answers by the first digit of their status."""
+        self.reused = 0
+        """Requests sent on a warm connection."""
+        self.opened = 0
+        """Requests for which a connection was opened."""
+        self.failures = 0
+        """Requests that got no answer, or no good one."""
         self._idle: list[Backend] = []
 
     def take(self, now: float, repeatable: bool) -> "Backend | None":
-        """The connection used last, if one is warm."""
+        """The connection used last, if one is warm. One that cannot be trusted with this request stays where it is."""
         idle = self._idle
         while idle:
             backend = idle.pop()
@@ -49,6 +64,10 @@ class Target(Load):
             idle.append(backend)
             return None
         return None
+
+    def failed(self, now: float, strikes: int = 1) -> None:
+        self.failures += 1
+        super().failed(now, strikes)
 
     def give_back(self, backend: "Backend", now: float) -> None:
         """Keep a connection for the next request, or close it."""
@@ -97,35 +116,32 @@ class Target(Load):
 class Service:
     """What answers under one name. `targets` take requests; `orphans` do when there is no target left."""
 
-    __slots__ = ("answers", "gone", "in_flight", "name", "opened", "orphans", "replays", "retries", "reused", "targets")
+    __slots__ = ("name", "orphans", "targets")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.targets: tuple[Target, ...] = ()
         self.orphans: tuple[Target, ...] = ()
-        self.answers = [0] * 10
-        """Answers by the first digit of their status."""
-        self.in_flight = 0
-        self.gone = 0
-        """Requests whose client went away."""
-        self.retries = 0
-        self.replays = 0
-        self.reused = 0
-        self.opened = 0
 
-    def choose(self, tried: list[Target], now: float, chance: Callable[[], float]) -> Target | None:
+    def choose(self, tried: Collection[Target], now: float, draw: Callable[[int], int]) -> Target | None:
         """The instance to ask next."""
-        return choose(self.targets or self.orphans, tried, now, chance)
+        return choose(self.targets or self.orphans, tried, now, draw)
+
+    def leader(self) -> Target | None:
+        """The oldest instance of those that take requests."""
+        return min(self.targets or self.orphans, key=lambda target: (target.born, target.key), default=None)
 
     def counters(self) -> dict[str, object]:
-        """What `GET /v1/router/stats` shows of it."""
+        """What `GET /v1/router/stats` shows of it: of the instances that it has now."""
+        all = [*self.targets, *self.orphans]
+        answers = [sum(target.answers[digit] for target in all) for digit in range(10)]
         return {
-            "answers": {f"{digit}xx": count for digit, count in enumerate(self.answers) if count},
-            "in_flight": self.in_flight,
-            "gone": self.gone,
+            "answers": {f"{digit}xx": count for digit, count in enumerate(answers) if count},
+            "in_flight": sum(target.in_flight for target in all),
             "instances": len(self.targets),
             "orphans": len(self.orphans),
-            "retries": self.retries,
-            "replays": self.replays,
-            "connections": {"reused": self.reused, "opened": self.opened},
+            "connections": {
+                "reused": sum(target.reused for target in all),
+                "opened": sum(target.opened for target in all),
+            },
         }

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from flynn.router.connection import CLOSING, TUNNEL
 
 if TYPE_CHECKING:
-    from flynn.router.client import Client
+    from flynn.router.exchange import Exchange
 
 
-def begin(client: "Client") -> None:
+def begin(client: "Exchange") -> None:
     """The answer that agrees was sent. A peer that vanishes is noticed by TCP's own keep-alive."""
     backend = client.backend
     assert backend is not None
@@ -19,13 +19,13 @@ def begin(client: "Client") -> None:
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if client.buffer:
-        backend.transport.write(client.buffer)
+        backend.send(client.buffer)
         client.buffer = b""
     if not backend.choked:
         client.let_go()
 
 
-def client_ends(client: "Client") -> bool:
+def client_ends(client: "Exchange") -> bool:
     """The client will send no more; whether its connection stays open."""
     backend = client.backend
     assert backend is not None
@@ -39,7 +39,7 @@ def client_ends(client: "Client") -> bool:
     return False
 
 
-def app_ends(client: "Client") -> bool:
+def app_ends(client: "Exchange") -> bool:
     """The app will send no more; whether its connection stays open."""
     client.halves += 1
     if client.halves < 2:
@@ -49,7 +49,7 @@ def app_ends(client: "Client") -> bool:
     return False
 
 
-def app_lost(client: "Client", error: Exception | None) -> None:
+def app_lost(client: "Exchange", error: Exception | None) -> None:
     """The app's connection is gone."""
     if client.backend is not None:
         client.backend.client = None

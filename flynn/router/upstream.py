@@ -1,5 +1,8 @@
 """A request's head as the app gets it: what the client sent, less what is between it and us, and what we know."""
 
+import os
+from binascii import hexlify
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from flynn.router.head import Request
@@ -22,16 +25,6 @@ def marks(address: str, port: int) -> bytes:
     ).encode()
 
 
-def head(request: Request, marks: bytes, id: bytes, start: int) -> bytes:
-    """The whole head, with the empty line. `start` is when the request came, in ms since the epoch."""
-    end = b"\r\n\r\n"
-    if request.upgrade:
-        end = b"\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % request.upgrade
-    return b"%b%b%b%b\r\nX-Request-Id: %b\r\nX-Request-Start: %d%b" % (
-        request.line, request.kept, marks, request.host, id, start, end,
-    )  # fmt: skip
-
-
 def relayed_marks(request: Request, address: str, port: int) -> bytes:
     """As `marks`, for a request that a trusted proxy passed on: what it says is kept, its own address is added."""
     told = dict(request.fields.forwarded)
@@ -46,3 +39,24 @@ def relayed_marks(request: Request, address: str, port: int) -> bytes:
     fields = b"".join(b"\n%b: %b\r" % (name, value) for name, value in values if value)
     host = told.get(b"x-forwarded-host")
     return fields + (b"\nX-Forwarded-Host: %b, " % host if host else b"\nX-Forwarded-Host: ")
+
+
+def prefix(request: Request, marks: bytes) -> bytes:
+    """The head up to the value of X-Request-Id: the same each time that the client sends this head."""
+    end = b"\r\n"
+    if request.upgrade:
+        end = b"\r\nConnection: Upgrade\r\nUpgrade: %b\r\n" % request.upgrade
+    return b"%b%b%b%b%bX-Request-Id: " % (request.line, request.kept, marks, request.host, end)
+
+
+def suffix(start: int) -> bytes:
+    """What follows the id, to the empty line. `start` is when the request came, in ms since the epoch."""
+    return b"\r\nX-Request-Start: %d\r\n\r\n" % start
+
+
+def ids(lot: int = 256) -> Iterator[bytes]:
+    """Request ids without end, 32 hexadecimal digits each; the kernel is asked for a lot of them at once."""
+    while True:
+        digits = hexlify(os.urandom(16 * lot))
+        for at in range(0, 32 * lot, 32):
+            yield digits[at : at + 32]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from flynn.core import keys
 from flynn.core.facts import Facts
 from flynn.core.model import Instance, Record, Route
+from flynn.router.counts import Counts
 from flynn.router.listen import listening, open_sockets
 from flynn.router.proxy import Limits, Proxy
 from flynn.router.registry import Registry
@@ -191,6 +192,13 @@ class Rig:
         reply = await talk.ask(data)
         await talk.close()
         return reply
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted of the requests to app.test."""
+        place = self.registry.table.find(b"app.test", b"/")
+        assert place is not None
+        return place.counts
 
     def show(self, *addresses: str, draining: Iterable[str] = ()) -> None:
         """The instances of app-web, `i0` on, at these addresses."""

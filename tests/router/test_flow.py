@@ -110,8 +110,7 @@ async def test_a_client_that_goes_away_ends_the_work_for_it(begun: bool) -> None
         await talk.close()
         async with asyncio.timeout(1):
             await until(lambda: app.open == 0)
-        service = rig.registry.services["app-web"]
-        assert (service.gone, service.in_flight, len(app.calls)) == (1, 0, 1)
+        assert (rig.counts.gone, rig.counts.in_flight, len(app.calls)) == (1, 0, 1)
 
 
 async def test_a_head_that_dribbles_in_is_given_up() -> None:

@@ -21,8 +21,9 @@ async def test_connections_are_kept_on_both_sides() -> None:
             assert (reply.status, reply.body) == (200, b"ok")
             assert reply.value("Connection") is None
         assert app.conns == 1
-        service = rig.registry.services["app-web"]
-        assert (service.opened, service.reused, service.answers[2], service.in_flight) == (1, 4, 5, 0)
+        (target,) = rig.registry.services["app-web"].targets
+        assert (target.opened, target.reused, target.answers[2], target.in_flight) == (1, 4, 5, 0)
+        assert (rig.counts.answers(), rig.counts.in_flight) == ({"2xx": 5}, 0)
 
 
 async def test_bodies_pass_as_they_came() -> None:
@@ -164,6 +165,7 @@ async def test_continue_goes_from_end_to_end() -> None:
         talk = await rig.talk()
         await talk.send(POST[:-9] + b"\r\nExpect: 100-continue\r\n\r\n")
         assert (await talk.reply()).status == 100
+        assert app.calls[0].values("Expect") == ["100-continue"]
         await talk.send(b"hello")
         assert (await talk.reply()).body == b"hello"
 

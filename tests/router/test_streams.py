@@ -63,6 +63,7 @@ class Stage:
         registry = Registry()
         self.proxy = Proxy(registry, Limits())
         self.proxy.bits = lambda count: 7
+        self.proxy.next_id = lambda: b"7"
         self.proxy.now_ms = lambda: 1000.0
         self.proxy.clock = lambda: 0.0
         records = {

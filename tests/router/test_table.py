@@ -19,7 +19,8 @@ ROUTES = [
 def table(*more: tuple[str, str, str]):  # type: ignore[no-untyped-def]
     rows = [*ROUTES, *more]
     return build(
-        [Route(id=str(n), domain=d, path=p, service=s, created=n) for n, (d, p, s) in enumerate(rows)], lambda s: s
+        [Route(id=str(n), domain=d, path=p, service=s, created=n) for n, (d, p, s) in enumerate(rows)],
+        lambda route: route.service,
     )
 
 

@@ -1,0 +1,234 @@
+"""The request that a client has under way: from its head to the last byte of its answer."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from flynn.router import admit, dispatch, ending, pages, tunnel, upstream
+from flynn.router.balance import WEIGHT
+from flynn.router.body import BadBody, Body, Chunks, Counted
+from flynn.router.connection import CONNECTING, READY, SENDING, WAITING, Connection
+from flynn.router.fields import CHUNKED
+from flynn.router.head import Request
+
+if TYPE_CHECKING:
+    from flynn.router.backend import Backend
+    from flynn.router.place import Place
+    from flynn.router.proxy import Proxy
+    from flynn.router.target import Target
+
+
+class Exchange(Connection):
+    """One client's connection, and the request it has under way."""
+
+    __slots__ = (
+        "address", "answered", "asked", "backend", "body", "dial", "done", "extra", "halves", "id", "keep", "known",
+        "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent", "served", "status", "target",
+        "tried", "trusted", "wanted",
+    )  # fmt: skip
+
+    request: Request
+    address: str
+    port: int
+    """Who the client is, and the port that it came to."""
+    marks: bytes
+    trusted: bool
+    """Whether it may say who is behind it."""
+
+    def __init__(self, proxy: "Proxy") -> None:
+        super().__init__(proxy)
+        self.known: Request | None = None
+        """The last request; `prefix` is what is sent of its head but for id and time."""
+        self.prefix = b""
+        self.pending = b""
+        """The request's head, and bytes of its body, that are to be sent or may have to be sent again."""
+        self.place: Place | None = None
+        self.target: Target | None = None
+        self.wanted: Target | None = None
+        """The instance that a sticky route's client was with."""
+        self.backend: Backend | None = None
+        self.dial: asyncio.Task[None] | None = None
+        self.tried: tuple[Target, ...] = ()
+        self.replayed = False
+        self.id = b""
+        self.body: Body | None = None
+        self.done = True
+        """Whether the request's last byte was received."""
+        self.answered = False
+        """Whether the head of an answer was sent."""
+        self.extra = b""
+        """Fields of the answer that are ours, each as `\\nName: value\\r`."""
+        self.status = 0
+        self.sent = 0
+        """Bytes of the answer's body."""
+        self.asked = 0.0
+        """When the request was sent to the instance."""
+        self.keep = False
+        self.served = 0
+        self.halves = 0
+        """How many sides of a tunnel have ended."""
+
+    def begin(self, request: Request, rest: bytes) -> None:
+        """Start on a request; `rest` follows its head."""
+        proxy = self.proxy
+        now = self.since = self.stirred
+        self.request = request
+        self.served += 1
+        self.answered = self.replayed = False
+        self.id = request.id or proxy.next_id()
+        if request.length:
+            self.body = Chunks() if request.length == CHUNKED else Counted(request.length)
+            rest = self._take_body(rest)
+            if self.state != READY:
+                return
+        else:
+            self.done = True
+            if rest:
+                self.buffer, rest = rest, b""
+        place = self.place = proxy.registry.table.find(request.host, request.target)
+        if place is None:
+            ending.fault(self, pages.NO_ROUTE)
+            return
+        place.counts.in_flight += 1
+        if request is not self.known:
+            self._learn(request)
+        if now >= proxy.stamp_until:
+            proxy.renew_stamp(now)
+        self.pending = self.prefix + self.id + proxy.stamp
+        if rest:
+            self.pending += rest
+        if not place.limited or admit.admit(self):
+            dispatch.dispatch(self, now)
+
+    def _learn(self, request: Request) -> None:
+        trusted = self.trusted
+        marks = upstream.relayed_marks(request, self.address, self.port) if trusted else self.marks
+        self.known, self.prefix = request, upstream.prefix(request, marks)
+
+    def _take_body(self, data: bytes) -> bytes:
+        """What of `data` belongs to the request's body; the rest is kept for later. A broken body is refused."""
+        assert self.body is not None
+        try:
+            end = self.body.feed(data)
+        except BadBody as error:
+            self.done = False
+            ending.refuse(self, 400, str(error))
+            return b""
+        self.done = end >= 0
+        if self.done and end < len(data):
+            self.buffer, data = data[end:], data[:end]
+        return data
+
+    def pass_on(self, data: bytes) -> None:
+        """Pass a piece of the body on."""
+        data = self._take_body(data)
+        if self.state != SENDING:
+            return
+        if admit.too_long(self):
+            self.go_on()
+            return
+        assert self.backend is not None
+        if self.done:
+            self.state = WAITING
+        self.backend.send(data)
+
+    def takes(self, backend: "Backend") -> bool:
+        """A connection was made for this client: send the request on it, unless it is not wanted any more."""
+        if self.state != CONNECTING or self.target is not backend.target or self.dial is None:
+            return False
+        self.dial = None
+        self.stirred = self.proxy.clock()
+        self.attach(backend)
+        return True
+
+    def attach(self, backend: "Backend") -> None:
+        """Send the request on this connection."""
+        self.backend = backend
+        self.asked = self.stirred
+        pending = self.pending
+        if not self.request.repeatable:
+            self.pending = b""
+        if self.done:
+            self.state = WAITING
+            backend.begin(self, pending)
+            return
+        self.state = SENDING
+        backend.begin(self, pending)
+        if data := self.buffer:
+            self.buffer = b""
+            self.pass_on(data)
+        if not backend.choked:
+            self.let_go()
+
+    def begins(self, status: int, keep: bool) -> None:
+        """The head of the answer is here. `keep`: the connection goes on after it."""
+        self.answered = True
+        self.status = status
+        self.keep = keep
+        self.pending = b""
+        target = self.target
+        assert target is not None
+        target.answers[status // 100] += 1
+        target.pace += (self.stirred - self.asked - target.pace) * WEIGHT
+        if target.strikes:
+            target.answered()
+
+    def finished(self) -> None:
+        """The answer was passed on to its end, and the backend let go of."""
+        self.backend = None
+        self.ended(self.status)
+        if self.keep and not self.proxy.stopping:
+            self.state = READY
+            self.since = self.stirred
+            if self.buffer or self.held:
+                self.go_on()
+        elif self.done:
+            self.close()
+        else:
+            self.linger()
+
+    def go_on(self) -> None:
+        """Take the next request if it is here already. Called where a callback may have ended the one before."""
+        raise NotImplementedError
+
+    def lost_backend(self, backend: "Backend") -> None:
+        """The connection to the app ended before its time."""
+        self.backend, backend.client = None, None
+        dispatch.lost(self, backend)
+        self.go_on()
+
+    def upgraded(self) -> None:
+        """The app has agreed to leave HTTP."""
+        assert self.place is not None
+        self.status = 101
+        self.place.counts.ended(101, self.stirred - self.since)
+        tunnel.begin(self)
+
+    def ended(self, status: int, fault: "pages.Fault | None" = None) -> None:
+        """Have nothing more to do with the app: the request was answered with `status`, or ended with it (499, 101)."""
+        place = self.place
+        if place is not None and status != 101:
+            place.counts.ended(status, self.stirred - self.since)
+        if self.proxy.access is not None:
+            self.proxy.access(self, status, fault)
+        self.detach()
+
+    def detach(self) -> None:
+        """Let go of the app: the request is not in flight any more."""
+        if self.dial is not None:
+            self.dial.cancel()
+            self.dial = None
+        if self.backend is not None:
+            self.backend.client = None
+            self.backend.transport.abort()
+            self.backend = None
+        if self.target is not None:
+            self.target.ended()
+            self.target = None
+        if (place := self.place) is not None:
+            self.place = None
+            place.counts.in_flight -= 1
+            if place.limited:
+                admit.left(self, place)
+        if self.tried:
+            self.tried = ()
+        self.pending = b""
