@@ -53,10 +53,13 @@ class Client(Exchange):
                 self.hold()
 
     def eof_received(self) -> bool:
-        """A client that ends its side in the middle of a request has gone; half an end is known in tunnels only."""
+        """A client that ends its side in the middle of a request has gone, unless it has sent all and said that this is
+        its last request: then it may well wait for the answer (RFC 9112 section 9.6)."""
         if self.state == TUNNEL:
             return tunnel.client_ends(self)
         if self.state in UNDER_WAY:
+            if self.done and not self.request.keep:
+                return True
             self._went_away()
             self.transport.abort()
         return False

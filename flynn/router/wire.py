@@ -22,7 +22,8 @@ class Wire(asyncio.Protocol):
     def opened(self, transport: asyncio.Transport) -> None:
         """The connection is there."""
         self.transport = transport
-        if (sock := transport.get_extra_info("socket")) is not None:
+        sock = transport.get_extra_info("socket")
+        if sock is not None and transport.get_extra_info("sslcontext") is None:
             self.fd = sock.fileno()
 
     def send(self, data: bytes) -> None:

@@ -113,6 +113,26 @@ async def test_a_client_that_goes_away_ends_the_work_for_it(begun: bool) -> None
         assert (rig.counts.gone, rig.counts.in_flight, len(app.calls)) == (1, 0, 1)
 
 
+@pytest.mark.parametrize("asks", [GET[:-2] + b"Connection: close\r\n\r\n", GET.replace(b"1.1", b"1.0")])
+async def test_a_client_that_has_sent_its_last_request_may_end_its_side_and_is_answered(asks: bytes) -> None:
+    go = asyncio.Event()
+
+    async def answer(call: Call) -> bytes:
+        await go.wait()
+        return OK
+
+    async with open_rig() as rig:
+        app = await rig.app(answer)
+        rig.show(app.address)
+        talk = await rig.talk()
+        await talk.send(asks)
+        talk.writer.write_eof()
+        await until(lambda: len(app.calls) == 1)
+        go.set()
+        assert (await talk.rest()).endswith(b"\r\n\r\nok")
+        await until(lambda: not rig.proxy.clients)
+
+
 async def test_a_head_that_dribbles_in_is_given_up() -> None:
     async with open_rig(head_timeout=0.4) as rig:
         app = await rig.app(always(OK))
