@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from flynn.router import ending, pages, tunnel
 from flynn.router.body import ENDLESS, BadBody, Body, Chunks, Counted
-from flynn.router.fields import CHUNKED, UNTOLD, Refusal
+from flynn.router.fields import CHUNKED, UNTOLD
 from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response
 from flynn.router.wire import Wire
 
@@ -117,10 +117,9 @@ class Backend(Wire):
                 return
             response = parse_response(data[: end + 2])
             self.buffer = b""
-            if type(response) is Refusal:
+            if type(response) is not Response:
                 ending.spoiled(client, pages.JUNK)
                 return
-            assert isinstance(response, Response)
             if (
                 response.length == len(data) - end - 4
                 and response.status >= 200
@@ -154,7 +153,8 @@ class Backend(Wire):
         client.sent = response.length
         client.send(response.whole + data[-response.length :] if response.length else response.whole)
         self.client = None
-        self.let_go()
+        if self.held:
+            self.let_go()
         self.used = True
         self.target.give_back(self, client.stirred)
         client.finished()

@@ -104,10 +104,10 @@ class Client(Exchange):
                 return
             self.buffer = b""
             request = parse_request(data[: end + 2])
-            if type(request) is Refusal:
+            if type(request) is not Request:
+                assert isinstance(request, Refusal)
                 ending.refuse(self, request.status, request.reason)
                 return
-            assert isinstance(request, Request)
             self.begin(request, data[end + 4 :])
             if self.state != READY or not self.buffer or self.choked:
                 return

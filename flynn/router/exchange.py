@@ -175,7 +175,8 @@ class Exchange(Connection):
     def finished(self) -> None:
         """The answer was passed on to its end, and the backend let go of."""
         self.backend = None
-        self.ended(self.status)
+        self._note(self.status, None)
+        self._settle()
         if self.keep and not self.proxy.stopping:
             self.state = READY
             self.since = self.stirred
@@ -205,15 +206,11 @@ class Exchange(Connection):
 
     def ended(self, status: int, fault: "pages.Fault | None" = None) -> None:
         """Have nothing more to do with the app: the request was answered with `status`, or ended with it (499, 101)."""
-        place = self.place
-        if place is not None and status != 101:
-            place.counts.ended(status, self.stirred - self.since)
-        if self.proxy.access is not None:
-            self.proxy.access(self, status, fault)
+        self._note(status, fault)
         self.detach()
 
     def detach(self) -> None:
-        """Let go of the app: the request is not in flight any more."""
+        """Let go of the app, whatever it was doing for us."""
         if self.dial is not None:
             self.dial.cancel()
             self.dial = None
@@ -221,6 +218,17 @@ class Exchange(Connection):
             self.backend.client = None
             self.backend.transport.abort()
             self.backend = None
+        self._settle()
+
+    def _note(self, status: int, fault: "pages.Fault | None") -> None:
+        """Count the request, and log it. A tunnel was counted when it began."""
+        if self.place is not None and status != 101:
+            self.place.counts.ended(status, self.stirred - self.since)
+        if self.proxy.access is not None:
+            self.proxy.access(self, status, fault)
+
+    def _settle(self) -> None:
+        """The request is not in flight any more."""
         if self.target is not None:
             self.target.ended()
             self.target = None
