@@ -38,6 +38,7 @@ PURE = [
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
     "flynn/plugins/host/plan.py",
     *("flynn/router/table.py", "flynn/router/balance.py", "flynn/router/head.py"),
+    "flynn/router/proxyproto.py",
 ]
 """Files that decide. What they import, and what that imports, is pure as well."""
 

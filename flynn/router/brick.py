@@ -15,6 +15,7 @@ from flynn.core.facts import Facts
 from flynn.core.web import Handler, Route, answer
 from flynn.router.drain import Told
 from flynn.router.listen import listening, open_sockets
+from flynn.router.proxied import Door
 from flynn.router.proxy import Limits, Proxy
 from flynn.router.registry import Registry
 from flynn.router.upstream import Networks
@@ -27,13 +28,15 @@ class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Settings of the router, its limits among them. Times are seconds.
 
     `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
-    are believed. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
+    are believed. `proxy_protocol`: each connection to `port` must begin with a PROXY header, and come from `trusted` if
+    that is set. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
     first; `idle_timeout` without a byte either way.
     """
 
     port: int = 8080
     bind: str = ""
     trusted: tuple[str, ...] = ()
+    proxy_protocol: bool = False
     drain_timeout: float = 30.0
 
 
@@ -70,13 +73,15 @@ class RouterBrick:
 
     async def _serve(self, ctx: Context, proxy: Proxy, told: Told, sockets: list[socket.socket]) -> None:
         with ctx.web.serving(Route("GET", "/v1/router/stats", _stats(proxy))):
-            async with listening(proxy.client, sockets):
+            door = Door(proxy)
+            async with listening(door.client if self.config.proxy_protocol else proxy.client, sockets):
                 await told.begin()
                 gc.collect()
                 gc.freeze()
                 ctx.ready()
                 await ctx.stopping.wait()
             ctx.say("ending the requests under way")
+            door.close()
             await proxy.drain(self.config.drain_timeout)
             gc.unfreeze()
 

@@ -98,6 +98,19 @@ async def test_follows_the_facts_live(tmp_path: Path) -> None:
         assert stats["clients"] == 1
 
 
+async def test_with_proxy_protocol_each_connection_begins_with_a_header(tmp_path: Path) -> None:
+    app = App(always(OK))
+    async with routing(tmp_path, app, proxy_protocol=True) as (_, port, _ctx):
+        async with talking(port) as talk:
+            assert (await talk.ask(b"PROXY TCP4 192.0.2.7 192.0.2.1 1 80\r\n" + GET)).status == 200
+            assert app.calls[0].values("X-Forwarded-For") == ["192.0.2.7"]
+        async with talking(port) as talk:
+            await talk.send(GET)
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await talk.reply()
+        assert len(app.calls) == 1
+
+
 async def test_ipv6_is_served_where_there_is_any(tmp_path: Path) -> None:
     async with routing(tmp_path, App(always(OK))) as (_, port, _ctx):
         try:
