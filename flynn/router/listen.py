@@ -16,7 +16,15 @@ MISSING = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def open_sockets(bind: str, port: int) -> list[socket.socket]:
-    """Sockets for `bind` (empty: all addresses, v4 and v6 where there is v6). StartError: the port is taken."""
+    """Sockets for the router's port, as `bound` makes them. StartError: the port is taken."""
+    try:
+        return bound(bind, port)
+    except OSError as error:
+        raise StartError(port_problem("router", bind, port, error, "--http-port")) from None
+
+
+def bound(bind: str, port: int) -> list[socket.socket]:
+    """Sockets for `bind` (empty: all addresses, v4 and v6 where there is v6). OSError: the port is taken."""
     opened: list[socket.socket] = []
     try:
         if bind:
@@ -26,11 +34,17 @@ def open_sockets(bind: str, port: int) -> list[socket.socket]:
             opened.append(_socket(socket.AF_INET, "0.0.0.0", port))
             port = opened[0].getsockname()[1]
             _also_v6(opened, port)
-    except OSError as error:
+    except OSError:
         for sock in opened:
             sock.close()
-        raise StartError(port_problem("router", bind, port, error, "--http-port")) from None
+        raise
     return opened
+
+
+def close(sockets: list[socket.socket]) -> None:
+    """Close all."""
+    for sock in sockets:
+        sock.close()
 
 
 def _also_v6(opened: list[socket.socket], port: int) -> None:
@@ -55,14 +69,27 @@ def _socket(family: socket.AddressFamily, address: str, port: int) -> socket.soc
     return sock
 
 
-@asynccontextmanager
-async def listening(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> AsyncIterator[None]:
-    """Accept connections for the length of a block; those accepted live on after it."""
+async def accepting(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> list[asyncio.Server]:
+    """Accept connections on these sockets, until the servers are closed; the sockets stay open. OSError."""
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     try:
         for sock in sockets:
-            servers.append(await loop.create_server(protocol, sock=sock, backlog=BACKLOG))
+            sock.listen(BACKLOG)  # here it fails if somebody was faster, and not where a duplicate would be lost
+            servers.append(await loop.create_server(protocol, sock=sock.dup(), backlog=BACKLOG))
+    except BaseException:
+        for server in servers:
+            server.close()
+        raise
+    return servers
+
+
+@asynccontextmanager
+async def listening(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Accept connections for the length of a block, then close the sockets; connections live on after it."""
+    servers: list[asyncio.Server] = []
+    try:
+        servers = await accepting(protocol, sockets)
         yield
     finally:
         for server in servers:

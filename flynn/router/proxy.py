@@ -34,6 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout: float = 55.0
     head_timeout: float = 10.0
     keepalive_timeout: float = 75.0
+    tcp_idle_timeout: float = 3600.0
     max_clients: int = 20_000
     sweep: float = SWEEP
 

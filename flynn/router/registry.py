@@ -67,7 +67,8 @@ class Registry:
             old = before.get(id)
             same = old is not None and old.route == route and old.service is self.services[route.service]
             self.places[id] = old if old and same else Place(route, self.services[route.service], old)
-        self.table = build(facts.routes.values(), lambda route: self.places[route.id])
+        http = [route for route in facts.routes.values() if route.kind == "http"]
+        self.table = build(http, lambda route: self.places[route.id])
 
     def _place(self) -> None:
         """Give each service its targets, and retire those that have none."""

@@ -111,6 +111,35 @@ async def test_with_proxy_protocol_each_connection_begins_with_a_header(tmp_path
         assert len(app.calls) == 1
 
 
+async def test_tcp_routes_follow_the_facts_too(tmp_path: Path) -> None:
+    app = App(always(OK))
+    async with routing(tmp_path, app) as (node, port, ctx):
+        number = free_port()
+        at = f"routing 1 host to 1 instance on port {port}"
+        await write(node, Route(id="t", service="app-web", kind="tcp", port=number))
+        async with asyncio.timeout(5):
+            while ctx.sentence != f"{at}; TCP on port {number}":
+                await asyncio.sleep(0.01)
+        async with talking(number) as talk:
+            assert (await talk.ask()).body == b"ok"
+            assert app.calls[0].values("X-Forwarded-For") == [], "the bytes pass as they are"
+            await write(node, instance(app, draining=True))
+            await until_told(node, 0, {"app-web/i0": 1})
+            async with node.http.get(node.url + "/v1/router/stats") as response:
+                stats = (await response.json())["tcp"]["t"]
+            assert (stats["port"], stats["in_flight"], stats["received"], stats["sent"]) == (
+                number,
+                1,
+                len(GET),
+                len(OK),
+            )
+        await until_told(node, 0, {})
+        await write(node, gone=(keys.route("t"),))
+        async with asyncio.timeout(5):
+            while ctx.sentence != "routing 1 host to 0 instances on port " + str(port):
+                await asyncio.sleep(0.01)
+
+
 async def test_ipv6_is_served_where_there_is_any(tmp_path: Path) -> None:
     async with routing(tmp_path, App(always(OK))) as (_, port, _ctx):
         try:
