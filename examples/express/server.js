@@ -35,5 +35,7 @@ app.get("/:id", (request, response) => {
 });
 
 const port = process.env.PORT || 3000;
-const server = app.listen(port, () => console.log(`listening on ${port}`));
-process.on("SIGTERM", () => server.close(() => process.exit(0)));
+const servers = [app.listen(port, () => console.log(`listening on ${port}`))];
+// The router of this machine takes the short way, where flynn offers it.
+if (process.env.FLYNN_SOCKET) servers.push(app.listen(process.env.FLYNN_SOCKET));
+process.on("SIGTERM", () => servers.forEach((server) => server.close()));

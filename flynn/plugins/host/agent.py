@@ -27,6 +27,7 @@ from flynn.plugins.host.life import Life
 from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.sockets import Sockets
 
 MIB = 1024 * 1024
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -36,9 +37,16 @@ class Agent:
     """`lives`: the jobs that are not down yet; `ended`: those that are, and are not forgotten yet."""
 
     def __init__(
-        self, ctx: Context, config: HostConfig, backend: Backend, backends: Mapping[str, Backend], ports: Ports
+        self,
+        ctx: Context,
+        config: HostConfig,
+        backend: Backend,
+        backends: Mapping[str, Backend],
+        ports: Ports,
+        sockets: Sockets,
     ) -> None:
-        self.ctx, self.config, self.backend, self.backends, self.ports = ctx, config, backend, backends, ports
+        self.ctx, self.config, self.backend, self.backends = ctx, config, backend, backends
+        self.ports, self.sockets = ports, sockets
         self.lives: dict[str, Life] = {}
         self.ended: dict[str, Kept] = {}
         self.jobs: dict[str, Job] = {}
@@ -59,7 +67,7 @@ class Agent:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
-        return Ground(ctx, config, self.backend, self.backends, layers, self.ports, logs, tasks)
+        return Ground(ctx, config, self.backend, self.backends, layers, self.ports, self.sockets, logs, tasks)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""

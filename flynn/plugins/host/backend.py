@@ -27,11 +27,12 @@ class NotStarted(FlynnError):
 
 @dataclass(frozen=True)
 class Spec:
-    """A process to start. `env` is all it sees, but for the directories, which the backend adds (`APP_DIR`, ...).
+    """A process to start. `env` is all it sees, but for what depends on the backend, which adds it (`APP_DIR`, ...).
 
     `layers` are unpacked trees by name, not to be changed by the process; `app` is made writable by a throw-away
     copy or overlay. `dir` is the job's own directory, where the backend may keep what it needs. Output is appended
-    to the files `stdout` and `stderr` in it. `cache` and `out` are writable directories, if given.
+    to the files `stdout` and `stderr` in it. `cache` and `out` are writable directories, if given. `socket`, if given,
+    is where the process may listen on a UNIX socket, in a directory of its own; FLYNN_SOCKET tells it how to get there.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Spec:
     dir: Path
     cache: Path | None = None
     out: Path | None = None
+    socket: Path | None = None
     stdin: bool = False
     """Whether the process reads standard input from a pipe (`Running.stdin`), not from /dev/null."""
 

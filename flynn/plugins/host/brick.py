@@ -15,6 +15,7 @@ from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.kept import Kept
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.race import race
+from flynn.plugins.host.sockets import Sockets
 
 
 class HostAgent:
@@ -31,8 +32,8 @@ class HostAgent:
         ports = Ports(self.config.ports)
         backends = found_backends(ctx)
         backend = await choose(ctx, backends, self.config.backend)
-        found = await asyncio.to_thread(_prepare, ctx)
-        agent = Agent(ctx, self.config, backend, backends, ports)
+        found, sockets = await asyncio.to_thread(_prepare, ctx)
+        agent = Agent(ctx, self.config, backend, backends, ports, sockets)
         await race(agent.work(found), _stopping(ctx))
 
 
@@ -64,12 +65,15 @@ async def choose(ctx: Context, backends: Mapping[str, Backend], name: str) -> Ba
         return backends["process"]
 
 
-def _prepare(ctx: Context) -> list[Kept]:
-    """Make the agent's directories; the jobs that are there. The jobs' own are for this user alone."""
+def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:
+    """Make the agent's directories; the jobs that are there, and where their sockets are. All for this user alone."""
     try:
         layers.prepare(ctx.data / "layers")
         for name in ("jobs", "cache"):
             (ctx.data / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return kept.load(ctx.data / "jobs")
+        found = kept.load(ctx.data / "jobs")
+        sockets = Sockets.below(ctx.data)
+        sockets.tidy(one.job.id for one in found)
+        return found, sockets
     except OSError as error:
         raise StartError(f"the host agent cannot use {ctx.data}: {error.strerror}; mend it and start again") from None

@@ -14,6 +14,7 @@ from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.sockets import Sockets
 
 
 @dataclass(eq=False)
@@ -26,6 +27,7 @@ class Ground:
     backends: Mapping[str, Backend]
     layers: Layers
     ports: Ports
+    sockets: Sockets
     logs: Logs
     tasks: asyncio.TaskGroup
 

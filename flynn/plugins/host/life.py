@@ -49,6 +49,8 @@ class Life:
         self.ground, self.kept = ground, kept
         self.running: Running | None = None
         self.place = Registration(ground, kept.job)
+        self.socket = ground.sockets.of(kept.job.id) if kept.job.service else None
+        self.place.socket = self.socket.found if self.socket else ""
         self.attached, self.begun, self.down = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.stdin = -1
         self._stop_asked = asyncio.Event()
@@ -174,6 +176,7 @@ class Life:
         if not resumed:
             if not await until_listens(address, port, limit):
                 return Ending("boot", f"did not listen on port {port} within {limit:g} s")
+            await self._look_for_socket()
             await self.place.put(port)
             self._up()
             await self._say(f"up on port {port}")
@@ -181,7 +184,7 @@ class Life:
         while True:
             if await listens(address, port):
                 failures = 0
-                if self.state.reason or not self.place.on or not self.place.port:
+                if await self._look_for_socket() or self.state.reason or not self.place.on or not self.place.port:
                     await self.place.put(port)
                     self._set(reason="")
             else:
@@ -191,6 +194,14 @@ class Life:
                     self._set(reason=f"does not answer on port {port}")
                     await self._say(f"does not answer on port {port}: unregistered until it does")
             await asyncio.sleep(STEADY)
+
+    async def _look_for_socket(self) -> bool:
+        """Whether it answers on its UNIX socket since the last look, or no more."""
+        before, self.place.socket = self.place.socket, self.socket.look() if self.socket else ""
+        if self.place.socket == before:
+            return False
+        await self._say(f"answers on its UNIX socket {'too' if self.place.socket else 'no more'}")
+        return True
 
     async def _again(self, ending: Ending) -> bool:
         """What follows the end of a process: True, another one; False, the job is down."""
@@ -250,6 +261,9 @@ class Life:
         if self.running:
             await self.running.cleanup()
             await self.ground.logs.finish(self.job.id)
+        if self.socket:
+            await asyncio.to_thread(self.socket.remove)
+            self.place.socket = ""
         self.running = None
         self.close_stdin()
         self.ground.ports.free(self.state.port)

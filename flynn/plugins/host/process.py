@@ -48,9 +48,10 @@ def paths(spec: Spec, layers: dict[str, Path]) -> dict[str, str]:
 
 
 def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
-    """The variables that tell a process where its directories are."""
+    """The variables that tell a process where its directories are, and its socket."""
     named = {f"{name.upper().replace('-', '_')}_DIR": path for name, path in layers.items()}
     named |= {"CACHE_DIR": str(spec.cache)} if spec.cache else {}
+    named |= {"FLYNN_SOCKET": str(spec.socket)} if spec.socket else {}
     return named | ({"OUT_DIR": str(spec.out)} if spec.out else {})
 
 

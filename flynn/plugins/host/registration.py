@@ -15,6 +15,8 @@ class Registration:
         self.ground, self.job = ground, job
         self.key = keys.instance(job.service, job.id)
         self.port = 0
+        self.socket = ""
+        """Where it answers as well, on this machine; it is told with the next `put`."""
         self.on = bool(job.service) and ground.ctx.mirror.facts.get(self.key) is not None
 
     async def put(self, port: int, draining: bool = False) -> int:
@@ -27,6 +29,7 @@ class Registration:
             address=f"{node.address}:{port}",
             host=node.name,
             job=self.job.id,
+            socket=self.socket,
             meta={"app": self.job.app, "release": f"v{self.job.release}", "type": self.job.type},
             draining=draining,
         )

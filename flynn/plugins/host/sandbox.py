@@ -26,6 +26,8 @@ MODES = ("overlay", "tmp-overlay", "copy")
 PROBE = 10.0
 """Seconds that one try of a sandbox may take."""
 
+SOCKET_DIR = "/run/flynn"
+
 HOSTNAME = 63
 """Characters that the kernel takes for a host's name (sethostname(2): HOST_NAME_MAX less one for safety)."""
 
@@ -95,6 +97,8 @@ class SandboxBackend:
         for name, path in (("cache", spec.cache), ("out", spec.out)):
             if path:
                 yield from ("--bind", str(path), f"/{name}")
+        if spec.socket:
+            yield from ("--bind", str(spec.socket.parent), SOCKET_DIR)
         yield from ("--remount-ro", "/", "--chdir", "/app", "--clearenv")
 
     async def _try(self, mode: str) -> str:
@@ -148,6 +152,7 @@ def _environ(spec: Spec) -> Iterator[str]:
     names = {"app", *spec.layers}
     env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
     env |= directories(spec, {name: f"/{name}" for name in names})
+    env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
     env |= ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
     for name, value in env.items():
         yield from ("--setenv", name, value)

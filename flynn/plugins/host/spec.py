@@ -13,6 +13,7 @@ from flynn.plugins.host.ground import Ground
 def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path]) -> Spec:
     """The process of a job; its directories are made. `port` 0: it has none."""
     dir = ground.jobs / job.id
+    socket = ground.sockets.of(job.id) if port else None
     return Spec(
         id=job.id,
         command=job.command,
@@ -21,6 +22,7 @@ def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path]) -> 
         dir=dir,
         cache=_made(ground.ctx.data / "cache" / job.cache) if job.cache else None,
         out=_made(dir / "out") if job.output else None,
+        socket=socket.make() if socket else None,
         stdin=job.attached,
     )
 

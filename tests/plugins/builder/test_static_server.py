@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,10 +30,10 @@ SITE = {
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def serving(folder: Path, **env: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, SERVER, folder, env={"PORT": str(port)}, stdout=asyncio.subprocess.PIPE
+        sys.executable, SERVER, folder, env={"PORT": str(port), **env}, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(10):
@@ -129,3 +130,34 @@ async def test_told_to_end_it_finishes_what_it_began(tmp_path: Path, number: sig
             assert size == 64 << 20
             assert await process.wait() == 0
         writer.close()
+
+
+async def test_it_listens_on_a_socket_too(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="s-") as short:
+        path = f"{short}/http.sock"
+        Path(path).touch()  # something that is left
+        async with serving(write_app(tmp_path / "site", SITE), FLYNN_SOCKET=path) as (process, port):
+            assert (await ask(port, "/"))[::2] == (200, b"home")
+            async with asyncio.timeout(10):
+                reader, writer = await asyncio.open_unix_connection(path)
+                for file, text in (("/", b"home"), ("/a%20b.txt", b"0123456789")):
+                    writer.write(f"GET {file} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+                    assert await reader.readexactly(len(text)) == text
+                process.terminate()
+                assert await process.wait() == 0
+                writer.close()
+
+
+async def test_a_socket_that_cannot_be_had_is_no_reason_to_end(tmp_path: Path) -> None:
+    site = write_app(tmp_path / "site", SITE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, SERVER, site, env={"PORT": str(free_port()), "FLYNN_SOCKET": "/nowhere/http.sock"},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(10):
+        assert b"cannot listen on /nowhere/http.sock" in await process.stdout.readline()
+        assert b"serving" in await process.stdout.readline()
+        process.terminate()
+        await process.communicate()

@@ -1,5 +1,6 @@
 """A server for the files of a directory: `python3 server.py ROOT`, on $PORT (8000) of all addresses.
 
+It listens on the UNIX socket $FLYNN_SOCKET too if that is set: the router of this machine then comes that way.
 GET and HEAD; `ETag` and `Last-Modified` (RFC 9110 section 13), one `Range` (section 14); `index.html` for a directory;
 404.html for what is not there, if the site has one. It never shows a name that starts with a dot, what a link leads
 to outside of ROOT, or a list of files. SIGTERM: it takes no more connections and ends once those it has are answered.
@@ -28,16 +29,37 @@ LAST_ANSWERS = 10.0
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
+class Answers:
+    """How many answers are under way."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self.changed:
+            self.count += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.changed:
+            self.count -= 1
+            self.changed.notify_all()
+
+    def wait_for_none(self, timeout: float) -> None:
+        """Wait until the last one is sent, for as many seconds at most."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.count == 0, timeout)
+
+
 class Site(ThreadingHTTPServer):
-    """The server, and how many answers are under way."""
+    """The server, on a port of all addresses."""
 
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, root: str, port: int) -> None:
+    def __init__(self, root: str, port: int, answers: Answers) -> None:
         self.root = os.path.realpath(root)
-        self.busy = 0
-        self.idle = threading.Condition()
+        self.answers = answers
         super().__init__(("", port), Visit)
 
     def server_bind(self) -> None:
@@ -53,6 +75,24 @@ class Site(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
+class LocalSite(Site):
+    """The same on a UNIX socket."""
+
+    address_family = socket.AF_UNIX
+
+    def __init__(self, root: str, path: str, answers: Answers) -> None:
+        self.root = os.path.realpath(root)
+        self.answers = answers
+        ThreadingHTTPServer.__init__(self, path, LocalVisit)  # type: ignore[arg-type]
+
+    def server_bind(self) -> None:
+        """What a server before this one has left there is in nobody's way."""
+        if os.path.exists(str(self.server_address)):
+            os.unlink(str(self.server_address))
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+
 class Visit(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -66,15 +106,9 @@ class Visit(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer, and be counted while doing so."""
-        with self.server.idle:
-            self.server.busy += 1
-        try:
+        with self.server.answers:
             self.answer()
             self.wfile.flush()
-        finally:
-            with self.server.idle:
-                self.server.busy -= 1
-                self.server.idle.notify_all()
 
     do_HEAD = do_GET
 
@@ -161,6 +195,15 @@ class Visit(BaseHTTPRequestHandler):
         self.log_message('"%s" %s', self.requestline.encode("ascii", "backslashreplace").decode(), int(code))
 
 
+class LocalVisit(Visit):
+    """One connection by the UNIX socket: whoever comes that way has no address."""
+
+    disable_nagle_algorithm = False
+
+    def address_string(self) -> str:
+        return "local"
+
+
 def locate(root: str, path: str) -> str | None:
     """The file below `root` (a real path) that a request path names, or its directory where a slash is missing."""
     parts = [unquote(part) for part in path.split("/") if part]
@@ -187,18 +230,27 @@ def content_type(path: str) -> str:
 
 def main(root: str) -> None:
     """Serve until SIGTERM or SIGINT."""
-    site = Site(root, int(os.environ.get("PORT") or 8000))
+    answers = Answers()
+    sites = [Site(root, int(os.environ.get("PORT") or 8000), answers)]
+    if path := os.environ.get("FLYNN_SOCKET"):
+        try:
+            sites.append(LocalSite(root, path, answers))
+        except OSError as error:
+            print(f"cannot listen on {path}: {error}", flush=True)
 
     def end(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=site.shutdown, daemon=True).start()
+        for site in sites:
+            threading.Thread(target=site.shutdown, daemon=True).start()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    print(f"serving {site.root} on port {site.server_port}", flush=True)
-    site.serve_forever(poll_interval=0.1)
-    site.socket.close()
-    with site.idle:
-        site.idle.wait_for(lambda: site.busy == 0, LAST_ANSWERS)
+    for site in sites[1:]:
+        threading.Thread(target=site.serve_forever, args=(0.1,), daemon=True).start()
+    print(f"serving {sites[0].root} on port {sites[0].server_port}", flush=True)
+    sites[0].serve_forever(poll_interval=0.1)
+    for site in sites:
+        site.socket.close()
+    answers.wait_for_none(LAST_ANSWERS)
 
 
 if __name__ == "__main__":
