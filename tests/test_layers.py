@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model",
+    "errors model frozen",
     "keys",
-    "store",
+    "store groups",
     "facts",
     "change",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
@@ -32,7 +32,7 @@ LAYERS = [
 
 PURE = [
     *("flynn/core/model.py", "flynn/core/errors.py", "flynn/core/keys.py"),
-    *("flynn/core/store.py", "flynn/core/facts.py", "flynn/core/change.py"),
+    *("flynn/core/store.py", "flynn/core/frozen.py", "flynn/core/facts.py", "flynn/core/change.py"),
     *("flynn/plugins/controller/plan*.py", "flynn/plugins/controller/place*.py", "flynn/plugins/controller/deploy*.py"),
     *("flynn/plugins/controller/decide.py", "flynn/plugins/controller/routing.py"),
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),

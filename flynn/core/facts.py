@@ -1,24 +1,25 @@
 """A frozen photo of the grid: every fact as of one revision, decoded. What deciders read.
 
-A photo never changes; a commit makes a new one that shares what did not change.
+A photo never changes; a commit makes a new one that shares what did not change, and costs only what did.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 
 from flynn.core import keys, model
+from flynn.core.frozen import EMPTY, Frozen, diff
+from flynn.core.groups import OWNERS, Group, regrouped
 from flynn.core.store import Batch, Item, Unchanged
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """When a key was created and last changed, as revisions of the store."""
 
     created: int
@@ -30,8 +31,9 @@ class Facts:
     """Everything known as of `revision`. The tables are keyed by what follows the table's name in the key."""
 
     revision: int = 0
-    tables: Mapping[str, Mapping[str, model.Record]] = field(default_factory=dict)
-    stamps: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
+    tables: Mapping[str, Frozen[model.Record]] = field(default_factory=dict)
+    stamps: Mapping[str, Frozen[Stamp]] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
     @staticmethod
     def of(records: Mapping[str, model.Record], revision: int = 1) -> "Facts":
@@ -49,40 +51,33 @@ class Facts:
 
         A record that cannot be read is left out, and logged; its stamp is there, so that it can be written over.
         """
-        touched = {_split(item.key)[0] for item in batch.puts} | {_split(key)[0] for key in batch.deletes}
-        tables = {name: dict(self.tables.get(name, {})) for name in touched}
-        stamps = {name: dict(self.stamps.get(name, {})) for name in touched}
-        for item in batch.puts:
-            table, rest = _split(item.key)
-            record = _decode(table, item)
-            stamps[table][rest] = Stamp(item.created, item.revision)
-            if record is None:
-                tables[table].pop(rest, None)
-            else:
-                tables[table][rest] = record
-        for key in batch.deletes:
-            table, rest = _split(key)
-            tables[table].pop(rest, None)
-            stamps[table].pop(rest, None)
-        return replace(
-            self, revision=batch.revision, tables={**self.tables, **tables}, stamps={**self.stamps, **stamps}
-        )
+        tables, stamps, groups = dict(self.tables), dict(self.stamps), dict(self.groups)
+        for name, items in _by_table(batch).items():
+            old = self._table(name)
+            written = {rest: item for rest, item in items.items() if item}
+            records = {rest: record for rest, item in written.items() if (record := _decode(name, item))}
+            new = tables[name] = old.changed(records, items.keys() - records.keys())
+            marks = {rest: Stamp(item.created, item.revision) for rest, item in written.items()}
+            stamps[name] = stamps.get(name, EMPTY).changed(marks, items.keys() - written.keys())
+            if owner := OWNERS.get(name):
+                groups[name] = regrouped(groups.get(name, EMPTY), diff(old, new), owner)
+        return Facts(batch.revision, tables, stamps, groups)
 
     def get(self, key: str) -> model.Record | None:
         table, rest = _split(key)
-        return self.tables.get(table, {}).get(rest)
+        return self._table(table).get(rest)
 
     def stamp(self, key: str) -> Stamp | None:
         table, rest = _split(key)
-        return self.stamps.get(table, {}).get(rest)
+        return self.stamps.get(table, EMPTY).get(rest)
 
     def unchanged(self, key: str) -> Unchanged:
         """The guard that holds as long as `key` is what this photo shows."""
         stamp = self.stamp(key)
         return Unchanged(key, stamp.revision if stamp else 0)
 
-    def _table(self, name: str) -> Mapping[str, Any]:
-        return self.tables.get(name, {})
+    def _table(self, name: str) -> Frozen[Any]:
+        return self.tables.get(name, EMPTY)
 
     @property
     def grid(self) -> model.Grid | None:
@@ -129,23 +124,33 @@ class Facts:
         return self._table("hosts")
 
     @property
-    def services(self) -> Mapping[str, model.Instance]:
+    def services(self) -> Frozen[model.Instance]:
         """By `SERVICE/INSTANCE`."""
         return self._table("services")
 
     @property
-    def routes(self) -> Mapping[str, model.Route]:
+    def routes(self) -> Frozen[model.Route]:
         return self._table("routes")
 
     @property
     def routers(self) -> Mapping[str, model.Router]:
         return self._table("routers")
 
+    @property
+    def instances_by_service(self) -> Frozen[Frozen[model.Instance]]:
+        """By service, then by `SERVICE/INSTANCE`."""
+        return self.groups.get("services", EMPTY)
+
+    @property
+    def routes_by_app(self) -> Frozen[Frozen[model.Route]]:
+        """By app ("": the grid's own), then by id."""
+        return self.groups.get("routes", EMPTY)
+
     def instances(self, service: str) -> list[model.Instance]:
         """The instances of a service, oldest first; the first is its leader."""
-        stamps = self.stamps.get("services", {})
-        found = [(stamps[key].created, i.id, i) for key, i in self.services.items() if i.service == service]
-        return [instance for _, _, instance in sorted(found, key=lambda row: row[:2])]
+        stamps = self.stamps.get("services", EMPTY)
+        found = self.instances_by_service.get(service, EMPTY).items()
+        return [i for _, i in sorted(found, key=lambda row: (stamps[row[0]].created, row[0]))]
 
 
 def encode(record: model.Record) -> bytes:
@@ -156,6 +161,18 @@ def encode(record: model.Record) -> bytes:
 def _split(key: str) -> tuple[str, str]:
     table, _, rest = key.partition("/")
     return table, rest
+
+
+def _by_table(batch: Batch) -> dict[str, dict[str, Item | None]]:
+    """By table and the rest of the key: what was written, None for what is gone."""
+    found: dict[str, dict[str, Item | None]] = {}
+    for item in batch.puts:
+        table, rest = _split(item.key)
+        found.setdefault(table, {})[rest] = item
+    for key in batch.deletes:
+        table, rest = _split(key)
+        found.setdefault(table, {})[rest] = None
+    return found
 
 
 @lru_cache

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ class MemoryStore:
             grew = self._grew
             if after < self._compacted:
                 raise Compacted(f"revision {after} is gone; the oldest is {self._compacted}")
-            for batch in [b for b in self._history if b.revision > after]:
+            for batch in self._history[bisect_right(self._history, after, key=lambda b: b.revision) :]:
                 after = batch.revision
                 puts = tuple(i for i in batch.puts if i.key.startswith(prefix))
                 deletes = tuple(k for k in batch.deletes if k.startswith(prefix))
@@ -120,6 +121,8 @@ class MemoryStore:
         self._end([lease for lease, (_, end) in self._leases.items() if end <= now])
 
     def _end(self, leases: list[int]) -> None:
+        if not leases:
+            return
         for lease in leases:
             del self._leases[lease]
         gone = [key for key, (_, lease) in self._items.items() if lease in leases and lease]

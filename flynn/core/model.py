@@ -18,8 +18,9 @@ MEMORY = 128
 """MiB that a process reserves on its host unless its type says otherwise."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of every record: immutable, built by keywords, stored as JSON."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of every record: immutable, built by keywords, stored as JSON. It never leads back to itself, so the garbage
+    collector need not look at it."""
 
 
 class Grid(Record, frozen=True, kw_only=True):

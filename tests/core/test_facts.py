@@ -1,6 +1,8 @@
 """Photos of the grid, and changes decided on them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flynn.core import keys
 from flynn.core.change import Change, carry_out, commit
@@ -8,7 +10,7 @@ from flynn.core.errors import Conflict, Invalid
 from flynn.core.facts import Facts, Stamp, encode
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import open_mirror
-from flynn.core.model import App, Grid, Host, Instance
+from flynn.core.model import App, Grid, Host, Instance, Record, Route
 from flynn.core.store import COMMIT_LIMIT, Batch, Delete, Item, Put, Unchanged
 
 
@@ -23,7 +25,7 @@ def items(**values: bytes) -> tuple[Item, ...]:
 def test_records_are_found_by_table_and_key() -> None:
     app, grid = App(name="a", created=1.0), Grid(token="t", domain="d")
     facts = Facts.of({keys.app("a"): app, keys.GRID: grid, keys.instance("web", "i"): instance("i")}, revision=3)
-    assert (facts.apps, facts.grid, facts.services) == ({"a": app}, grid, {"web/i": instance("i")})
+    assert (facts.apps, facts.grid, dict(facts.services)) == ({"a": app}, grid, {"web/i": instance("i")})
     assert facts.get(keys.app("a")) == app
     assert facts.get(keys.app("b")) is None
     assert facts.stamp(keys.app("a")) == Stamp(3, 3)
@@ -69,6 +71,37 @@ def test_instances_are_oldest_first() -> None:
     facts = facts.after(Batch(9, (renewed, other), ()))
     assert [found.id for found in facts.instances("web")] == ["c", "a", "b"]
     assert facts.instances("we") == []
+
+
+RECORDS: list[Record] = [
+    *(Route(id=f"r{n}", service="s", app=app, path=path) for n in range(3) for app in ("", "a") for path in "/x"),
+    *(instance(id, service, draining=draining) for id in "ij" for service in "st" for draining in (True, False)),
+]
+COMMITS = st.lists(st.tuples(st.sampled_from(RECORDS), st.booleans()), min_size=1, max_size=4)
+
+
+def key_of(record: Record) -> str:
+    if isinstance(record, Route):
+        return keys.route(record.id)
+    assert isinstance(record, Instance)
+    return keys.instance(record.service, record.id)
+
+
+@given(st.lists(COMMITS, max_size=10))
+def test_groups_hold_what_the_tables_hold(commits: list[list[tuple[Record, bool]]]) -> None:
+    facts = Facts()
+    for revision, changes in enumerate(commits, start=1):
+        last = {key_of(record): (record, here) for record, here in changes}
+        puts = tuple(Item(key, encode(record), revision, revision) for key, (record, here) in last.items() if here)
+        facts = facts.after(Batch(revision, puts, tuple(key for key, (_, here) in last.items() if not here)))
+        for grouped, owners in (
+            (facts.instances_by_service, {key: i.service for key, i in facts.services.items()}),
+            (facts.routes_by_app, {key: route.app for key, route in facts.routes.items()}),
+        ):
+            assert {key: owner for owner in grouped for key in grouped[owner]} == owners
+            assert all(grouped.values())
+        assert all(facts.routes_by_app[r.app][id] is r for id, r in facts.routes.items())
+        assert all(facts.instances_by_service[i.service][key] is i for key, i in facts.services.items())
 
 
 def test_a_record_is_what_was_encoded() -> None:

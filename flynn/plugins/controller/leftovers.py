@@ -11,12 +11,13 @@ AT_ONCE = 90
 def leftovers(facts: Facts) -> dict[str, list[str]]:
     """The keys that belong to apps which are no more, by app."""
     found: dict[str, list[str]] = {}
+    ownerless = [app for app in facts.routes_by_app if app and app not in facts.apps]
     owned = [
         *((r.app, keys.release(r.app, r.version)) for r in facts.releases.values()),
         *((f.app, keys.formation(f.app)) for f in facts.formations.values()),
         *((d.app, keys.deploy(d.app)) for d in facts.deploys.values()),
         *((b.app, keys.build(b.app)) for b in facts.builds.values()),
-        *((r.app, keys.route(r.id)) for r in facts.routes.values() if r.app),
+        *((app, keys.route(id)) for app in ownerless for id in facts.routes_by_app[app]),
     ]
     for app, key in owned:
         if app not in facts.apps:

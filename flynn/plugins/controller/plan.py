@@ -90,11 +90,10 @@ def sentence(facts: Facts, now: float) -> str:
     running = sorted(d.app for d in facts.deploys.values() if d.state == "running")
     if running:
         parts.append("deploys " + ", ".join(f"{app} v{facts.deploys[app].new}" for app in running))
-    waiting = [queued.reason for queued in facts.queues.values() if queued.reason]
+    waiting = [queued for queued in facts.queues.values() if queued.reason]
     if waiting:
-        parts.append(
-            f"{len(waiting)} waits: {waiting[0]}" if len(waiting) == 1 else f"{len(waiting)} wait: {waiting[0]}"
-        )
+        oldest = min(waiting, key=lambda queued: (queued.job.created, queued.job.id))
+        parts.append(f"{len(waiting)} {'waits' if len(waiting) == 1 else 'wait'}: {oldest.reason}")
     parts += held_back(facts, now)[:1]
     return "; ".join(parts)
 

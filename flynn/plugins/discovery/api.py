@@ -32,10 +32,8 @@ class ServiceApi:
 
     async def list(self, request: web.Request) -> web.Response:
         """How many instances each service has."""
-        counts: dict[str, int] = {}
-        for instance in self._ctx.mirror.facts.services.values():
-            counts[instance.service] = counts.get(instance.service, 0) + 1
-        return answer(dict(sorted(counts.items())))
+        services = self._ctx.mirror.facts.instances_by_service
+        return answer({name: len(services[name]) for name in sorted(services)})
 
     async def show(self, request: web.Request, service: str) -> web.StreamResponse:
         """The instances of a service (one that nobody registered has none), or a stream of what happens to them."""

@@ -56,6 +56,5 @@ class Discovery:
 
 def sentence(facts: Facts) -> str:
     """What discovery knows, in one sentence."""
-    services = len({instance.service for instance in facts.services.values()})
-    instances = len(facts.services)
+    services, instances = len(facts.instances_by_service), len(facts.services)
     return f"knows {services} service{'s' * (services != 1)}, {instances} instance{'s' * (instances != 1)}"

@@ -1,16 +1,19 @@
 """What a subscriber is told of a service, worked out of photos of the facts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
 from flynn.core.facts import Facts
+from flynn.core.frozen import diff
 from flynn.core.model import Instance
 from flynn.core.web import plain
 
 Kind = Literal["up", "update", "down", "leader", "current"]
+Rows = Sequence[tuple[str, Instance | None, Instance | None]]
+"""Keys with what was there before and what is there now."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -41,10 +44,9 @@ def changes(old: Facts, new: Facts) -> dict[str, list[Event]]:
 
     First who came or changed, then who left, at last the leader if it is another.
     """
-    if old.services is new.services:
-        return {}
     found: dict[str, list[Event]] = {}
-    for instance, event in chain(_arrivals(old, new), _departures(old, new)):
+    rows = [*diff(old.services, new.services)]
+    for instance, event in chain(_arrivals(old, new, rows), _departures(rows)):
         found.setdefault(instance.service, []).append(event)
     for service, events in found.items():
         now = leader(new, service)
@@ -53,23 +55,22 @@ def changes(old: Facts, new: Facts) -> dict[str, list[Event]]:
     return found
 
 
-def _arrivals(old: Facts, new: Facts) -> list[tuple[Instance, Event]]:
-    found: list[tuple[Instance, Event]] = []
-    for key, instance in new.services.items():
-        before = old.services.get(key)
+def _arrivals(old: Facts, new: Facts, rows: Rows) -> Iterator[tuple[Instance, Event]]:
+    for key, before, instance in rows:
+        if instance is None:
+            continue
         if before is None:
-            found.append((instance, Event("up", instance)))
+            yield instance, Event("up", instance)
         elif _created(old, key) != _created(new, key):
-            found += [(before, Event("down", before)), (instance, Event("up", instance))]
-        elif before is not instance and before != instance:
-            found.append((instance, Event("update", instance)))
-    return found
+            yield before, Event("down", before)
+            yield instance, Event("up", instance)
+        elif before != instance:
+            yield instance, Event("update", instance)
 
 
-def _departures(old: Facts, new: Facts) -> list[tuple[Instance, Event]]:
-    return [(i, Event("down", i)) for key, i in old.services.items() if key not in new.services]
+def _departures(rows: Rows) -> Iterator[tuple[Instance, Event]]:
+    return ((before, Event("down", before)) for _, before, instance in rows if before and instance is None)
 
 
 def _created(facts: Facts, key: str) -> int:
-    stamps: Mapping[str, Any] = facts.stamps["services"]
-    return int(stamps[key].created)
+    return facts.stamps["services"][key].created

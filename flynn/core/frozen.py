@@ -1,0 +1,151 @@
+"""A mapping that never changes: a change makes a new one, which shares with the old one all that it does not touch.
+
+A small one is one dict, copied whole. A large one is many, of which a change copies those that it touches: with
+100 000 keys it costs about what it costs with 1 000.
+"""
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from itertools import chain, compress
+from operator import is_not
+from typing import Any, TypeVar, overload
+
+V = TypeVar("V")
+D = TypeVar("D")
+
+SMALL = 256
+"""Keys up to which it stays one dict."""
+
+SHARDS = 512
+"""Dicts of a large one (a power of two)."""
+
+Shards = tuple[dict[str, V], ...]
+"""One dict, or SHARDS of them; a key is in the one that its hash says."""
+
+
+class Frozen(Mapping[str, V]):
+    """See above. Values are never None. A small one keeps the order in which keys came, a large one has none."""
+
+    __slots__ = ("_shards",)
+
+    def __init__(self, values: Mapping[str, V] | None = None) -> None:
+        self._shards: Shards[V] = ({},)
+        if values:
+            self._shards = self.changed(values)._shards
+
+    def changed(self, puts: Mapping[str, V], deletes: Iterable[str] = ()) -> "Frozen[V]":
+        """This one with `puts` written, then `deletes` removed (what is not there is no error); itself, if that is
+        nothing."""
+        shards = self._shards
+        if len(shards) == 1 and len(shards[0]) + len(puts) > SMALL:
+            shards = _spread(shards[0])
+        mask = len(shards) - 1
+        copies = _Copies(shards)
+        for key, value in puts.items():
+            copies[hash(key) & mask][key] = value
+        for key in deletes:
+            if key in copies.get(number := hash(key) & mask, shards[number]):
+                del copies[number][key]
+        if not copies:
+            return self
+        changed = list(shards)
+        for number, shard in copies.items():
+            changed[number] = shard
+        return _of(tuple(changed))
+
+    def __getitem__(self, key: str) -> V:
+        shards = self._shards
+        return shards[hash(key) & (len(shards) - 1)][key]
+
+    @overload
+    def get(self, key: str, /) -> V | None: ...
+
+    @overload
+    def get(self, key: str, /, default: V | D) -> V | D: ...
+
+    def get(self, key: str, /, default: Any = None) -> Any:
+        shards = self._shards
+        return shards[hash(key) & (len(shards) - 1)].get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        shards = self._shards
+        return key in shards[hash(key) & (len(shards) - 1)]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._shards)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._shards))
+
+    def items(self) -> ItemsView[str, V]:
+        return self._shards[0].items() if len(self._shards) == 1 else _Items(self._shards, self)
+
+    def values(self) -> ValuesView[V]:
+        return self._shards[0].values() if len(self._shards) == 1 else _Values(self._shards, self)
+
+    def __repr__(self) -> str:
+        return f"Frozen({dict(self.items())})"
+
+
+EMPTY: Frozen[Any] = Frozen()
+
+
+def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | None]]:
+    """Each key whose value is not the same object in both, with the old value and the new one; None: it has none.
+
+    What both share is passed over at once: the cost is that of the shards which differ.
+    """
+    before, after = old._shards, new._shards
+    if len(before) < len(after):
+        before = _spread(before[0])
+    elif len(before) > len(after):
+        after = _spread(after[0])
+    for was, now in compress(zip(before, after, strict=True), map(is_not, before, after)):
+        kept = len(now)
+        for key in compress(now, map(is_not, map(was.get, now), now.values())):
+            value = was.get(key)
+            kept -= value is None
+            yield key, value, now[key]
+        if kept < len(was):
+            yield from ((key, was[key], None) for key in was.keys() - now.keys())
+
+
+class _Copies(dict[int, dict[str, V]]):
+    """The shards that a change touches, by number, each copied when it is first asked for."""
+
+    def __init__(self, shards: Shards[V]) -> None:
+        self._shards = shards
+
+    def __missing__(self, number: int) -> dict[str, V]:
+        copy = self[number] = self._shards[number].copy()
+        return copy
+
+
+class _Items(ItemsView[str, V]):
+    def __init__(self, shards: Shards[V], mapping: Frozen[V]) -> None:
+        super().__init__(mapping)
+        self._shards = shards
+
+    def __iter__(self) -> Iterator[tuple[str, V]]:
+        return chain.from_iterable(shard.items() for shard in self._shards)
+
+
+class _Values(ValuesView[V]):
+    def __init__(self, shards: Shards[V], mapping: Frozen[V]) -> None:
+        super().__init__(mapping)
+        self._shards = shards
+
+    def __iter__(self) -> Iterator[V]:
+        return chain.from_iterable(shard.values() for shard in self._shards)
+
+
+def _of(shards: Shards[V]) -> Frozen[V]:
+    frozen: Frozen[V] = Frozen.__new__(Frozen)
+    frozen._shards = shards
+    return frozen
+
+
+def _spread(values: dict[str, V]) -> Shards[V]:
+    shards: Shards[V] = tuple({} for _ in range(SHARDS))
+    for key, value in values.items():
+        shards[hash(key) & (SHARDS - 1)][key] = value
+    return shards
