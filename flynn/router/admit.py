@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flynn.router import dispatch, ending, pages
+from flynn.router.balance import choose
 from flynn.router.connection import CONNECTING, QUEUED
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def pick(client: "Exchange", place: "Place", now: float) -> "Target | None":
     if route.sticky:
         if (wanted := client.wanted) is not None and wanted not in client.tried:
             return wanted
-        target = service.choose(client.tried, now, client.proxy.bits)
+        target = choose(service.asked, client.tried, now, client.proxy.bits)
         if target is not None:
             client.extra = client.proxy.seal.field(target.key, route.path)
         return target
-    return service.choose(client.tried, now, client.proxy.bits)
+    return choose(service.asked, client.tried, now, client.proxy.bits)
 
 
 def _stuck_to(client: "Exchange", place: "Place") -> "Target | None":

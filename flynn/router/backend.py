@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from flynn.router import ending, pages, tunnel
 from flynn.router.body import ENDLESS, BadBody, Body, Chunks, Counted
-from flynn.router.fields import CHUNKED, UNTOLD
-from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response
+from flynn.router.fields import CHUNKED, REMEMBERED, UNTOLD
+from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response, recall_response
 from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Backend(Wire):
                 if end > 0 or len(data) > HEAD_LIMIT or junk(data):
                     ending.spoiled(client, pages.JUNK)
                 return
-            response = parse_response(data[: end + 2])
+            response = recall_response(data[: end + 2]) if end < REMEMBERED else parse_response(data[: end + 2])
             self.buffer = b""
             if type(response) is not Response:
                 ending.spoiled(client, pages.JUNK)

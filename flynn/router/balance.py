@@ -57,26 +57,26 @@ def choose(loads: Sequence[L], tried: Collection[L], now: float, draw: Callable[
 
     When all others are set aside, one of these is better than none.
     """
-    if not tried:
-        pick = _sooner(loads, draw) if loads else None
-        if pick is None or not pick.aside or len(loads) == 1:
-            return pick
+    if tried:
+        loads = _fit(loads, tried, now)
+    count = len(loads)
+    if count < 2:
+        return loads[0] if count else None
+    drawn = draw(40)
+    at = (drawn & 0xFFFF) % count
+    pick, other = loads[at], loads[at - 1 - (drawn >> 24) % (count - 1)]
+    if (pick.pace + PACE) * (pick.in_flight + 1) > (other.pace + PACE) * (other.in_flight + 1) and drawn & LOOK:
+        pick = other
+    if pick.aside and not tried and len(fit := _fit(loads, (), now)) != count:
+        return choose(fit, (), now, draw)
+    return pick
+
+
+def _fit(loads: Sequence[L], tried: Collection[L], now: float) -> Sequence[L]:
+    """Those that may be asked: one whose trial is due, alone; or all that are well; or all, if none is."""
     left = [load for load in loads if load not in tried]
     for load in left:
         if load.aside and load.aside <= now:
             load.aside = now + ASIDE[0]
-            return load
-    well = [load for load in left if not load.aside]
-    return _sooner(well or left, draw) if left else None
-
-
-def _sooner(loads: Sequence[L], draw: Callable[[int], int]) -> L:
-    count = len(loads)
-    if count == 1:
-        return loads[0]
-    drawn = draw(40)
-    at = (drawn & 0xFFFF) % count
-    one, other = loads[at], loads[at - 1 - (drawn >> 24) % (count - 1)]
-    if (one.pace + PACE) * (one.in_flight + 1) <= (other.pace + PACE) * (other.in_flight + 1) or not drawn & LOOK:
-        return one
-    return other
+            return [load]
+    return [load for load in left if not load.aside] or left

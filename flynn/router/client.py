@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 from flynn.router import ending, pages, tunnel, upstream
 from flynn.router.connection import CLOSING, LINGER, READY, SENDING, TUNNEL, UNDER_WAY
 from flynn.router.exchange import Exchange
-from flynn.router.fields import Refusal
-from flynn.router.head import HEAD_LIMIT, Request, parse_request, refuse_early
+from flynn.router.fields import REMEMBERED, Refusal
+from flynn.router.head import HEAD_LIMIT, Request, parse_request, recall_request, refuse_early
 
 if TYPE_CHECKING:
     from flynn.router.proxy import Proxy
@@ -103,7 +103,7 @@ class Client(Exchange):
                 self._wait_for_more(data)
                 return
             self.buffer = b""
-            request = parse_request(data[: end + 2])
+            request = recall_request(data[: end + 2]) if end < REMEMBERED else parse_request(data[: end + 2])
             if type(request) is not Request:
                 assert isinstance(request, Refusal)
                 ending.refuse(self, request.status, request.reason)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flynn.router import admit, ending, pages
 from flynn.router.backend import Backend
+from flynn.router.balance import choose
 from flynn.router.connection import CONNECTING
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ def dispatch(client: "Exchange", now: float, otherwise: pages.Fault = pages.NO_P
     """Give the client's request to an instance, on a warm connection or a new one; `otherwise` if there is none."""
     proxy, place = client.proxy, client.place
     assert place is not None
-    target = admit.pick(client, place, now) if place.limited else place.service.choose(client.tried, now, proxy.bits)
+    if place.limited:
+        target = admit.pick(client, place, now)
+    else:
+        service = place.service
+        target = choose(service.targets or service.orphans, client.tried, now, proxy.bits)
     if target is None:
         ending.fault(client, otherwise)
         return

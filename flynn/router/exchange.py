@@ -175,9 +175,13 @@ class Exchange(Connection):
     def finished(self) -> None:
         """The answer was passed on to its end, and the backend let go of."""
         self.backend = None
-        self._note(self.status, None)
+        place, proxy = self.place, self.proxy
+        assert place is not None
+        place.counts.ended(self.status, self.stirred - self.since)
+        if proxy.access is not None:
+            proxy.access(self, self.status, None)
         self._settle()
-        if self.keep and not self.proxy.stopping:
+        if self.keep and not proxy.stopping:
             self.state = READY
             self.since = self.stirred
             if self.buffer or self.held:
@@ -205,8 +209,14 @@ class Exchange(Connection):
         tunnel.begin(self)
 
     def ended(self, status: int, fault: "pages.Fault | None" = None) -> None:
-        """Have nothing more to do with the app: the request was answered with `status`, or ended with it (499, 101)."""
-        self._note(status, fault)
+        """Have nothing more to do with the app: the request was answered with `status`, or ended with it (499, 101).
+
+        A tunnel (101) was counted when it began.
+        """
+        if self.place is not None and status != 101:
+            self.place.counts.ended(status, self.stirred - self.since)
+        if self.proxy.access is not None:
+            self.proxy.access(self, status, fault)
         self.detach()
 
     def detach(self) -> None:
@@ -220,18 +230,13 @@ class Exchange(Connection):
             self.backend = None
         self._settle()
 
-    def _note(self, status: int, fault: "pages.Fault | None") -> None:
-        """Count the request, and log it. A tunnel was counted when it began."""
-        if self.place is not None and status != 101:
-            self.place.counts.ended(status, self.stirred - self.since)
-        if self.proxy.access is not None:
-            self.proxy.access(self, status, fault)
-
     def _settle(self) -> None:
         """The request is not in flight any more."""
-        if self.target is not None:
-            self.target.ended()
+        if (target := self.target) is not None:
             self.target = None
+            target.in_flight -= 1
+            if target.retired:
+                target.when_less()
         if (place := self.place) is not None:
             self.place = None
             place.counts.in_flight -= 1

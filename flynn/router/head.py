@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from flynn.router.fields import CHUNKED, LINE_LIMIT, REMEMBERED, TOKEN, UNTOLD, Fields, Refusal, parse_fields
+from flynn.router.fields import CHUNKED, LINE_LIMIT, TOKEN, UNTOLD, Fields, Refusal, parse_fields
 
 HEAD_LIMIT = 64 * 1024
 
@@ -67,10 +67,6 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 def parse_request(head: bytes) -> Request | Refusal:
     """A request's head, from its first byte to the CR LF of its last field, without the empty line."""
-    return _remembered_request(head) if len(head) <= REMEMBERED else _parse_request(head)
-
-
-def _parse_request(head: bytes) -> Request | Refusal:
     end = head.find(b"\n")
     line = _REQUEST_LINE.fullmatch(head, 0, end)
     if not line:
@@ -89,7 +85,8 @@ def _parse_request(head: bytes) -> Request | Refusal:
     return _request(fields, method, target, minor, head[:end], fields.kept, fields.host)
 
 
-_remembered_request = lru_cache(1024)(_parse_request)
+recall_request = lru_cache(1024)(parse_request)
+"""As `parse_request`, for heads of up to REMEMBERED bytes: what was found in the last of them is remembered."""
 
 
 def _request(
@@ -165,10 +162,6 @@ def refuse_early(data: bytes) -> Refusal | None:
 
 def parse_response(head: bytes) -> Response | Refusal:
     """A response's head, from its first byte to the CR LF of its last field, without the empty line."""
-    return _remembered_response(head) if len(head) <= REMEMBERED else _parse_response(head)
-
-
-def _parse_response(head: bytes) -> Response | Refusal:
     end = head.find(b"\n")
     line = _STATUS_LINE.fullmatch(head, 0, end)
     if not line:
@@ -189,7 +182,8 @@ def _parse_response(head: bytes) -> Response | Refusal:
     return Response(status, length, keep, head, head + END, fields.upgrade)
 
 
-_remembered_response = lru_cache(1024)(_parse_response)
+recall_response = lru_cache(1024)(parse_response)
+"""As `parse_response`, for heads of up to REMEMBERED bytes."""
 
 
 def junk(data: bytes) -> bool:

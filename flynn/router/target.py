@@ -1,10 +1,10 @@
 """The places that requests go to: an instance with its warm connections, and a service with its instances."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flynn.core.model import Instance
-from flynn.router.balance import Load, choose
+from flynn.router.balance import Load
 
 if TYPE_CHECKING:
     from flynn.router.backend import Backend
@@ -123,13 +123,14 @@ class Service:
         self.targets: tuple[Target, ...] = ()
         self.orphans: tuple[Target, ...] = ()
 
-    def choose(self, tried: Collection[Target], now: float, draw: Callable[[int], int]) -> Target | None:
-        """The instance to ask next."""
-        return choose(self.targets or self.orphans, tried, now, draw)
+    @property
+    def asked(self) -> tuple[Target, ...]:
+        """Those among which the next request chooses."""
+        return self.targets or self.orphans
 
     def leader(self) -> Target | None:
         """The oldest instance of those that take requests."""
-        return min(self.targets or self.orphans, key=lambda target: (target.born, target.key), default=None)
+        return min(self.asked, key=lambda target: (target.born, target.key), default=None)
 
     def counters(self) -> dict[str, object]:
         """What `GET /v1/router/stats` shows of it: of the instances that it has now."""

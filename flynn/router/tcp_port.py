@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flynn.core.model import Route
+from flynn.router.balance import choose
 from flynn.router.tcp import Entry
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Port:
         if self.route.leader:
             leader = service.leader()
             return None if leader in tried else leader
-        return service.choose(tried, self.proxy.clock(), self.proxy.bits)
+        return choose(service.asked, tried, self.proxy.clock(), self.proxy.bits)
 
     def sweep(self, now: float, last: float) -> None:
         """Break off what was idle for too long, and all that is left `last` seconds after the route went."""
