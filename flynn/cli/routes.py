@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flynn.cli import show_routes
+from flynn.cli import route_stats, show_routes
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.route_options import TCP, chosen, number, read_page, route_options
 from flynn.cli.session import Session
@@ -101,6 +101,9 @@ def route_remove(session: Session, which: str) -> None:
     id = route_id(session, which)
     gone = session.ask(lambda client: client.remove_route(id))
     session.show(gone, lambda route: [f"Removing {show_routes.place(route)}... done"])
+
+
+route_stats.add_to(route)
 
 
 @click.command()

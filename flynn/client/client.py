@@ -15,6 +15,7 @@ from flynn.client import records
 from flynn.client.attach import Attached, open_attached
 from flynn.client.blobs import BlobCalls
 from flynn.client.records import Lines
+from flynn.client.route_stats import GridStats
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model
 
@@ -126,6 +127,11 @@ class Client(BlobCalls):
 
     async def remove_route(self, id: str) -> model.Route:
         return await self.wire.call("DELETE", f"/v1/routes/{_part(id)}", model.Route)
+
+    async def router_stats(self, app: str = "", all: bool = False) -> GridStats:
+        """What all routers count of the routes of an app, or of all; with `all` also of those without a request."""
+        query = ({"app": app} if app else {}) | ({"all": "true"} if all else {})
+        return await self.wire.call("GET", "/v1/routers/stats", GridStats, query=query)
 
     def build(self, app: str, source: AsyncIterator[bytes], size: int, description: str = "") -> Lines:
         """Build and deploy a gzip'd tar of `size` bytes."""

@@ -236,12 +236,14 @@ class Route(Record, frozen=True, kw_only=True):
 class Router(Record, frozen=True, kw_only=True):
     """What a router has seen: the store's revision, and the requests in flight on each draining instance.
 
-    `draining` maps `SERVICE/INSTANCE` to a count; an instance that is not in it has none. `port` is where it listens.
+    `draining` maps `SERVICE/INSTANCE` to a count; an instance that is not in it has none. `port` is where it listens;
+    `url` is the node API that tells of it.
     """
 
     host: str
     revision: int
     port: int = 0
+    url: str = ""
     draining: dict[str, int] = {}
 
 

@@ -7,15 +7,17 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
-
-from aiohttp import web
+from typing import Literal
 
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
 from flynn.core.facts import Facts
-from flynn.core.web import Handler, Route, answer
+from flynn.core.web import Route
+from flynn.router import api
+from flynn.router.access import open_access
 from flynn.router.drain import Told
 from flynn.router.listen import bound, close, listening, open_sockets
+from flynn.router.noting import noting
 from flynn.router.proxied import Door
 from flynn.router.proxy import Limits, Proxy
 from flynn.router.registry import Registry
@@ -32,7 +34,8 @@ class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True
     `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
     are believed. `proxy_protocol`: each connection to `port` must begin with a PROXY header, and come from `trusted` if
     that is set. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
-    first; `idle_timeout` without a byte either way, `tcp_idle_timeout` in connections of TCP routes.
+    first; `idle_timeout` without a byte either way, `tcp_idle_timeout` in connections of TCP routes. `access_log`: the
+    file that requests are written to, empty: none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
     """
 
     port: int = 8080
@@ -40,6 +43,9 @@ class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True
     trusted: tuple[str, ...] = ()
     proxy_protocol: bool = False
     drain_timeout: float = 30.0
+    access_log: str = ""
+    access_format: Literal["heroku", "json"] = "heroku"
+    access_sample: float = 1.0
 
 
 class RouterBrick:
@@ -56,7 +62,7 @@ class RouterBrick:
         config = self.config
         registry = Registry()
         proxy = Proxy(registry, config, _networks(config.trusted), ctx.token)
-        told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port)
+        told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port, ctx.node.url)
         registry.when_less = told.changed
 
         def say() -> None:
@@ -70,17 +76,23 @@ class RouterBrick:
 
         ports = Ports(proxy, partial(bound, config.bind), close, (config.port, ctx.node.port))
         ports.changed = say
-        sockets = open_sockets(config.bind, config.port)
-        with ctx.mirror.listening(follow):
-            async with _background(proxy, ports, told):
-                follow(ctx.mirror.facts)
-                await self._serve(ctx, proxy, ports, told, sockets)
+        async with open_access(config.access_log, config.access_format, config.access_sample) as access:
+            if access is not None:
+                proxy.access = noting(access, proxy)
+            routes = api.routes(ctx, proxy, ports, access)
+            sockets = open_sockets(config.bind, config.port)
+            with ctx.mirror.listening(follow):
+                async with _background(proxy, ports, told):
+                    follow(ctx.mirror.facts)
+                    await self._serve(ctx, routes, proxy, ports, told, sockets)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await told.end()
 
-    async def _serve(self, ctx: Context, proxy: Proxy, ports: Ports, told: Told, sockets: list[socket.socket]) -> None:
-        with ctx.web.serving(Route("GET", "/v1/router/stats", _stats(proxy, ports))):
+    async def _serve(
+        self, ctx: Context, routes: list[Route], proxy: Proxy, ports: Ports, told: Told, sockets: list[socket.socket]
+    ) -> None:
+        with ctx.web.serving(*routes):
             door = Door(proxy)
             protocol = door.client if self.config.proxy_protocol else proxy.client
             async with listening(protocol, sockets):
@@ -126,19 +138,3 @@ def _sentence(registry: Registry, port: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _stats(proxy: Proxy, ports: Ports) -> Handler:
-    async def stats(request: web.Request) -> web.StreamResponse:
-        """Counters since the router started, by service and by TCP route."""
-        return answer(
-            {
-                "clients": len(proxy.clients),
-                "refused": proxy.refused,
-                "revision": proxy.registry.revision,
-                "services": {name: service.counters() for name, service in proxy.registry.services.items()},
-                "tcp": ports.counters(),
-            }
-        )
-
-    return stats

@@ -9,7 +9,7 @@ from flynn.core.model import Router
 
 
 def due(
-    published: Router | None, host: str, revision: int, draining: Mapping[str, int], port: int = 0
+    published: Router | None, host: str, revision: int, draining: Mapping[str, int], port: int = 0, url: str = ""
 ) -> Router | None:
     """The record to publish now, or None while the published one still says all that matters.
 
@@ -20,18 +20,24 @@ def due(
     known = published is not None and busy == published.draining
     if published is not None and known and (not draining or published.revision >= revision):
         return None
-    return Router(host=host, revision=revision, port=port, draining=busy)
+    return Router(host=host, revision=revision, port=port, url=url, draining=busy)
 
 
 class Told:
     """Keeps `routers/<host>` true. `state()` gives the table's revision and the counts, as `due` takes them; `port` is
-    where this router listens."""
+    where this router listens, `url` the node API of its daemon."""
 
     def __init__(
-        self, host: str, lease: NodeLease, state: Callable[[], tuple[int, Mapping[str, int]]], port: int = 0
+        self,
+        host: str,
+        lease: NodeLease,
+        state: Callable[[], tuple[int, Mapping[str, int]]],
+        port: int = 0,
+        url: str = "",
     ) -> None:
         self._host = host
         self._port = port
+        self._url = url
         self._lease = lease
         self._state = state
         self._changed = asyncio.Event()
@@ -57,7 +63,7 @@ class Told:
         await self._lease.delete(keys.router(self._host))
 
     async def _tell(self) -> None:
-        record = due(self.published, self._host, *self._state(), port=self._port)
+        record = due(self.published, self._host, *self._state(), port=self._port, url=self._url)
         if record is not None:
             await self._lease.put(keys.router(self._host), record)
             self.published = record

@@ -122,9 +122,9 @@ class Ports:
         told = [f"TCP on port {listened}"] if listened else []
         return "; ".join([*told, *(self.problems[number] for number in sorted(self.problems))])
 
-    def counters(self) -> dict[str, object]:
+    def counters(self) -> dict[str, dict[str, object]]:
         """By route."""
-        found: dict[str, object] = {}
+        found: dict[str, dict[str, object]] = {}
         for number, port in self.ports.items():
             found[port.route.id] = {**port.counters(), "problem": self.problems.get(number, "")}
         return found

@@ -24,6 +24,8 @@ class FakeGrid:
     lines: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
     routes: list[dict[str, Any]] = field(default_factory=list)
+    counted: list[dict[str, Any]] = field(default_factory=list)
+    """What the routers answer, one after the other; the last again and again."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     command: str = ""
@@ -45,6 +47,7 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}/jobs", self.ps)
         for path in ("/v1/apps/{app}/routes", "/v1/routes/{id}"):
             add("*", path, self.route)
+        add("GET", "/v1/routers/stats", self.router_stats)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
@@ -93,6 +96,12 @@ class FakeGrid:
 
     async def ps(self, request: web.Request) -> web.Response:
         return web.json_response(self.jobs)
+
+    async def router_stats(self, request: web.Request) -> web.Response:
+        self.asked.append(("GET", request.path_qs, None))
+        if not self.counted:
+            return problem(404, "not_found", "there is nothing at /v1/routers/stats")
+        return web.json_response(self.counted.pop(0) if len(self.counted) > 1 else self.counted[0])
 
     async def kill(self, request: web.Request) -> web.Response:
         self.asked.append(("DELETE", request.path, None))

@@ -1,11 +1,14 @@
 """The brick in a node: live routes, the exact drain, and a stop that loses nothing."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from flynn.core import keys
@@ -16,7 +19,7 @@ from flynn.core.model import Instance, Record, Route, Router
 from flynn.core.store import Delete, Put
 from flynn.router.brick import RouterBrick, RouterConfig
 from tests.harness import TestNode, free_port, open_node
-from tests.router.rig import GET, OK, App, Call, Talk, always
+from tests.router.rig import GET, OK, App, Call, Talk, always, until
 
 KEY = keys.router("host-a")
 
@@ -96,6 +99,69 @@ async def test_follows_the_facts_live(tmp_path: Path) -> None:
             stats = await response.json()
         assert stats["services"]["app-web"]["answers"] == {"2xx": 2}
         assert stats["clients"] == 1
+        record = told(node)
+        assert record is not None
+        assert record.url == node.url
+
+
+async def test_metrics_are_for_those_with_the_token(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(OK))) as (node, port, _), talking(port) as talk:
+        assert (await talk.ask(b"junk\r\n\r\n")).status == 400
+        for path in ("/metrics", "/v1/router/metrics"):
+            async with node.http.get(node.url + path) as response:
+                assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+                text = await response.text()
+            assert "\nflynn_router_refused_total 1\n" in text
+            assert re.search(r"^process_resident_memory_bytes \d{7,}$", text, re.MULTILINE)
+        async with aiohttp.ClientSession() as stranger, stranger.get(node.url + "/metrics") as response:
+            assert response.status == 401
+
+
+async def test_routes_are_counted_and_shown_as_asked_for(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(OK))) as (node, port, _), talking(port) as talk:
+        await write(node, Route(id="n", domain="new.test", service="new-web", app="new"))
+        for _ in range(3):
+            assert (await talk.ask()).status == 200
+        assert (await talk.ask(GET.replace(b"app.test", b"none.test"))).status == 404
+
+        async def shown(query: str = "") -> Any:
+            async with node.http.get(node.url + "/v1/router/stats" + query) as response:
+                return await response.json()
+
+        stats = await shown()
+        assert stats["routes"].keys() == {"r"}
+        route = stats["routes"]["r"]
+        assert (route["domain"], route["service"], route["answers"]) == ("app.test", "app-web", {"2xx": 3})
+        assert sum(route["durations"]) == 3
+        assert len(route["durations"]) == len(stats["bounds"]) + 1
+        assert 0 < route["seconds"]["p50"] <= route["seconds"]["p99"] < 10
+        assert stats["services"]["app-web"]["connections"] == {"reused": 2, "opened": 1}
+        assert (await shown("?all=true"))["routes"].keys() == {"r", "n"}
+        assert (await shown("?all=true&app=new"))["routes"].keys() == {"n"}
+        assert (await shown("?all=true&app=new"))["services"].keys() == {"new-web"}
+        assert (await shown("?route=r"))["routes"].keys() == {"r"}
+        assert (await shown("?app=new"))["routes"] == {}
+        async with node.http.get(node.url + "/v1/routers/stats") as response:
+            total = await response.json()
+        assert total["routes"] == stats["routes"]
+        assert total["routers"].keys() == {"host-a"}
+        async with node.http.get(node.url + "/metrics") as response:
+            text = await response.text()
+        assert 'flynn_router_requests_total{route="r",host="app.test",class="2xx"} 3\n' in text
+        assert 'flynn_router_connections_total{service="app-web",instance="i0",kind="reused"} 2\n' in text
+        assert 'route="n"' not in text
+
+
+async def test_requests_are_written_to_the_access_log(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    async with (
+        routing(tmp_path, App(always(OK)), access_log=str(log), access_format="json") as (_, port, _ctx),
+        talking(port) as talk,
+    ):
+        assert (await talk.ask(GET.replace(b"/ ", b"/one "))).status == 200
+        await until(lambda: log.stat().st_size)
+        assert (await talk.ask(GET.replace(b"/ ", b"/two "))).status == 200
+    assert [json.loads(line)["target"] for line in log.read_text().splitlines()] == ["/one", "/two"]
 
 
 async def test_with_proxy_protocol_each_connection_begins_with_a_header(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_a_taken_port_is_said_and_tried_again_and_hurts_no_other() -> None
             problem = f"cannot listen on port {number}: Address already in use"
             await until(lambda: said)
             assert said == [f"TCP on port {tcp.port}; {problem}"]
-            assert tcp.ports.counters()["u"]["problem"] == problem  # type: ignore[index]
+            assert tcp.ports.counters()["u"]["problem"] == problem
             assert await _echoed(await tcp.talk())
             taken.close()
             await until(lambda: len(said) > 1)

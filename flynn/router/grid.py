@@ -1,0 +1,83 @@
+"""The counts of all routers of the grid, added up."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from flynn.core.brick import Context
+from flynn.core.web import Handler
+from flynn.router.counts import BOUNDS
+from flynn.router.stats import RouteStats, ServiceStats, TcpStats, add_routes, add_services, add_tcp, raw
+from flynn.router.turns import turns
+
+ASK = 2.0
+"""Seconds that a router has for its answer."""
+
+
+T = TypeVar("T")
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """One router's answer, or the `error` in its place. The long parts are read piece by piece."""
+
+    clients: int = 0
+    refused: int = 0
+    revision: int = 0
+    started: float = 0.0
+    error: str = ""
+    services: dict[str, msgspec.Raw] = {}
+    routes: dict[str, msgspec.Raw] = {}
+    tcp: dict[str, msgspec.Raw] = {}
+
+
+def stats(ctx: Context, limit: float = ASK) -> Handler:
+    """What answers `GET /v1/routers/stats`. Each router has `limit` seconds."""
+
+    async def grid_stats(request: web.Request) -> web.StreamResponse:
+        """Every router's counters and their sum. The query goes to each router."""
+        routers = sorted(ctx.mirror.facts.routers.items())
+        answers = await asyncio.gather(*(_ask(ctx, router.url, request.query, limit) for _, router in routers))
+        told = {host: answer for (host, _), answer in zip(routers, answers, strict=True)}
+        total = {
+            "routers": {host: _alone(router) for host, router in told.items()},
+            "clients": sum(router.clients for router in told.values()),
+            "refused": sum(router.refused for router in told.values()),
+            "bounds": BOUNDS,
+            "services": await _added([router.services for router in told.values()], ServiceStats, add_services),
+            "routes": await _added([router.routes for router in told.values()], RouteStats, add_routes),
+            "tcp": await _added([router.tcp for router in told.values()], TcpStats, add_tcp),
+        }
+        return web.Response(body=msgspec.json.encode(total), content_type="application/json")
+
+    return grid_stats
+
+
+async def _ask(ctx: Context, url: str, query: Mapping[str, str], limit: float) -> Told:
+    try:
+        async with asyncio.timeout(limit), ctx.http.get(f"{url}/v1/router/stats", params=dict(query)) as response:
+            response.raise_for_status()
+            return msgspec.json.decode(await response.read(), type=Told)
+    except TimeoutError:
+        return Told(error=f"{url} does not answer: nothing within {limit:g} s")
+    except (aiohttp.ClientError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Told(error=f"{url} does not answer: {str(error) or type(error).__name__}")
+
+
+def _alone(router: Told) -> dict[str, Any]:
+    if router.error:
+        return {"error": router.error}
+    names = ("clients", "refused", "revision", "started")
+    return {name: getattr(router, name) for name in names}
+
+
+async def _added(
+    parts: list[dict[str, msgspec.Raw]], kind: type[T], add: Callable[[Iterable[T]], T]
+) -> dict[str, msgspec.Raw]:
+    """By name, what all parts have under it."""
+    decoder = msgspec.json.Decoder(kind)
+    names = sorted(set().union(*parts))
+    return {name: raw(add(decoder.decode(part[name]) for part in parts if name in part)) async for name in turns(names)}

@@ -1,0 +1,142 @@
+"""What `GET /v1/router/stats` tells of a route, and what several routers tell added up. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from flynn.core.model import Route
+from flynn.core.quantile import quantile
+from flynn.router.counts import BOUNDS, Counts
+from flynn.router.snapshot import durations
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """The sum of all durations, and those that a half, 95 and 99 of 100 requests did not exceed (estimated)."""
+
+    sum: float = 0.0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A route since the router started. `durations`: requests by class of duration, as `bounds` divides them."""
+
+    domain: str
+    path: str
+    app: str
+    service: str
+    answers: dict[str, int]
+    in_flight: int
+    queued: int
+    gone: int
+    retries: int
+    replays: int
+    durations: list[int]
+    seconds: Seconds
+
+
+class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The instances that a service has now, since the router started."""
+
+    answers: dict[str, int] = {}
+    in_flight: int = 0
+    instances: int = 0
+    orphans: int = 0
+    connections: dict[str, int] = {}
+
+
+class TcpStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A TCP route since it got its port. `problem`: why the port is not open, at one router at least."""
+
+    port: int = 0
+    service: str = ""
+    connections: int = 0
+    in_flight: int = 0
+    refused: int = 0
+    retries: int = 0
+    received: int = 0
+    sent: int = 0
+    problem: str = ""
+
+
+def raw(value: object) -> msgspec.Raw:
+    """The value as JSON already: nothing is kept of thousands that the collector of garbage would look through."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def route_stats(route: Route, counts: Counts) -> RouteStats:
+    """The entry of a route."""
+    classes = durations(counts)
+    return RouteStats(
+        domain=route.domain,
+        path=route.path,
+        app=route.app,
+        service=route.service,
+        answers=counts.answers(),
+        in_flight=counts.in_flight,
+        queued=counts.queued,
+        gone=counts.gone,
+        retries=counts.retries,
+        replays=counts.replays,
+        durations=classes,
+        seconds=_seconds(sum(counts.seconds), classes),
+    )
+
+
+def add_routes(told: Iterable[RouteStats]) -> RouteStats:
+    """One route (at least one entry of it) over several routers."""
+    entries = list(told)
+    if len(entries) == 1:
+        return entries[0]
+    classes = [sum(column) for column in zip(*(entry.durations for entry in entries), strict=False)]
+    return msgspec.structs.replace(
+        entries[0],
+        answers=_added(entry.answers for entry in entries),
+        in_flight=sum(entry.in_flight for entry in entries),
+        queued=sum(entry.queued for entry in entries),
+        gone=sum(entry.gone for entry in entries),
+        retries=sum(entry.retries for entry in entries),
+        replays=sum(entry.replays for entry in entries),
+        durations=classes,
+        seconds=_seconds(sum(entry.seconds.sum for entry in entries), classes),
+    )
+
+
+def add_services(told: Iterable[ServiceStats]) -> ServiceStats:
+    """One service over several routers, each of which knows all its instances."""
+    entries = list(told)
+    return ServiceStats(
+        answers=_added(entry.answers for entry in entries),
+        in_flight=sum(entry.in_flight for entry in entries),
+        instances=max(entry.instances for entry in entries),
+        orphans=max(entry.orphans for entry in entries),
+        connections=_added(entry.connections for entry in entries),
+    )
+
+
+def add_tcp(told: Iterable[TcpStats]) -> TcpStats:
+    """One TCP route over several routers."""
+    entries = list(told)
+    return msgspec.structs.replace(
+        entries[0],
+        connections=sum(entry.connections for entry in entries),
+        in_flight=sum(entry.in_flight for entry in entries),
+        refused=sum(entry.refused for entry in entries),
+        retries=sum(entry.retries for entry in entries),
+        received=sum(entry.received for entry in entries),
+        sent=sum(entry.sent for entry in entries),
+        problem=next((entry.problem for entry in entries if entry.problem), ""),
+    )
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some)
+    return dict(sorted(total.items()))
+
+
+def _seconds(total: float, classes: list[int]) -> Seconds:
+    return Seconds(total, *(quantile(classes, BOUNDS, share) for share in (0.5, 0.95, 0.99)))
