@@ -214,7 +214,7 @@ class Exchange(Connection):
         A tunnel (101) was counted when it began.
         """
         if self.place is not None and status != 101:
-            self.place.counts.ended(status, self.stirred - self.since)
+            self.place.counts.ended(status, self.proxy.clock() - self.since)
         if self.proxy.access is not None:
             self.proxy.access(self, status, fault)
         self.detach()
