@@ -152,6 +152,10 @@ class Facts:
         found = self.instances_by_service.get(service, EMPTY).items()
         return [i for _, i in sorted(found, key=lambda row: (stamps[row[0]].created, row[0]))]
 
+    def routes_of(self, app: str) -> list[model.Route]:
+        """The routes of an app, oldest first."""
+        return sorted(self.routes_by_app.get(app, EMPTY).values(), key=lambda route: (route.created, route.id))
+
 
 def encode(record: model.Record) -> bytes:
     """The JSON that the store keeps of a record."""

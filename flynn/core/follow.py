@@ -102,7 +102,7 @@ def scale_done(facts: Facts, app: str) -> Done | None:
 
 def app_url(facts: Facts, app: str, domain: str) -> str:
     """Where an app is reached: by its oldest HTTP route, through the port of a router."""
-    named = (r for r in facts.routes.values() if r.app == app and r.kind == "http" and "*" not in r.domain)
+    named = (r for r in facts.routes_of(app) if r.kind == "http" and "*" not in r.domain)
     routes = sorted((r.created, r.domain, r.path) for r in named)
     port = next((router.port for router in facts.routers.values() if router.port), 80)
     host, path = (routes[0][1], routes[0][2]) if routes else (f"{app}.{domain}", "/")

@@ -71,7 +71,7 @@ class RouterBrick:
         def follow(facts: Facts) -> None:
             if registry.swap(facts, proxy.clock()):
                 told.changed()
-                ports.follow(facts.routes.values())
+                ports.follow(registry.tcp.values())
                 say()
 
         ports = Ports(proxy, partial(bound, config.bind), close, (config.port, ctx.node.port))
@@ -132,8 +132,8 @@ def _networks(cidrs: tuple[str, ...]) -> Networks:
 
 
 def _sentence(registry: Registry, port: int) -> str:
-    instances = sum(len(service.targets) for service in registry.services.values())
-    return f"routing {_count(len(registry.table.hosts), 'host')} to {_count(instances, 'instance')} on port {port}"
+    hosts = _count(len(registry.table.hosts), "host")
+    return f"routing {hosts} to {_count(registry.targets, 'instance')} on port {port}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,6 +5,9 @@ from bisect import bisect_left
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the classes of duration, in seconds; one more class has all that takes longer."""
 
+NOTHING = [0] * (len(BOUNDS) + 1)
+"""A row in which nothing was counted yet: never written to, as all routes have it that nobody asked for."""
+
 
 class Counts:
     """Counted since the router started; a route whose record changes keeps its counts.
@@ -16,7 +19,7 @@ class Counts:
     __slots__ = ("gone", "in_flight", "queued", "replays", "retries", "rows", "seconds")
 
     def __init__(self) -> None:
-        self.rows = [[0] * (len(BOUNDS) + 1) for _ in range(10)]
+        self.rows = [NOTHING] * 10
         self.seconds = [0.0] * 10
         """The sum of all durations, by the first digit of the status."""
         self.in_flight = 0
@@ -30,6 +33,8 @@ class Counts:
     def ended(self, status: int, seconds: float) -> None:
         """A request was answered with `status`, after so long."""
         digit = status // 100
+        if self.rows[digit] is NOTHING:
+            self.rows[digit] = NOTHING.copy()
         self.rows[digit][bisect_left(BOUNDS, seconds)] += 1
         self.seconds[digit] += seconds
 

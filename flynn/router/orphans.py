@@ -1,18 +1,35 @@
-"""Instances whose registration went with their daemon's lease, not by a drain: the process may well live on."""
+"""Instances whose registration went with their daemon's lease, not by a drain: the process may well live on.
 
-from collections.abc import Mapping
+Pure: the time is an argument, in seconds, and never goes back.
+"""
 
-from flynn.core.model import Instance
+from itertools import takewhile
 
 KEPT = 30.0
 """Seconds that an orphan is kept, as a last resort of its service."""
 
-Orphans = Mapping[str, tuple[Instance, float]]
-"""By `SERVICE/INSTANCE`: the instance, and the moment until which it is kept."""
 
+class Orphans:
+    """The keys (`SERVICE/INSTANCE`) of those kept now."""
 
-def after(orphans: Orphans, before: Mapping[str, Instance], facts: Mapping[str, Instance], now: float) -> Orphans:
-    """The orphans once the registered instances have gone from `before` to `facts`."""
-    kept = {key: entry for key, entry in orphans.items() if key not in facts and entry[1] > now}
-    lost = {key: (i, now + KEPT) for key, i in before.items() if key not in facts and not i.draining}
-    return {**kept, **lost}
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        """When the time of each is over. All have the same, so the first to come is the first to go."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._until
+
+    def add(self, key: str, now: float) -> None:
+        """This one has just lost its registration."""
+        self._until[key] = now + KEPT
+
+    def discard(self, key: str) -> bool:
+        """This one is registered again, or has ended; whether it was an orphan."""
+        return self._until.pop(key, None) is not None
+
+    def expire(self, now: float) -> list[str]:
+        """Forget those whose time is over; their keys."""
+        over = list(takewhile(lambda key: self._until[key] <= now, self._until))
+        for key in over:
+            del self._until[key]
+        return over

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PLAIN = Route(id="", service="")
 """A route without options."""
 
+NOBODY: "deque[Exchange]" = deque()
+"""Who waits where nobody needs to. There may be very many places, and a queue of its own is large."""
+
 
 class Place:
     """One route as the router has it. A route whose record changes gets a new one, with the counts of the old."""
@@ -23,8 +26,10 @@ class Place:
         self.route = route
         self.service = service
         self.counts: Counts = before.counts if before else Counts()
-        self.waiting: deque[Exchange] = before.waiting if before else deque()
+        self.waiting: deque[Exchange] = before.waiting if before else NOBODY
         """Requests that wait for their turn, the first one first; some may have given up."""
+        if route.max_in_flight and self.waiting is NOBODY:
+            self.waiting = deque()
         self.limited = bool(
             route.maintenance or route.sticky or route.leader or route.body_limit or route.max_in_flight
         )

@@ -1,26 +1,28 @@
-"""Which service a request goes to: an immutable table, built whole and swapped whole."""
+"""Where a request goes: places by host and path, changed one host at a time."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Collection, Iterable
 
-from flynn.core.model import Route
+from flynn.router.place import Place
 
-T = TypeVar("T")
-
-Paths = tuple[tuple[bytes, T], ...]
+Paths = tuple[tuple[bytes, Place], ...]
 """Path prefixes of one host, longest first, each with an end slash."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Generic[T]):
-    """Routes by host. `T` is whatever stands for a service."""
+class Table:
+    """Places by host. Each host's paths are swapped whole; what changes many of them does so without waiting, so that
+    nobody sees half of it. A change costs what the hosts that it touches have."""
 
-    hosts: Mapping[bytes, Paths[T]]
-    """Exact names, `*.` wildcards and `*`, all lower-case."""
+    __slots__ = ("_later", "hosts")
 
-    def find(self, host: bytes, target: bytes) -> T | None:
-        """What serves `target` (a path with its query, as sent) on `host` (as sent, with or without a port)."""
+    def __init__(self, places: Iterable[Place] = ()) -> None:
+        self.hosts: dict[bytes, Paths] = {}
+        """Exact names, `*.` wildcards and `*`, all lower-case."""
+        self._later: dict[bytes, tuple[Place, ...]] = {}
+        """By host, those whose path an older route has: they take over when it goes."""
+        self.change((), places)
+
+    def find(self, host: bytes, target: bytes) -> Place | None:
+        """The place of `target` (a path with its query, as sent) on `host` (as sent, with or without a port)."""
         paths = self.hosts.get(host) or self._paths(host)
         if paths is None:
             return None
@@ -32,7 +34,17 @@ class Table(Generic[T]):
                 return found
         return None
 
-    def _paths(self, host: bytes) -> Paths[T] | None:
+    def change(self, gone: Collection[Place], new: Iterable[Place]) -> None:
+        """Take places out and put others in. Of two for the same domain and path, the older one holds."""
+        touched: dict[bytes, list[Place]] = {_host(place): [] for place in gone}
+        for place in new:
+            touched.setdefault(_host(place), []).append(place)
+        lost = frozenset(gone)
+        for host, come in touched.items():
+            here = [*(place for _, place in self.hosts.get(host, ())), *self._later.get(host, ())]
+            self._lay(host, [*(place for place in here if place not in lost), *come])
+
+    def _paths(self, host: bytes) -> Paths | None:
         name = plain(host)
         if found := self.hosts.get(name):
             return found
@@ -43,14 +55,28 @@ class Table(Generic[T]):
             _, dot, rest = rest.partition(b".")
         return self.hosts.get(b"*")
 
+    def _lay(self, host: bytes, places: list[Place]) -> None:
+        """These are all places of a host."""
+        paths: dict[bytes, Place] = {}
+        for place in sorted(places, key=lambda place: (place.route.created, place.route.id)):
+            paths.setdefault(_prefix(place), place)
+        if paths:
+            self.hosts[host] = tuple(sorted(paths.items(), key=lambda row: -len(row[0])))
+        else:
+            self.hosts.pop(host, None)
+        if len(paths) < len(places):
+            self._later[host] = tuple(place for place in places if paths[_prefix(place)] is not place)
+        else:
+            self._later.pop(host, None)
 
-def build(routes: Iterable[Route], place: Callable[[Route], T]) -> Table[T]:
-    """The table of these routes. Of two for the same domain and path, the older one holds."""
-    hosts: dict[bytes, dict[bytes, T]] = {}
-    for route in sorted(routes, key=lambda r: (r.created, r.id)):
-        prefix = b"/" + route.path.strip("/").encode() + b"/" if route.path.strip("/") else b"/"
-        hosts.setdefault(plain(route.domain.encode()), {}).setdefault(prefix, place(route))
-    return Table({host: tuple(sorted(paths.items(), key=lambda p: -len(p[0]))) for host, paths in hosts.items()})
+
+def _host(place: Place) -> bytes:
+    return plain(place.route.domain.encode())
+
+
+def _prefix(place: Place) -> bytes:
+    path = place.route.path.strip("/")
+    return b"/" + path.encode() + b"/" if path else b"/"
 
 
 def plain(host: bytes) -> bytes:

@@ -24,11 +24,11 @@ class Target(Load):
     """One instance. While `retired` (draining, or gone) it gets no new request and keeps no warm connection."""
 
     __slots__ = (
-        "_idle", "answers", "born", "failures", "host", "instance", "key", "opened", "path", "port", "retired",
+        "_idle", "_warm", "answers", "born", "failures", "host", "instance", "key", "opened", "path", "port", "retired",
         "reused", "when_less",
     )  # fmt: skip
 
-    def __init__(self, key: str, instance: Instance, when_less: Callable[[], None]) -> None:
+    def __init__(self, key: str, instance: Instance, when_less: Callable[[], None], warm: "set[Target]") -> None:
         super().__init__()
         self.key = key
         self.instance = instance
@@ -51,6 +51,8 @@ class Target(Load):
         self.failures = 0
         """Requests that got no answer, or no good one."""
         self._idle: list[Backend] = []
+        self._warm = warm
+        """All targets that may have warm connections: those to look at now and then, among very many."""
 
     def take(self, now: float, repeatable: bool) -> "Backend | None":
         """The connection used last, if one is warm. One that cannot be trusted with this request stays where it is."""
@@ -76,6 +78,7 @@ class Target(Load):
         else:
             backend.since = now
             self._idle.append(backend)
+            self._warm.add(self)
 
     def forget(self, backend: "Backend") -> None:
         """The connection is gone, idle or not."""
@@ -108,20 +111,26 @@ class Target(Load):
             backend.transport.close()
 
     def tick(self, now: float) -> None:
-        """Called each half second or so."""
+        """Called each half second or so, while there may be a warm connection."""
         if self._idle and self._idle[0].since < now - IDLE_TIMEOUT:
             self.close_idle(now - IDLE_TIMEOUT)
+        if not self._idle:
+            self._warm.discard(self)
 
 
 class Service:
     """What answers under one name. `targets` take requests; `orphans` do when there is no target left."""
 
-    __slots__ = ("name", "orphans", "targets")
+    __slots__ = ("instances", "name", "orphans", "routes", "targets")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.targets: tuple[Target, ...] = ()
         self.orphans: tuple[Target, ...] = ()
+        self.instances: dict[str, Target] = {}
+        """Those two, and the draining ones, by key."""
+        self.routes = 0
+        """How many routes lead here."""
 
     @property
     def asked(self) -> tuple[Target, ...]:

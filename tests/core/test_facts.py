@@ -104,6 +104,14 @@ def test_groups_hold_what_the_tables_hold(commits: list[list[tuple[Record, bool]
         assert all(facts.instances_by_service[i.service][key] is i for key, i in facts.services.items())
 
 
+def test_the_routes_of_an_app_are_oldest_first() -> None:
+    rows = (("b", "x", 2.0), ("a", "x", 2.0), ("c", "x", 1.0), ("d", "y", 0.0))
+    routes = [Route(id=id, service="s", app=app, created=created) for id, app, created in rows]
+    facts = Facts.of({keys.route(route.id): route for route in routes})
+    assert [route.id for route in facts.routes_of("x")] == ["c", "a", "b"]
+    assert facts.routes_of("z") == []
+
+
 def test_a_record_is_what_was_encoded() -> None:
     app = App(name="a", created=1.5, release=3, env={"K": "ü\n\0"})
     assert Facts.of({keys.app("a"): app}).apps["a"] == app

@@ -144,7 +144,7 @@ async def open_tcp(options: dict[str, Any] | None = None, **limits: float) -> As
         await rig.stack.aclose()
         await ports.drain(0)
         await until(lambda: not any(port.entries for port in ports.all()))
-        assert sum(target.in_flight for target in rig.registry._targets.values()) == 0
+        assert not any(t.in_flight for s in rig.registry.services.values() for t in s.instances.values())
 
 
 def silent() -> tuple[socket.socket, list[socket.socket]]:

@@ -1,21 +1,32 @@
 """Which lost instances are kept, and how long."""
 
-from flynn.core.model import Instance
-from flynn.router.orphans import KEPT, after
+from flynn.router.orphans import KEPT, Orphans
 
 
-def instance(draining: bool = False) -> Instance:
-    return Instance(id="i", service="s", address="127.0.0.1:1", host="h", draining=draining)
-
-
-def test_what_vanishes_is_kept_for_a_while_unless_it_drained() -> None:
-    before = {"s/a": instance(), "s/b": instance(draining=True), "s/c": instance()}
-    lost = after({}, before, {"s/c": instance()}, 100.0)
-    assert lost == {"s/a": (instance(), 100.0 + KEPT)}
-    assert after(lost, {}, {}, 100.0 + KEPT - 1) == lost
-    assert after(lost, {}, {}, 100.0 + KEPT) == {}
+def test_what_is_lost_is_kept_for_a_while() -> None:
+    orphans = Orphans()
+    orphans.add("s/a", 100.0)
+    orphans.add("s/b", 101.0)
+    assert orphans.expire(100.0 + KEPT - 0.5) == []
+    assert orphans.expire(100.0 + KEPT) == ["s/a"]
+    assert "s/a" not in orphans
+    assert "s/b" in orphans
+    assert orphans.expire(200.0) == ["s/b"]
 
 
 def test_what_returns_is_no_orphan() -> None:
-    lost = {"s/a": (instance(), 130.0)}
-    assert after(lost, {}, {"s/a": instance()}, 101.0) == {}
+    orphans = Orphans()
+    orphans.add("s/a", 100.0)
+    assert orphans.discard("s/a")
+    assert not orphans.discard("s/a")
+    assert orphans.expire(200.0) == []
+
+
+def test_what_is_lost_again_has_its_whole_time() -> None:
+    orphans = Orphans()
+    for key in ("s/a", "s/b"):
+        orphans.add(key, 100.0)
+    orphans.discard("s/a")
+    orphans.add("s/a", 110.0)
+    assert orphans.expire(100.0 + KEPT) == ["s/b"]
+    assert orphans.expire(110.0 + KEPT) == ["s/a"]

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from flynn.router.target import IDLE_TIMEOUT
 from tests.router.rig import GET, OK, Call, always, body_of, open_rig, until
 
 POST = b"POST /p HTTP/1.1\r\nHost: app.test\r\nContent-Length: 5\r\n\r\nhello"
@@ -24,6 +25,22 @@ async def test_connections_are_kept_on_both_sides() -> None:
         (target,) = rig.registry.services["app-web"].targets
         assert (target.opened, target.reused, target.answers[2], target.in_flight) == (1, 4, 5, 0)
         assert (rig.counts.answers(), rig.counts.in_flight) == ({"2xx": 5}, 0)
+
+
+async def test_a_warm_connection_without_requests_is_closed_in_time() -> None:
+    async with open_rig() as rig:
+        app, other = await rig.app(always(OK)), await rig.app(always(OK))
+        rig.show(app.address)
+        for round in (1, 2):
+            await rig.ask()
+            rig.registry.tick(rig.proxy.clock() + IDLE_TIMEOUT - 1)
+            assert (app.open, app.conns) == (1, round)
+            rig.registry.tick(rig.proxy.clock() + IDLE_TIMEOUT + 1)
+            await until(lambda: not app.open)
+        rig.show(other.address)
+        await rig.ask()
+        rig.registry.close_idle()
+        await until(lambda: not other.open)
 
 
 async def test_bodies_pass_as_they_came() -> None:

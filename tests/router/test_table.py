@@ -3,7 +3,9 @@
 import pytest
 
 from flynn.core.model import Route
-from flynn.router.table import build
+from flynn.router.place import Place
+from flynn.router.table import Table
+from flynn.router.target import Service
 
 ROUTES = [
     ("a.test", "/", "a"),
@@ -16,12 +18,18 @@ ROUTES = [
 ]
 
 
-def table(*more: tuple[str, str, str]):  # type: ignore[no-untyped-def]
-    rows = [*ROUTES, *more]
-    return build(
-        [Route(id=str(n), domain=d, path=p, service=s, created=n) for n, (d, p, s) in enumerate(rows)],
-        lambda route: route.service,
-    )
+def place(number: int, domain: str, path: str, service: str) -> Place:
+    route = Route(id=str(number), domain=domain, path=path, service=service, created=number)
+    return Place(route, Service(service))
+
+
+def table(*more: tuple[str, str, str]) -> Table:
+    return Table(place(number, *row) for number, row in enumerate([*ROUTES, *more]))
+
+
+def found(table: Table, host: bytes, target: bytes = b"/") -> str | None:
+    place = table.find(host, target)
+    return place.service.name if place else None
 
 
 @pytest.mark.parametrize(
@@ -52,13 +60,32 @@ def table(*more: tuple[str, str, str]):  # type: ignore[no-untyped-def]
     ],
 )
 def test_finds(host: bytes, target: bytes, service: str | None) -> None:
-    assert table().find(host, target) == service
+    assert found(table(), host, target) == service
 
 
 def test_a_route_for_all_hosts_comes_last() -> None:
-    found = table(("*", "/", "all"))
-    assert [found.find(h, b"/") for h in (b"other", b"", b"[::1]:80", b"c.test")] == ["all", "all", "all", "star"]
+    full = table(("*", "/", "all"))
+    assert [found(full, h) for h in (b"other", b"", b"[::1]:80", b"c.test")] == ["all", "all", "all", "star"]
 
 
-def test_of_two_equal_routes_the_older_one_holds() -> None:
-    assert table(("a.test", "/", "late")).find(b"a.test", b"/") == "a"
+def test_of_two_equal_routes_the_older_one_holds_as_long_as_it_is_there() -> None:
+    old, late, later = place(1, "a.test", "/x", "old"), place(2, "A.test", "/x/", "late"), place(3, "a.test", "x", "3")
+    full = Table([later, late, old])
+    assert found(full, b"a.test", b"/x") == "old"
+    full.change([old], [])
+    assert found(full, b"a.test", b"/x") == "late"
+    full.change([late], [old])
+    assert found(full, b"a.test", b"/x") == "old"
+    full.change([old], [])
+    assert found(full, b"a.test", b"/x") == "3"
+    full.change([later], [])
+    assert found(full, b"a.test", b"/x") is None
+    assert (full.hosts, full._later) == ({}, {})
+
+
+def test_a_change_leaves_other_hosts_as_they_are() -> None:
+    full = table()
+    before = dict(full.hosts)
+    full.change([], [place(99, "a.test", "/new", "new")])
+    assert found(full, b"a.test", b"/new/x") == "new"
+    assert {host for host in before if full.hosts[host] is not before[host]} == {b"a.test"}

@@ -336,7 +336,7 @@ async def test_a_draining_instance_keeps_its_connections_and_gets_no_more() -> N
         told: list[dict[str, int]] = []
         tcp.rig.registry.when_less = lambda: told.append(tcp.rig.registry.draining())
         tcp.rig.show(old.address, new.address, draining=[old.address])
-        for target in tcp.rig.registry._targets.values():
+        for target in tcp.rig.registry.services["app-web"].instances.values():
             target.when_less = tcp.rig.registry.when_less
         assert tcp.rig.registry.draining() == {"app-web/i0": 1}
         for _ in range(5):

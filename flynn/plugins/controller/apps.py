@@ -15,7 +15,6 @@ from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.jobs import jobs_of
-from flynn.plugins.controller.routes import owned_routes
 
 WORDS = (
     "amber brisk calm clear crisp dawn deep early fair gentle keen light lively north quiet rapid still warm".split()
@@ -67,7 +66,7 @@ class AppsApi:
     async def show(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
         shown = self._shown(facts, decide.find_app(facts, app))
-        owned = owned_routes(facts, app)
+        owned = facts.routes_of(app)
         return answer(shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned})
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:

@@ -57,7 +57,7 @@ def create_app(facts: Facts, name: str, domain: str, now: float) -> Change:
 def delete_app(facts: Facts, name: str) -> Change:
     """The app and its routes, at once; the plan then stops its jobs and clears away what is left of it."""
     find_app(facts, name)
-    routes = [keys.route(route.id) for route in facts.routes.values() if route.app == name]
+    routes = [keys.route(route.id) for route in facts.routes_of(name)]
     return Change(deletes=(keys.app(name), *routes[:AT_ONCE]), why=f"delete {name}")
 
 

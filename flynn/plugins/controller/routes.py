@@ -66,7 +66,7 @@ class RoutesApi:
 
     async def list(self, request: web.Request, app: str) -> web.Response:
         decide.find_app(self.ctx.mirror.facts, app)
-        return answer(owned_routes(self.ctx.mirror.facts, app))
+        return answer(self.ctx.mirror.facts.routes_of(app))
 
     async def show(self, request: web.Request, id: str) -> web.Response:
         return answer(routing.find_route(self.ctx.mirror.facts, id))
@@ -101,11 +101,11 @@ class RoutesApi:
             return routing.change_routes(facts, app, wanted)
 
         facts = await self._carry_out(decided)
-        for _ in range(len(owned_routes(facts, app))):  # A commit takes only so much; each has one route at least.
+        for _ in range(len(facts.routes_of(app))):  # A commit takes only so much; each has one route at least.
             if not decided(facts).puts:
                 break
             facts = await self._carry_out(decided)
-        return answer([route for route in owned_routes(facts, app) if route.kind == "http"])
+        return answer([route for route in facts.routes_of(app) if route.kind == "http"])
 
     async def remove(self, request: web.Request, id: str) -> web.Response:
         route = self.ctx.mirror.facts.routes.get(id)
@@ -114,11 +114,6 @@ class RoutesApi:
 
     async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:
         return await carry_out(self.ctx.store, self.ctx.mirror, decider)
-
-
-def owned_routes(facts: Facts, app: str) -> list[model.Route]:
-    """The routes of an app, oldest first."""
-    return sorted((r for r in facts.routes.values() if r.app == app), key=lambda route: (route.created, route.id))
 
 
 def new_route(wanted: NewRoute, app: str, now: float) -> model.Route:

@@ -65,7 +65,7 @@ def change_route(facts: Facts, id: str, options: Options) -> Change:
 
 def change_routes(facts: Facts, app: str, options: Options) -> Change:
     """Other options for the HTTP routes of an app: as many as a commit takes, of those that do not have them yet."""
-    owned = [route for route in facts.routes.values() if route.app == app and route.kind == "http"]
+    owned = [route for route in facts.routes_of(app) if route.kind == "http"]
     if not owned:
         raise Invalid(f"{app} has no HTTP route; `flynn route add http HOST` makes one")
     puts: dict[str, model.Record] = {}
