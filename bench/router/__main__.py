@@ -1,0 +1,63 @@
+"""`python -m bench.router`: measure, say what came of it, and leave it in docs/.
+
+BENCH_ONLY=R1,R5 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from bench.router import bodies, idle, machine, messages, slow, small
+from bench.router.errors import NotMeasured
+from bench.router.figures import Figure, line
+from bench.router.run import Run, work_directory
+
+Measure = Callable[[Run, Path], Awaitable[list[Figure]]]
+
+GROUPS: Sequence[tuple[tuple[str, ...], str, Measure]] = (
+    (("R1", "R2", "R10"), "small keep-alive requests: 64 clients, 10 apps, 10 000 routes", small.measure),
+    (("R5",), "memory of an idle keep-alive connection", idle.measure),
+    (("R7",), "large bodies, four at a time", bodies.measure),
+    (("R8",), "open WebSockets, each with a message a second", messages.measure),
+    (("R9",), "20 apps, one of them ten times slower", slow.measure),
+)
+"""Ids that are measured together, what they are, and how."""
+
+
+async def main() -> int:
+    """Measure all that is asked for; the exit code."""
+    known = [id for ids, _, _ in GROUPS for id in ids]
+    wanted = os.environ.get("BENCH_ONLY", "")
+    run = Run(
+        rounds=int(os.environ.get("BENCH_ROUNDS", "5")),
+        wanted=frozenset(wanted.replace(",", " ").split() or known),
+        files=machine.settle_here(),
+        say=lambda text: print(text, flush=True),
+    )
+    figures, failures = await _all(run)
+    for text in [line(figure) for figure in figures] + failures:
+        run.say(text)
+    return 1 if failures else 0
+
+
+async def _all(run: Run) -> tuple[list[Figure], list[str]]:
+    figures: list[Figure] = []
+    failures: list[str] = []
+    for ids, what, measure in GROUPS:
+        if not run.wants(*ids):
+            continue
+        asked = [id for id in ids if run.wants(id)]
+        run.say(f"{' '.join(asked)} {what}")
+        try:
+            with work_directory() as work:
+                figures += await measure(run, work)
+        except NotMeasured as error:
+            failures += [f"{id} not measured: {error}" for id in asked]
+            run.say(f"   not measured: {error}")
+    return figures, failures
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
