@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from bench.router import bodies, idle, machine, messages, slow, small
+from bench.router import bodies, changes, idle, machine, messages, routes, slow, small
 from bench.router.errors import NotMeasured
 from bench.router.figures import Figure, line
 from bench.router.run import Run, work_directory
@@ -18,6 +18,8 @@ Measure = Callable[[Run, Path], Awaitable[list[Figure]]]
 
 GROUPS: Sequence[tuple[tuple[str, ...], str, Measure]] = (
     (("R1", "R2", "R10"), "small keep-alive requests: 64 clients, 10 apps, 10 000 routes", small.measure),
+    (("R3",), "from the change to the first answer of a new route", routes.measure),
+    (("R4",), "requests that fail while routes, apps and daemons change", changes.measure),
     (("R5",), "memory of an idle keep-alive connection", idle.measure),
     (("R7",), "large bodies, four at a time", bodies.measure),
     (("R8",), "open WebSockets, each with a message a second", messages.measure),
@@ -36,15 +38,17 @@ async def main() -> int:
         files=machine.settle_here(),
         say=lambda text: print(text, flush=True),
     )
-    figures, failures = await _all(run)
-    for text in [line(figure) for figure in figures] + failures:
+    if unknown := run.wanted.difference(known):
+        run.say(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+        return 2
+    figures = await _all(run)
+    for text in [line(figure) for figure in figures] + run.failures:
         run.say(text)
-    return 1 if failures else 0
+    return 1 if run.failures else 0
 
 
-async def _all(run: Run) -> tuple[list[Figure], list[str]]:
+async def _all(run: Run) -> list[Figure]:
     figures: list[Figure] = []
-    failures: list[str] = []
     for ids, what, measure in GROUPS:
         if not run.wants(*ids):
             continue
@@ -54,9 +58,9 @@ async def _all(run: Run) -> tuple[list[Figure], list[str]]:
             with work_directory() as work:
                 figures += await measure(run, work)
         except NotMeasured as error:
-            failures += [f"{id} not measured: {error}" for id in asked]
-            run.say(f"   not measured: {error}")
-    return figures, failures
+            for id in asked:
+                run.failed(id, str(error))
+    return figures
 
 
 if __name__ == "__main__":

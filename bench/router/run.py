@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,9 @@ from bench.router.errors import NotMeasured
 from bench.router.figures import table
 
 T = TypeVar("T")
+
+WHY = 400
+"""Characters of a reason that are shown, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,13 @@ class Run:
     wanted: frozenset[str]
     files: int
     say: Callable[[str], None]
+    failures: list[str] = field(default_factory=list)
+
+    def failed(self, id: str, why: str) -> None:
+        """`id` could not be measured."""
+        why = " ".join(why.split())
+        self.failures.append(f"{id} not measured: {why if len(why) <= WHY else '... ' + why[-WHY:]}")
+        self.say(f"   {self.failures[-1]}")
 
     def wants(self, *ids: str) -> bool:
         """Whether one of these is asked for."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.router.errors import NotMeasured
@@ -12,6 +14,9 @@ UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 LATE = 30.0
 """Seconds that wrk may take longer than it was told."""
+
+LONG = 3600.0
+"""Seconds that a run is told that is ended before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,40 @@ def command(port: int, host: str, seconds: float, clients: int, script: str = ""
     return ["wrk", *told, *made, f"http://127.0.0.1:{port}/"]
 
 
+@asynccontextmanager
+async def running(told: Sequence[str]) -> AsyncIterator[Callable[[], Awaitable[Load]]]:
+    """A `command` for the length of a block; what is yielded ends it, and gives what it counted. NotMeasured."""
+    async with _process(told) as process:
+
+        async def end() -> Load:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)
+            return await _said(process, 0)
+
+        yield end
+
+
 async def run(told: Sequence[str], seconds: float) -> Load:
-    """Run a `command` on the core of this process; NotMeasured: it did not end well."""
-    process = await asyncio.create_subprocess_exec(
-        *told, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
+    """A `command` that ends by itself after so long. NotMeasured."""
+    async with _process(told) as process:
+        return await _said(process, seconds)
+
+
+@asynccontextmanager
+async def _process(told: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*told, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), seconds + LATE)
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _said(process: asyncio.subprocess.Process, seconds: float) -> Load:
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), seconds + LATE)
+    except TimeoutError:
+        raise NotMeasured(f"wrk is not done after {seconds + LATE:g} s") from None
     return parse(out.decode())

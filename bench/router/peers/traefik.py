@@ -35,8 +35,12 @@ def routing(site: Site) -> str:
 
 
 def write(dir: Path, site: Site) -> None:
-    """Put the file in its place as a whole."""
+    """The file, not where it is looked for yet."""
     (dir / "routing.part").write_text(routing(site))
+
+
+def publish(dir: Path) -> None:
+    """Put the file that was written in its place, as a whole."""
     (dir / "routing.part").rename(dir / "routing" / "routing.yml")
 
 
@@ -53,10 +57,11 @@ def command(dir: Path, port: int, metrics: int) -> list[str]:
 
 @asynccontextmanager
 async def open_traefik(work: Path, site: Site) -> AsyncIterator[tuple[Peer, Path]]:
-    """Traefik for the length of a block, and the directory to `write` to; its files in `work/traefik`."""
+    """Traefik for the length of a block, and the directory to `write` to and `publish`; its files in `work/traefik`."""
     dir = work / "traefik"
     (dir / "routing").mkdir(parents=True)
     write(dir, site)
+    publish(dir)
     port, metrics = free_ports(2)
     environ = {**os.environ, "GOMAXPROCS": "1"}
 
