@@ -12,9 +12,14 @@ from pathlib import Path
 from bench.router import bodies, changes, idle, machine, messages, routes, slow, small
 from bench.router.errors import NotMeasured
 from bench.router.figures import Figure, line
+from bench.router.page import page
+from bench.router.picture import svg
 from bench.router.run import Run, work_directory
+from bench.router.versions import versions
 
 Measure = Callable[[Run, Path], Awaitable[list[Figure]]]
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 GROUPS: Sequence[tuple[tuple[str, ...], str, Measure]] = (
     (("R1", "R2", "R10"), "small keep-alive requests: 64 clients, 10 apps, 10 000 routes", small.measure),
@@ -30,18 +35,28 @@ GROUPS: Sequence[tuple[tuple[str, ...], str, Measure]] = (
 
 async def main() -> int:
     """Measure all that is asked for; the exit code."""
+    printed: list[str] = []
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        printed.append(text)
+
     known = [id for ids, _, _ in GROUPS for id in ids]
     wanted = os.environ.get("BENCH_ONLY", "")
     run = Run(
         rounds=int(os.environ.get("BENCH_ROUNDS", "5")),
         wanted=frozenset(wanted.replace(",", " ").split() or known),
         files=machine.settle_here(),
-        say=lambda text: print(text, flush=True),
+        say=say,
     )
     if unknown := run.wanted.difference(known):
         run.say(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(known)}")
         return 2
+    where = f"{machine.described()}, the least of {run.rounds} rounds"
+    run.say(f"{where}; load average now {os.getloadavg()[0]:.2f}")
     figures = await _all(run)
+    if not run.failures and run.wanted.issuperset(known):
+        _publish(figures, where, printed)
     for text in [line(figure) for figure in figures] + run.failures:
         run.say(text)
     return 1 if run.failures else 0
@@ -61,6 +76,14 @@ async def _all(run: Run) -> list[Figure]:
             for id in asked:
                 run.failed(id, str(error))
     return figures
+
+
+def _publish(figures: Sequence[Figure], where: str, printed: Sequence[str]) -> None:
+    """Write docs/bench.md and its picture."""
+    told = versions()
+    (DOCS / "bench.md").write_text(page(figures, where, told, printed))
+    title = "flynn's router: each figure as a share of what it must reach"
+    (DOCS / "bench-router.svg").write_text(svg(figures, title, f"{where}. {', '.join(told)}"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.router import web
+from bench.router.peers.binaries import binary
 from bench.router.processes import running
 from bench.router.site import TOLD, free_ports
 
@@ -63,7 +64,7 @@ async def open_backends(work: Path, instances: int = INSTANCES) -> AsyncIterator
     *ports, status = free_ports(instances + 1)
     sockets = [dir / f"{n}.sock" for n in range(instances)]
     (dir / "nginx.conf").write_text(config(dir, ports, sockets, status))
-    command = ["nginx", "-p", str(dir), "-e", str(dir / "error.log"), "-c", str(dir / "nginx.conf")]
+    command = [binary("nginx"), "-p", str(dir), "-e", str(dir / "error.log"), "-c", str(dir / "nginx.conf")]
     async with running("the backends' nginx", command, dir / "log") as process:
         await process.listens(status)
         yield Backends(ports, sockets, status)

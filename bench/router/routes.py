@@ -37,6 +37,9 @@ LIMIT = 60.0
 REST = 3.0
 """Seconds between two changes of Traefik's file: those that follow sooner wait for each other."""
 
+LISTED = "caddy, one list of names"
+"""For information: no list can lead its names to different apps."""
+
 BOUNDS = {"nginx": ("R3b", 1 / 100), "caddy": ("R3c", 1 / 100), "traefik": ("R3d", 1 / 300)}
 
 
@@ -96,9 +99,10 @@ class Changing:
 
 async def _peers(stack: AsyncExitStack, work: Path, told: Site) -> list[Changing]:
     reloading = await stack.enter_async_context(nginx.open_nginx(work, told, reloads=True))
-    asked, admin = await stack.enter_async_context(caddy.open_caddy(work, told, each=True))
+    routed = await stack.enter_async_context(caddy.open_caddy(work, told, each=True))
+    listed = await stack.enter_async_context(caddy.open_caddy(work, told, name=LISTED))
     watching, dir = await stack.enter_async_context(traefik.open_traefik(work, told))
-    for peer in (reloading, asked, watching):
+    for peer in (reloading, routed[0], listed[0], watching):
         await peer.knows(ASKED)
 
     def ready(host: str) -> None:
@@ -107,17 +111,24 @@ async def _peers(stack: AsyncExitStack, work: Path, told: Site) -> list[Changing
     def reload(host: str) -> None:
         reloading.process.popen.send_signal(signal.SIGHUP)
 
-    def put(host: str) -> None:
-        body = json.dumps(caddy.route([host], told, asked.port)).encode()
-        url = f"http://127.0.0.1:{admin}/config/apps/http/servers/s/routes/0"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="PUT")
-        urllib.request.urlopen(request, timeout=LIMIT).close()
-
     return [
         Changing(reloading, ready, reload),
-        Changing(asked, lambda host: None, put),
+        Changing(routed[0], _nothing, lambda host: _put(host, told, *routed)),
+        Changing(listed[0], _nothing, lambda host: _put(host, told, *listed)),
         Changing(watching, lambda host: traefik.write(dir, told.with_host(host)), lambda host: traefik.publish(dir)),
     ]
+
+
+def _nothing(host: str) -> None:
+    pass
+
+
+def _put(host: str, told: Site, peer: Peer, admin: int) -> None:
+    """Tell Caddy's API of one more route."""
+    body = json.dumps(caddy.route([host], told, peer.port)).encode()
+    url = f"http://127.0.0.1:{admin}/config/apps/http/servers/s/routes/0"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="PUT")
+    urllib.request.urlopen(request, timeout=LIMIT).close()
 
 
 def _seen(changing: Changing, host: str) -> float:

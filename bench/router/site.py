@@ -46,7 +46,8 @@ TOLD = (
 PROBE = "GET /fields HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"
 
 LIES = (
-    "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 6\r\nX-Request-Id: short\r\n"
+    "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 6\r\n"
+    "X-Request-Id: short\r\nX-Request-Start: 1\r\n"
     "Connection: keep-alive, TE\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\n"
 )
 """What a client may say that is not to be believed, or was for the proxy alone."""
@@ -64,7 +65,7 @@ def neglected(got: Sequence[str], host: str, port: int, cannot: Collection[str] 
         "X-Forwarded-Port": str(port),
         "X-Forwarded-Host": host,
         "X-Request-Id": values["X-Request-Id"] if len(values["X-Request-Id"]) >= 20 else "20 characters",
-        "X-Request-Start": values["X-Request-Start"] or "a time",
+        "X-Request-Start": values["X-Request-Start"] if values["X-Request-Start"] not in ("", "1") else "the time",
         "Keep-Alive": "",
         "Proxy-Connection": "",
     }

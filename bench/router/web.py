@@ -65,7 +65,7 @@ class Poller:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.sendall(self.request)
         data = b""
-        while not (whole := _complete(data)):
+        while not (whole := complete(data)):
             more = self.sock.recv(65536)
             if not more:
                 self.close()
@@ -81,7 +81,7 @@ class Poller:
             self.sock = None
 
 
-def _complete(data: bytes) -> int:
+def complete(data: bytes) -> int:
     """The status of an answer with a Content-Length once it is all here, or 0."""
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:

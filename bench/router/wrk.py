@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.router.errors import NotMeasured
+from bench.router.peers.binaries import binary
 
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 """Milliseconds."""
@@ -56,7 +57,7 @@ def command(port: int, host: str, seconds: float, clients: int, script: str = ""
     """One thread; `script`: a Lua file that makes the requests, in place of `GET /` of `host`."""
     made = ["-s", script] if script else ["-H", f"Host: {host}"]
     told = ["-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "5s", "--latency"]
-    return ["wrk", *told, *made, f"http://127.0.0.1:{port}/"]
+    return [binary("wrk"), *told, *made, f"http://127.0.0.1:{port}/"]
 
 
 @asynccontextmanager

@@ -46,9 +46,11 @@ def route(hosts: list[str], site: Site, port: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_caddy(work: Path, site: Site, *, each: bool = False) -> AsyncIterator[tuple[Peer, int]]:
-    """Caddy for the length of a block, and the port of its admin API; its files in `work/caddy`."""
-    dir = work / "caddy"
+async def open_caddy(
+    work: Path, site: Site, *, name: str = "caddy", each: bool = False
+) -> AsyncIterator[tuple[Peer, int]]:
+    """Caddy for the length of a block, and the port of its admin API; its files in `work/NAME`."""
+    dir = work / name
     dir.mkdir()
     port, admin = free_ports(2)
     (dir / "caddy.json").write_text(json.dumps(config(site, port, admin, each)))
@@ -65,6 +67,6 @@ async def open_caddy(work: Path, site: Site, *, each: bool = False) -> AsyncIter
         text = (await web.ask(f"http://127.0.0.1:{admin}/metrics")).decode()
         return total(text, "caddy_http_requests_total", {"handler": "reverse_proxy"})
 
-    async with running("caddy", command, dir / "log", machine.cores()[0], environ) as process:
+    async with running(name, command, dir / "log", machine.cores()[0], environ) as process:
         await process.listens(port)
-        yield Peer("caddy", port, process, served), admin
+        yield Peer(name, port, process, served), admin

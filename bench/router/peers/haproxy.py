@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.router import machine
+from bench.router.peers.binaries import binary
 from bench.router.peers.peer import Peer
 from bench.router.processes import running
 from bench.router.site import Site, free_ports
@@ -78,7 +79,7 @@ async def open_haproxy(
     [port] = free_ports(1)
     (dir / "names").write_text(name_map(site))
     (dir / "haproxy.cfg").write_text(config(dir, site, port, connections, more))
-    command = ["haproxy", "-W" if reloads else "-db", "-f", str(dir / "haproxy.cfg")]
+    command = [binary("haproxy"), "-W" if reloads else "-db", "-f", str(dir / "haproxy.cfg")]
 
     async def served() -> int:
         reader, writer = await asyncio.open_unix_connection(str(dir / "admin"))

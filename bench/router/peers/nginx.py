@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.router import machine, web
 from bench.router.backends import stub_status
+from bench.router.peers.binaries import binary
 from bench.router.peers.peer import Peer
 from bench.router.processes import running
 from bench.router.site import Site, free_ports
@@ -69,7 +70,7 @@ async def open_nginx(
     port, status = free_ports(2)
     (dir / "names").write_text(server_names(site))
     (dir / "nginx.conf").write_text(config(dir, site, port, status, more=more, reloads=reloads))
-    command = ["nginx", "-p", str(dir), "-e", str(dir / "error.log"), "-c", str(dir / "nginx.conf")]
+    command = [binary("nginx"), "-p", str(dir), "-e", str(dir / "error.log"), "-c", str(dir / "nginx.conf")]
 
     async def served() -> int:
         return stub_status((await web.ask(f"http://127.0.0.1:{status}/")).decode())
