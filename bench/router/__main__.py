@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.router import bodies, changes, idle, machine, messages, routes, slow, small
 from bench.router.errors import NotMeasured
-from bench.router.figures import Figure, line
+from bench.router.figures import Figure, in_order, line
 from bench.router.page import page
 from bench.router.picture import svg
 from bench.router.run import Run, work_directory
@@ -57,7 +57,7 @@ async def main() -> int:
     figures = await _all(run)
     if not run.failures and run.wanted.issuperset(known):
         _publish(figures, where, printed)
-    for text in [line(figure) for figure in figures] + run.failures:
+    for text in sorted([line(figure) for figure in figures] + run.failures, key=in_order):
         run.say(text)
     return 1 if run.failures else 0
 

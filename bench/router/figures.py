@@ -38,6 +38,12 @@ def line(figure: Figure) -> str:
     return f"{told} {figure.what}".rstrip() + (f", {figure.unit}" if figure.unit else "")
 
 
+def in_order(line: str) -> tuple[int, str]:
+    """To sort lines by: R2 before R10."""
+    id = line.split()[0].removeprefix("R")
+    return int(id.rstrip("abcdefgh")), id
+
+
 def number(value: float) -> str:
     """Four digits, without an exponent."""
     if value and abs(value) < 0.0001:

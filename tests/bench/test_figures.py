@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench.router.figures import Figure, line, number, table
+from bench.router.figures import Figure, in_order, line, number, table
 from bench.router.page import page
 from bench.router.picture import LABELS, MOST, MUST, svg
 
@@ -39,6 +39,11 @@ def test_a_line(figure: Figure, said: str) -> None:
 )
 def test_a_number_has_no_exponent(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_the_order_of_lines() -> None:
+    lines = ["R10 1", "R2 not measured: x", "R1b 2", "R1a 3"]
+    assert sorted(lines, key=in_order) == ["R1a 3", "R1b 2", "R2 not measured: x", "R10 1"]
 
 
 def test_the_share_is_less_when_it_is_better() -> None:
