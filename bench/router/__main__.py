@@ -5,6 +5,7 @@ BENCH_ONLY=R1,R5 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: so
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ async def main() -> int:
         files=machine.settle_here(),
         say=say,
     )
+    _end_by_sigterm()
     if unknown := run.wanted.difference(known):
         run.say(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(known)}")
         return 2
@@ -60,6 +62,13 @@ async def main() -> int:
     for text in sorted([line(figure) for figure in figures] + run.failures, key=in_order):
         run.say(text)
     return 1 if run.failures else 0
+
+
+def _end_by_sigterm() -> None:
+    """Let SIGTERM end all that was started, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _all(run: Run) -> list[Figure]:

@@ -81,9 +81,7 @@ def test_the_picture_has_a_bar_for_each_figure() -> None:
 
 
 def test_the_page_has_a_row_for_each_figure_and_what_was_printed() -> None:
-    text = page(
-        [Figure("R5", 2.1, "<=", 3, "an idle connection", "KiB")], "a machine", ["flynn 1"], ["R5 idle", "   x"]
-    )
+    text = page([Figure("R5", 2.1, "<=", 3, "an idle one", "KiB")], "a machine", ["flynn 1"], ["R5 idle", "   x"])
     assert "| R5 | 2.1 KiB | <= 3 | ok | an idle one |" in text
     assert "a machine. flynn 1." in text
     assert "```\nR5 idle\n   x\n```" in text
