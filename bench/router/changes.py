@@ -79,7 +79,7 @@ def _handovers() -> int:
 
 async def _through_changes(run: Run, grid: Grid, backends: Backends) -> int:
     """Requests that failed."""
-    served = await grid.peer.served()
+    answered = await backends.answered()
     async with _loaded(grid.peer) as load:
         spares = 0
         made = Changes(grid)
@@ -91,7 +91,8 @@ async def _through_changes(run: Run, grid: Grid, backends: Backends) -> int:
     )
     if not spares:
         raise NotMeasured("no request went to the apps that came and went")
-    agree("flynn says that it", await grid.peer.served() - served + failed.failed, failed.requests, CLIENTS)
+    by_all = await backends.answered() - answered + spares
+    agree("the apps behind flynn say that they", by_all + failed.failed, failed.requests, CLIENTS)
     return failed.failed
 
 
