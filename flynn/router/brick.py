@@ -60,7 +60,7 @@ class RouterBrick:
     async def run(self, ctx: Context) -> None:
         """Route until told to stop; then end what is under way."""
         config = self.config
-        registry = Registry()
+        registry = Registry(host=ctx.host)
         proxy = Proxy(registry, config, _networks(config.trusted), ctx.token)
         told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port, ctx.node.url)
         registry.when_less = told.changed

@@ -14,7 +14,7 @@ from flynn.router.target import Service, Target
 class Registry:
     """The table in use, the services it names and the targets they have, changed in one step when the facts change."""
 
-    def __init__(self, when_less: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, when_less: Callable[[], None] = lambda: None, host: str = "") -> None:
         self.table = Table()
         self.places: dict[str, Place] = {}
         """Those of all routes, by the route's id."""
@@ -26,6 +26,8 @@ class Registry:
         """How many targets all services have."""
         self.revision = 0
         self.when_less = when_less
+        self.host = host
+        """The machine that this router is on: its instances may be asked through their UNIX sockets."""
         self._facts: Facts | None = None
         self._orphans = Orphans()
         self._draining: dict[str, Target] = {}
@@ -84,6 +86,7 @@ class Registry:
                 target.retire()
             target = service.instances[key] = Target(key, instance, self.when_less, self._warm)
         target.follow(instance)
+        target.path = instance.socket if instance.host == self.host else ""
         if instance.draining:
             self._draining[key] = target
         return target

@@ -200,12 +200,17 @@ class Rig:
         assert place is not None
         return place.counts
 
-    def show(self, *addresses: str, draining: Iterable[str] = ()) -> None:
-        """The instances of app-web, `i0` on, at these addresses."""
+    def show(self, *addresses: str, draining: Iterable[str] = (), socket: str = "", host: str = "h") -> None:
+        """The instances of app-web, `i0` on, at these addresses, all with this UNIX socket on this machine."""
         records: dict[str, Record] = dict(self.routes)
         for number, address in enumerate(addresses):
             instance = Instance(
-                id=f"i{number}", service="app-web", address=address, host="h", draining=address in draining
+                id=f"i{number}",
+                service="app-web",
+                address=address,
+                host=host,
+                socket=socket,
+                draining=address in draining,
             )
             records[keys.instance("app-web", f"i{number}")] = instance
         self.revision += 1
@@ -215,7 +220,7 @@ class Rig:
 @asynccontextmanager
 async def open_rig(trusted: Networks = (), **limits: float) -> AsyncIterator[Rig]:
     """A router on a free port that knows the host app.test."""
-    registry = Registry()
+    registry = Registry(host="h")
     proxy = Proxy(registry, Limits(sweep=0.05, **limits), trusted)  # type: ignore[arg-type]
     sockets = open_sockets("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
