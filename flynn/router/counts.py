@@ -6,7 +6,8 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 """Upper bounds of the classes of duration, in seconds; one more class has all that takes longer."""
 
 NOTHING = [0] * (len(BOUNDS) + 1)
-"""A row in which nothing was counted yet: never written to, as all routes have it that nobody asked for."""
+NO_ROWS, NO_SECONDS = [NOTHING] * 10, [0.0] * 10
+"""What a route has that nobody asked for yet, as most of very many: shared by all, never written to."""
 
 
 class Counts:
@@ -19,8 +20,8 @@ class Counts:
     __slots__ = ("gone", "in_flight", "queued", "replays", "retries", "rows", "seconds")
 
     def __init__(self) -> None:
-        self.rows = [NOTHING] * 10
-        self.seconds = [0.0] * 10
+        self.rows = NO_ROWS
+        self.seconds = NO_SECONDS
         """The sum of all durations, by the first digit of the status."""
         self.in_flight = 0
         self.queued = 0
@@ -34,10 +35,15 @@ class Counts:
         """A request was answered with `status`, after so long."""
         digit = status // 100
         if self.rows[digit] is NOTHING:
-            self.rows[digit] = NOTHING.copy()
+            self._begin(digit)
         self.rows[digit][bisect_left(BOUNDS, seconds)] += 1
         self.seconds[digit] += seconds
 
     def answers(self) -> dict[str, int]:
         """Answers by class: `{"2xx": 3}`."""
         return {f"{digit}xx": total for digit, row in enumerate(self.rows) if (total := sum(row))}
+
+    def _begin(self, digit: int) -> None:
+        if self.rows is NO_ROWS:
+            self.rows, self.seconds = NO_ROWS.copy(), NO_SECONDS.copy()
+        self.rows[digit] = NOTHING.copy()
