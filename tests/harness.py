@@ -14,10 +14,10 @@ import aiohttp
 from flynn.core import hooks
 from flynn.core.brick import Brick, Context
 from flynn.core.config import Node
-from flynn.core.daemon import serve
 from flynn.core.lease import NodeLease, open_lease
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import Mirror, open_mirror
+from flynn.core.serve import serve
 from flynn.core.store import Store
 from flynn.core.web import Web
 

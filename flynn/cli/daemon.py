@@ -38,16 +38,17 @@ FLAGS = {"http_port": "router.port", "backend": "host.backend", "boot_timeout": 
 @click.option("--backend", help="What runs the jobs: auto, sandbox, process, docker.")
 @click.option("--boot-timeout", metavar="SECONDS", help="Within which a job must listen on its port.")
 @click.option("--set", "more", multiple=True, metavar="KEY=VALUE", help="Any other setting: --set router.idle=55.")
-def daemon(config: Path | None, more: Sequence[str], **given: str | None) -> None:
+@click.option("--takeover", is_flag=True, help="From the daemon that runs on the same data, losing no request.")
+def daemon(config: Path | None, more: Sequence[str], takeover: bool, **given: str | None) -> None:
     """Be one node of the grid, until SIGTERM or Ctrl-C. Running jobs live on."""
     try:
-        _daemon(config, flags(given, more))
+        _daemon(config, flags(given, more), takeover)
     except (StartError, Unavailable) as error:
         click.echo(f"flynn: {error}", err=True)
         raise click.exceptions.Exit(1) from None
 
 
-def _daemon(config: Path | None, given: Mapping[str, str]) -> None:
+def _daemon(config: Path | None, given: Mapping[str, str], takeover: bool) -> None:
     from flynn.core.daemon import run_daemon, settings_types
 
     manager = plugins.load()
@@ -55,7 +56,7 @@ def _daemon(config: Path | None, given: Mapping[str, str]) -> None:
     settings = load(settings_types(list(known.values())), config, os.environ, given)
     chosen = choose(known, settings.node.bricks)
     log_to_stderr()
-    _runner()(run_daemon(settings, manager, chosen, lambda sentence: banner(sentence, settings)))
+    _runner()(run_daemon(settings, manager, chosen, lambda sentence: banner(sentence, settings), takeover))
 
 
 def flags(given: Mapping[str, str | None], more: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ import msgspec
 
 from flynn.core import election, keys
 from flynn.core.errors import Unavailable
+from flynn.core.estate import Estate
 from flynn.core.model import Instance
 
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ class Context:
 
     domain: str
     stopping: asyncio.Event
+    estate: Estate = field(default_factory=Estate)
+    """The sockets that outlive the daemon. While it is `handing`, a brick that stops leaves its facts as they are."""
+
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when all bricks of the daemon are ready."""
+
+    stop_limit: float = 0.0
+    """Seconds that the brick needs to stop, if it needs more than others."""
+
     on_ready: Callable[[], None] = lambda: None
     on_say: Callable[[str], None] = lambda sentence: None
     log: logging.Logger = field(init=False)
@@ -118,11 +128,12 @@ class Context:
         try:
             yield
         finally:
-            try:
-                async with asyncio.timeout(GONE):
-                    await self.lease.delete(key)
-            except TimeoutError:
-                self.log.info("%s could not be removed in time; it ends with the lease", key)
+            if not self.estate.handing:
+                try:
+                    async with asyncio.timeout(GONE):
+                        await self.lease.delete(key)
+                except TimeoutError:
+                    self.log.info("%s could not be removed in time; it ends with the lease", key)
 
     def find(self, service: str) -> str:
         """The URL of an instance of one of the grid's own services, this machine's first.

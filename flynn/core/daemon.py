@@ -1,16 +1,12 @@
 """The one process of a node: it opens the store, then hosts the bricks until it is told to stop."""
 
 import asyncio
-import fcntl
-import json
+import importlib
 import logging
-import os
 import secrets
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -20,6 +16,7 @@ from flynn import __version__
 from flynn.core import keys
 from flynn.core.brick import Context
 from flynn.core.config import Node, Settings
+from flynn.core.directory import own_directory, write_client_file
 from flynn.core.errors import Conflict, StartError
 from flynn.core.facts import encode
 from flynn.core.lag import LoopLag
@@ -27,10 +24,11 @@ from flynn.core.lease import open_lease
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
 from flynn.core.naming import own_name
-from flynn.core.ports import port_problem
+from flynn.core.serve import serve
 from flynn.core.store import Put, Store, Unchanged
+from flynn.core.succession import Succession, open_succession
 from flynn.core.supervisor import Supervised, run_bricks
-from flynn.core.web import Route, Web, answer, server_log
+from flynn.core.web import Route, Web, answer
 
 if TYPE_CHECKING:
     import pluggy
@@ -41,22 +39,38 @@ log = logging.getLogger(__name__)
 
 
 async def run_daemon(
-    settings: Settings, hooks: "pluggy.PluginManager", classes: "list[type[Brick]]", on_up: Callable[[str], None]
+    settings: Settings,
+    hooks: "pluggy.PluginManager",
+    classes: "list[type[Brick]]",
+    on_up: Callable[[str], None],
+    takeover: bool = False,
 ) -> None:
-    """Be one node of the grid until SIGTERM or SIGINT. `on_up` is called with a sentence when all bricks are ready.
+    """Be one node of the grid until SIGTERM or SIGINT, or until another process has taken over.
 
-    StartError: why it cannot start, or cannot go on.
+    `on_up` is called with a sentence when all bricks are ready. With `takeover` the daemon that runs on the same data
+    directory hands over to this one. StartError: why it cannot start, or cannot go on.
     """
-    node = settings.node
-    stop, up = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _load(settings.node)
+    async with open_succession(settings.node, takeover) as succession:
+        await succession.run(lambda: _live(settings, hooks, classes, succession, on_up))
+
+
+async def _live(
+    settings: Settings,
+    hooks: "pluggy.PluginManager",
+    classes: "list[type[Brick]]",
+    succession: Succession,
+    on_up: Callable[[str], None],
+) -> None:
+    """Hold the data directory and the store, and host the bricks, until they shall stop."""
+    node, estate = settings.node, succession.estate
+    up = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(own_directory(node.data))
         store = await stack.enter_async_context(open_store(node))
         mirror = await stack.enter_async_context(open_mirror(store))
-        lease = await stack.enter_async_context(open_lease(store))
+        lease = await stack.enter_async_context(open_lease(store, before=estate.lease))
+        stack.callback(lambda: estate.inherit_lease(lease.id))
         grid = await ensure_grid(node, store, mirror)
         if node.etcd:
             await own_name(node, store, mirror, lease)
@@ -65,7 +79,7 @@ async def run_daemon(
         http = await stack.enter_async_context(
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {grid.token}"}, auto_decompress=False)
         )
-        await stack.enter_async_context(serve(server, node.address, node.port))
+        await stack.enter_async_context(serve(server, node.address, node.port, estate))
         lag = await stack.enter_async_context(LoopLag.measuring())
 
         def supervised(kind: "type[Brick]") -> Supervised:
@@ -73,19 +87,28 @@ async def run_daemon(
             data.mkdir(parents=True, exist_ok=True)
             ctx = Context(
                 kind.name, node, store, mirror, lease, server, http, hooks, time.time, data, grid.token, grid.domain,
-                asyncio.Event(),
+                asyncio.Event(), estate, up,
             )  # fmt: skip
             return Supervised(kind(settings.bricks[kind.name]), ctx)
 
         bricks = [supervised(kind) for kind in classes]
         stack.enter_context(server.serving(*_node_routes(node, mirror, bricks, lag)))
-        telling = asyncio.create_task(_tell(up, on_up, node, store), name="tell when up")
+        telling = asyncio.create_task(_tell(up, succession, on_up, node, store), name="tell when up")
         stack.callback(telling.cancel)
-        await run_bricks(bricks, up, stop)
+        succession.judge = lambda: "the store does not answer now; wait until it does" if mirror.stale_since else ""
+        await run_bricks(bricks, up, succession.leave)
 
 
-async def _tell(up: asyncio.Event, on_up: Callable[[str], None], node: Node, store: Store) -> None:
+def _load(node: Node) -> None:
+    """Load now what would be loaded while nobody holds the store: a hand-over shall be quick."""
+    importlib.import_module("flynn.core.etcd" if node.etcd else "flynn.core.sqlite")
+
+
+async def _tell(
+    up: asyncio.Event, succession: Succession, on_up: Callable[[str], None], node: Node, store: Store
+) -> None:
     await up.wait()
+    await succession.up()
     on_up(f"flynn {__version__} is up on {node.name}: node API at {node.url}, store {store.name}")
 
 
@@ -114,30 +137,6 @@ def _node_routes(node: Node, mirror: Mirror, bricks: list[Supervised], lag: Loop
         )
 
     return [Route("GET", "/health", health, open=True), Route("GET", "/v1/node", node_status)]
-
-
-@contextmanager
-def own_directory(data: Path, remedy: str = "stop that one, or name another with --data DIR") -> Iterator[None]:
-    """Make the data directory and hold it for this process alone. StartError: another one has it, and `remedy`."""
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StartError(
-            f"the data directory {data} cannot be used: {error.strerror}; name another with --data DIR"
-        ) from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(file, 20).decode("ascii", "replace").strip()
-        os.close(file)
-        raise StartError(f"another flynn daemon (pid {pid}) already uses {data}; {remedy}") from None
-    os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()}\n".encode())
-    try:
-        yield
-    finally:
-        os.close(file)
 
 
 @asynccontextmanager
@@ -174,34 +173,6 @@ async def ensure_grid(node: Node, store: Store, mirror: Mirror) -> Grid:
     if node.token and node.token != grid.token:
         raise StartError("the token given is not the one of this grid; leave it out, or give the right one")
     return grid
-
-
-def write_client_file(node: Node, grid: Grid) -> None:
-    """Leave the URL and the token where this user's `flynn` command finds them: `client.json`, mode 0600."""
-    path = node.data / "client.json"
-    partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"url": node.url, "token": grid.token}, file)
-    os.replace(partial, path)
-
-
-@asynccontextmanager
-async def serve(server: Web, address: str, port: int) -> AsyncIterator[None]:
-    """The node API on its address. StartError: the port is taken."""
-    runner = web.AppRunner(
-        server.application(), access_log=None, logger=server_log, shutdown_timeout=2, handler_cancellation=True
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise StartError(port_problem("node API", address, port, error, "--port")) from None
-    try:
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def settings_types(classes: "list[type[Brick]]") -> dict[str, Any]:

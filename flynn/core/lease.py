@@ -25,6 +25,9 @@ TTL = 10.0
 RETRY = 0.5
 """Seconds between two tries to reach a store that does not answer."""
 
+BEFORE = 30.0
+"""Seconds for which the lease of the daemon before is kept too: what it held is stated anew, or was of it alone."""
+
 
 @dataclass(eq=False)
 class NodeLease:
@@ -36,6 +39,10 @@ class NodeLease:
     valid_until: float = 0.0
     """The moment, by `time.monotonic()`, from which the lease may have ended."""
 
+    before: int = 0
+    """The lease of the daemon that handed over to this one, while it is kept."""
+
+    before_until: float = 0.0
     _facts: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
     _dirty: dict[str, list[asyncio.Future[int]]] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,9 +95,19 @@ class NodeLease:
 
     async def _renewing(self) -> None:
         while True:
+            await self._renew_before()
             await asyncio.sleep(self.ttl / 4)
             while not await self._renewed():
                 await asyncio.sleep(RETRY)
+
+    async def _renew_before(self) -> None:
+        if self.before and time.monotonic() < self.before_until:
+            try:
+                await self.store.renew(self.before)
+            except NotFound:
+                self.before = 0
+            except FlynnError as error:
+                log.info("the lease of the daemon before could not be renewed: %s", error)
 
     async def _renewed(self) -> bool:
         """Try once to renew the lease, or to take a new one if it ended; whether that worked."""
@@ -158,9 +175,12 @@ class NodeLease:
 
 
 @asynccontextmanager
-async def open_lease(store: Store, ttl: float = TTL) -> AsyncIterator[NodeLease]:
-    """The lease of this daemon, granted and kept. Unavailable: the store does not answer."""
-    lease = NodeLease(store, ttl)
+async def open_lease(store: Store, ttl: float = TTL, before: int = 0) -> AsyncIterator[NodeLease]:
+    """The lease of this daemon, granted and kept, and for a while also that of the daemon `before`, which handed over.
+
+    Unavailable: the store does not answer.
+    """
+    lease = NodeLease(store, ttl, before=before, before_until=time.monotonic() + BEFORE)
     await lease.begin()
     keeping = asyncio.create_task(lease.keep(), name="lease")
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from flynn.core import keys
-from flynn.core.daemon import own_directory
+from flynn.core.directory import own_directory
 from flynn.core.errors import Conflict, StartError, Unavailable
 from flynn.core.etcd import open_etcd
 from flynn.core.sqlite import open_sqlite

@@ -109,6 +109,7 @@ async def _first(timeout: float | None, *tasks: asyncio.Task[object]) -> None:
 
 async def _stop(supervised: Supervised, task: asyncio.Task[None], limit: float) -> None:
     supervised.ctx.stopping.set()
+    limit = max(limit, supervised.ctx.stop_limit)
     _, late = await asyncio.wait([task], timeout=limit)
     if late:
         log.warning("the brick %s did not stop within %g s and is cut off", supervised.brick.name, limit)

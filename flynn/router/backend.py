@@ -225,9 +225,10 @@ class Backend(Wire):
             ending.spoiled(client, pages.JUNK)
             return
         self.state = TUNNEL
-        end = b"\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (response.upgrade or client.request.upgrade)
+        protocol = response.upgrade or client.request.upgrade
+        end = b"\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % protocol
         client.send(response.head + client.extra + end + data)
-        client.upgraded()
+        client.upgraded(protocol, data)
 
     def _over(self, error: Exception | None) -> None:
         """The connection ended. That is the end of a body without a length, and a fault in all other cases."""

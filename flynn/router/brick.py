@@ -10,16 +10,18 @@ from functools import partial
 from typing import Literal
 
 from flynn.core.brick import Context
+from flynn.core.channel import Channel, pair
 from flynn.core.errors import StartError
 from flynn.core.facts import Facts
-from flynn.core.web import Route
 from flynn.router import api
 from flynn.router.access import open_access
 from flynn.router.drain import Told
-from flynn.router.listen import bound, close, listening, open_sockets
+from flynn.router.lameduck import LameDuck
+from flynn.router.listen import bound, open_sockets
 from flynn.router.noting import noting
+from flynn.router.plane import Plane
 from flynn.router.proxied import Door
-from flynn.router.proxy import Limits, Proxy
+from flynn.router.proxy import GOODBYE, Limits, Proxy
 from flynn.router.registry import Registry
 from flynn.router.tcp_ports import Ports
 from flynn.router.upstream import Networks
@@ -27,22 +29,29 @@ from flynn.router.upstream import Networks
 FAREWELL = 3.0
 """Seconds that the store has to take the removal of the router's record, when the router stops."""
 
+STOPPING = GOODBYE + FAREWELL + 5.0
+"""Seconds that stopping may take beyond its limits."""
+
 
 class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the router, its limits among them. Times are seconds.
 
     `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
     are believed. `proxy_protocol`: each connection to `port` must begin with a PROXY header, and come from `trusted` if
-    that is set. `head_timeout` is for a whole head; `first_byte_timeout` from the request's last byte to the answer's
-    first; `idle_timeout` without a byte either way, `tcp_idle_timeout` in connections of TCP routes. `access_log`: the
-    file that requests are written to, empty: none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
+    that is set. `share_port`: other routers of this machine may have the port too. `head_timeout` is for a whole head;
+    `first_byte_timeout` from the request's last byte to the answer's first; `idle_timeout` without a byte either way,
+    `tcp_idle_timeout` in connections of TCP routes. When the router stops, `drain_timeout` is for requests under way,
+    `tunnel_drain_timeout` for WebSockets and TCP routes. `access_log`: the file that requests are written to, empty:
+    none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
     """
 
     port: int = 8080
     bind: str = ""
     trusted: tuple[str, ...] = ()
     proxy_protocol: bool = False
+    share_port: bool = False
     drain_timeout: float = 30.0
+    tunnel_drain_timeout: float = 60.0
     access_log: str = ""
     access_format: Literal["heroku", "json"] = "heroku"
     access_sample: float = 1.0
@@ -58,70 +67,121 @@ class RouterBrick:
         self.config = config
 
     async def run(self, ctx: Context) -> None:
-        """Route until told to stop; then end what is under way."""
+        """Route until told to stop; then end what is under way, or leave it at work while the daemon hands over."""
         config = self.config
-        registry = Registry(host=ctx.host)
-        proxy = Proxy(registry, config, _networks(config.trusted), ctx.token)
-        told = Told(ctx.host, ctx.lease, lambda: (registry.revision, registry.draining()), config.port, ctx.node.url)
-        registry.when_less = told.changed
+        ctx.stop_limit = max(config.drain_timeout, config.tunnel_drain_timeout) + STOPPING
+        plane = await self._plane(ctx)
+        told = Told(ctx.host, ctx.lease, plane.state, config.port, ctx.node.url)
 
         def say() -> None:
-            ctx.say("; ".join(filter(None, [_sentence(registry, config.port), ports.sentence()])))
+            ctx.say("; ".join(filter(None, [_sentence(plane.proxy.registry, config.port), plane.ports.sentence()])))
 
         def follow(facts: Facts) -> None:
-            if registry.swap(facts, proxy.clock()):
-                told.changed()
-                ports.follow(registry.tcp.values())
+            if plane.follow(facts):
                 say()
 
-        ports = Ports(proxy, partial(bound, config.bind), close, (config.port, ctx.node.port))
-        ports.changed = say
-        async with open_access(config.access_log, config.access_format, config.access_sample) as access:
-            if access is not None:
-                proxy.access = noting(access, proxy)
-            routes = api.routes(ctx, proxy, ports, access)
-            sockets = open_sockets(config.bind, config.port)
+        plane.changed, plane.ports.changed = told.changed, say
+        try:
+            sockets = open_sockets(config.bind, config.port, ctx.estate, config.share_port)
             with ctx.mirror.listening(follow):
-                async with _background(proxy, ports, told):
+                async with _background(plane, told):
                     follow(ctx.mirror.facts)
-                    await self._serve(ctx, routes, proxy, ports, told, sockets)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL):
-                await told.end()
+                    await self._serve(ctx, plane, told, sockets)
+            if ctx.estate.handing and plane.accepted:
+                await self._leave(ctx, plane)
+                return
+        except BaseException:
+            await plane.close()
+            raise
+        await plane.close()
+        if not ctx.estate.handing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await told.end()
 
-    async def _serve(
-        self, ctx: Context, routes: list[Route], proxy: Proxy, ports: Ports, told: Told, sockets: list[socket.socket]
-    ) -> None:
-        with ctx.web.serving(*routes):
-            door = Door(proxy)
-            protocol = door.client if self.config.proxy_protocol else proxy.client
-            async with listening(protocol, sockets):
-                await ports.accept()
-                await told.begin()
-                gc.collect()
-                gc.freeze()
-                ctx.ready()
-                await ctx.stopping.wait()
+    async def _plane(self, ctx: Context) -> Plane:
+        """The one left at work by a hand-over that failed, or a new one."""
+        duck: LameDuck | None = ctx.estate.take_back(self.name)
+        if duck is not None:
+            duck.close()
+            return duck.plane
+        async with contextlib.AsyncExitStack() as stack:
+            return await self._new_plane(ctx, stack)
+
+    async def _new_plane(self, ctx: Context, stack: contextlib.AsyncExitStack) -> Plane:
+        config, estate = self.config, ctx.estate
+        access = await stack.enter_async_context(
+            open_access(config.access_log, config.access_format, config.access_sample)
+        )
+        proxy = Proxy(Registry(host=ctx.host), config, _networks(config.trusted), ctx.token)
+        opened = partial(bound, config.bind, estate=estate, share=config.share_port)
+        ports = Ports(proxy, opened, lambda sockets: estate.close(*sockets), (config.port, ctx.node.port))
+        plane = Plane(proxy, ports, Door(proxy) if config.proxy_protocol else None)
+        if access is not None:
+            proxy.access, plane.access = noting(access, proxy), access
+        if before := estate.take(self.name):
+            await plane.succeed(Channel(before))
+        plane.stack = stack.pop_all()
+        return plane
+
+    async def _serve(self, ctx: Context, plane: Plane, told: Told, sockets: list[socket.socket]) -> None:
+        config = self.config
+        with ctx.web.serving(*api.routes(ctx, plane.proxy, plane.ports, plane.access)):
+            await told.begin()
+            if plane.former is None:
+                await plane.accept(sockets)
+            gc.collect()
+            gc.freeze()
+            claimed = self._claim(ctx, plane) if plane.former else {}
+            ctx.ready()
+            if plane.former is not None and await _first(ctx.up, ctx.stopping) is ctx.up:
+                # Not before all else is up: until then this process may fail, and nobody shall notice.
+                await plane.accept(sockets)
+            for number in claimed.keys() - plane.ports.ports.keys():
+                ctx.estate.close(*claimed[number])
+            await ctx.stopping.wait()
+        gc.unfreeze()
+        if not ctx.estate.handing:
+            plane.stop_accepting()
+            ctx.estate.close(*sockets)
             ctx.say("ending the requests under way")
-            ports.stop_accepting()
-            door.close()
-            limit = self.config.drain_timeout
-            await asyncio.gather(proxy.drain(limit), ports.drain(limit))
-            gc.unfreeze()
+            await plane.drain(config.drain_timeout, config.tunnel_drain_timeout)
+
+    def _claim(self, ctx: Context, plane: Plane) -> dict[int, list[socket.socket]]:
+        """Have the sockets of TCP routes that the router before listens on, until clients are accepted there."""
+        config, claimed = self.config, dict[int, list[socket.socket]]()
+        for number in plane.ports.ports.keys() - {config.port}:
+            with contextlib.suppress(OSError):
+                claimed[number] = bound(config.bind, number, ctx.estate, config.share_port)
+        return claimed
+
+    async def _leave(self, ctx: Context, plane: Plane) -> None:
+        mine, theirs = pair()
+        duck = LameDuck(plane, Channel(mine), self.config.drain_timeout, self.config.tunnel_drain_timeout)
+        await duck.greet()
+        ctx.estate.leave(self.name, duck, theirs)
 
 
 @contextlib.asynccontextmanager
-async def _background(proxy: Proxy, ports: Ports, told: Told) -> AsyncIterator[None]:
-    """The sweep and the telling, for the length of a block."""
+async def _background(plane: Plane, told: Told) -> AsyncIterator[None]:
+    """A look at the plane and the telling, for the length of a block."""
     async with asyncio.TaskGroup() as tasks:
         running = [
-            tasks.create_task(proxy.sweep(), name="router sweep"),
-            tasks.create_task(ports.work(), name="router TCP ports"),
+            tasks.create_task(plane.watch(), name="router plane"),
             tasks.create_task(told.keep(), name="router telling"),
         ]
         yield
         for task in running:
             task.cancel()
+
+
+async def _first(one: asyncio.Event, other: asyncio.Event) -> asyncio.Event:
+    """The first of these to be set."""
+    waiting = {asyncio.create_task(event.wait()): event for event in (one, other)}
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return waiting[done.pop()]
 
 
 def _networks(cidrs: tuple[str, ...]) -> Networks:

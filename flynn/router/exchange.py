@@ -181,7 +181,7 @@ class Exchange(Connection):
         if proxy.access is not None:
             proxy.access(self, self.status, None)
         self._settle()
-        if self.keep and not proxy.stopping:
+        if self.keep and not proxy.closing:
             self.state = READY
             self.since = self.stirred
             if self.buffer or self.held:
@@ -201,12 +201,12 @@ class Exchange(Connection):
         dispatch.lost(self, backend)
         self.go_on()
 
-    def upgraded(self) -> None:
-        """The app has agreed to leave HTTP."""
+    def upgraded(self, protocol: bytes, sent: bytes) -> None:
+        """The app has agreed to leave HTTP for another protocol, in which `sent` was passed on already."""
         assert self.place is not None
         self.status = 101
         self.place.counts.ended(101, self.stirred - self.since)
-        tunnel.begin(self)
+        tunnel.begin(self, protocol, sent)
 
     def ended(self, status: int, fault: "pages.Fault | None" = None) -> None:
         """Have nothing more to do with the app: the request was answered with `status`, or ended with it (499, 101).

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from flynn.router import ending, pages, upstream
+from flynn.router import ending, pages, tunnel, upstream
 from flynn.router.client import Client
-from flynn.router.connection import READY
+from flynn.router.connection import CLOSING, LINGER, READY, TUNNEL
 from flynn.router.deadlines import sweep
 from flynn.router.exchange import Exchange
 from flynn.router.registry import Registry
@@ -24,6 +24,9 @@ Access = Callable[[Exchange, int, pages.Fault | None], None]
 
 SWEEP = 0.5
 """Seconds between two looks at all deadlines: they are kept this much late at worst."""
+
+GOODBYE = 2.0
+"""Seconds in which a client may take our last words, when all limits have passed."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +46,8 @@ class Proxy:
     """The data plane, without its sockets: `client()` makes the protocol for each connection accepted."""
 
     __slots__ = (
-        "access", "bits", "clients", "clock", "empty", "limits", "loop", "next_id", "now_ms", "refused", "registry",
-        "seal", "stamp", "stamp_until", "stopping", "trusted",
+        "access", "bits", "clients", "clock", "closing", "empty", "limits", "loop", "next_id", "now_ms", "refused",
+        "registry", "seal", "stamp", "stamp_until", "stopping", "trusted",
     )  # fmt: skip
 
     def __init__(self, registry: Registry, limits: Limits, trusted: Networks = (), secret: str = "") -> None:
@@ -64,6 +67,9 @@ class Proxy:
         """Called with each request that has ended, its status, and the fault that ended it, if one did."""
         self.clients: set[Client] = set()
         self.stopping = False
+        """Whether each answer is the last of its connection, and says so."""
+        self.closing = False
+        """Whether a connection is closed when it waits for a request, though it was not told so."""
         self.refused = 0
         """Messages that were no good requests, and were answered so."""
         self.empty = asyncio.Event()
@@ -101,19 +107,48 @@ class Proxy:
                 sweep(client, now)
             self.registry.tick(now)
 
-    async def drain(self, timeout: float) -> int:
-        """Take no more requests, end those under way, and break off what lasts over `timeout` seconds: how many."""
-        self.stopping = True
-        for client in tuple(self.clients):
-            if client.state == READY and not client.buffer:
-                client.transport.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self.empty.wait()
-        late = len(self.clients)
+    async def drain(self, timeout: float, tunnels: float = 0.0, idle: bool = True) -> int:
+        """Take no more requests, end those under way, and break off what lasts over `timeout` seconds: how many.
+
+        Tunnels have `tunnels` seconds; then WebSockets are told that we go away. Without `idle`, a connection that
+        waits for a request may still bring one, as long as there is time: closing it could cross with that.
+        """
+        self.stopping, self.closing = True, idle
+        began = self.loop.time()
+        if idle:
+            self._close_idle()
+        late = 0
+        for limit, end in sorted(((timeout, self._end_requests), (tunnels, self._end_tunnels)), key=lambda one: one[0]):
+            await self._until_empty(began + limit)
+            late += end()
         if late:
-            log.warning("%d connections lasted over %g s and are broken off", late, timeout)
+            log.warning("%d connections were not done in time while stopping and are broken off", late)
+        await self._until_empty(self.loop.time() + GOODBYE)
         for client in tuple(self.clients):
             client.transport.abort()
         self.registry.close_idle()
         return late
+
+    async def _until_empty(self, deadline: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self.empty.wait()
+
+    def _close_idle(self) -> None:
+        for client in tuple(self.clients):
+            if client.state == READY and not client.buffer:
+                client.close()
+
+    def _end_requests(self) -> int:
+        self.closing = True
+        self._close_idle()
+        late = [client for client in self.clients if client.state not in (TUNNEL, CLOSING, LINGER)]
+        for client in late:
+            client.transport.abort()
+        return len(late)
+
+    def _end_tunnels(self) -> int:
+        late = [client for client in self.clients if client.state == TUNNEL]
+        for client in late:
+            tunnel.go_away(client)
+        return len(late)

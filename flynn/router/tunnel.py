@@ -1,20 +1,57 @@
 """After an upgrade HTTP is over: all bytes pass both ways as they are, and each side ends for itself."""
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
 from flynn.router.connection import CLOSING, TUNNEL
+from flynn.router.frames import GOING_AWAY, Frames
 
 if TYPE_CHECKING:
+    from flynn.router.backend import Backend
     from flynn.router.exchange import Exchange
 
 
-def begin(client: "Exchange") -> None:
-    """The answer that agrees was sent. A peer that vanishes is noticed by TCP's own keep-alive."""
+class WebSocket(asyncio.Protocol):
+    """The app's side of a WebSocket, in place of `backend`: it knows where a frame may be added for the client."""
+
+    __slots__ = ("backend", "client", "frames")
+
+    def __init__(self, backend: "Backend", client: "Exchange") -> None:
+        self.backend, self.client, self.frames = backend, client, Frames()
+
+    def data_received(self, data: bytes) -> None:
+        client = self.client
+        client.stirred = client.proxy.clock()
+        self.frames.feed(data)
+        client.send(data)
+
+    def eof_received(self) -> bool:
+        return self.backend.eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.backend.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self.backend.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.backend.resume_writing()
+
+
+def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
+    """The answer that agrees to `protocol` was sent, and `sent` after it.
+
+    A peer that vanishes is noticed by TCP's own keep-alive.
+    """
     backend = client.backend
     assert backend is not None
     client.state = TUNNEL
     client.halves = 0
+    if protocol.lower() == b"websocket":
+        side = WebSocket(backend, client)
+        side.frames.feed(sent)
+        backend.transport.set_protocol(side)
     for transport in (client.transport, backend.transport):
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -57,3 +94,17 @@ def app_lost(client: "Exchange", error: Exception | None) -> None:
         client.close()
     else:
         client.reset()
+
+
+def go_away(client: "Exchange") -> None:
+    """End a tunnel from our side: a WebSocket by a close frame, where one can be added; then as if the app ended it."""
+    backend = client.backend
+    assert backend is not None
+    side = backend.transport.get_protocol()
+    if isinstance(side, WebSocket) and side.frames.between and not client.halves:
+        client.send(GOING_AWAY)
+    client.backend, backend.client = None, None
+    backend.transport.close()
+    client.stirred = client.proxy.clock()
+    client.ended(client.status)
+    client.linger()

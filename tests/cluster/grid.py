@@ -46,6 +46,8 @@ class Grid:
     port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    former: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    """Daemons that have handed over, and may still end what they had under way."""
 
     @property
     def log(self) -> Path:
@@ -60,13 +62,26 @@ class Grid:
         told = ["--port", str(self.port), "--http-port", str(self.http_port), "--set", "controller.settle=1"]
         return [sys.executable, "-m", "flynn", "daemon", *told, *self.settings]
 
+    def launch(self, *more: str) -> "subprocess.Popen[bytes]":
+        """A daemon's process, just begun."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*self.daemon_command(), *more], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environ
+            )
+
     async def start(self) -> None:
         """Start the daemon and wait until it is healthy."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-                self.daemon_command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environ
-            )
-        await self.until(self._healthy, START, "the daemon is healthy")
+        self.process = self.launch()
+        await self.until(self.is_healthy, START, "the daemon is healthy")
+
+    async def take_over(self, *settings: str) -> "subprocess.Popen[bytes]":
+        """Start the next daemon with `--takeover`, and wait until it is up; the process of the one before."""
+        assert self.process is not None
+        former = self.process
+        self.former.append(former)
+        self.process = self.launch("--takeover", *settings)
+        await self.until(self._taken_over, START, "the next daemon is up")
+        return former
 
     async def kill(self) -> None:
         """SIGKILL the daemon, as if its machine had not noticed."""
@@ -83,7 +98,25 @@ class Grid:
         self.process = None
         return code
 
-    async def _healthy(self) -> bool:
+    async def _taken_over(self) -> bool:
+        """Whether the node API is healthy, and this very process's."""
+        assert self.process is not None
+        return await self.is_healthy() and self.holder() == self.process.pid
+
+    async def answered(self) -> int:
+        """How many requests this node's router has answered."""
+        told = json.loads((self.data / "client.json").read_text())
+        headers = {"Authorization": f"Bearer {told['token']}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.get(f"{told['url']}/v1/router/stats") as response:
+                services = (await response.json())["services"]
+        return sum(sum(service["answers"].values()) for service in services.values())
+
+    def holder(self) -> int:
+        """The process that holds the data directory, or was the last to."""
+        return int((self.data / "lock").read_text().strip() or 0)
+
+    async def is_healthy(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.tail()}")
@@ -153,6 +186,9 @@ class Grid:
 
     async def clean(self) -> None:
         """Stop the daemon and whatever is left of its jobs."""
+        for former in self.former:
+            former.kill()
+            await asyncio.to_thread(former.wait, 10)
         if self.process is not None and self.process.poll() is None:
             await self.stop()
         for _ in range(5):

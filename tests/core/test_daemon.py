@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from flynn.core.config import Node
-from flynn.core.daemon import ensure_grid, open_store, own_directory, serve, write_client_file
+from flynn.core.daemon import ensure_grid, open_store
+from flynn.core.directory import own_directory, write_client_file
 from flynn.core.election import Claim
 from flynn.core.errors import StartError, Unavailable
 from flynn.core.lag import LoopLag
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
+from flynn.core.serve import serve
 from flynn.core.sqlite import SqliteStore
 from flynn.core.web import Web
 from tests.harness import TestNode, free_port, open_node
@@ -58,7 +60,7 @@ def test_a_data_directory_is_free_once_its_daemon_was_killed(tmp_path: Path) -> 
     code = f"""
 import time
 from pathlib import Path
-from flynn.core.daemon import own_directory
+from flynn.core.directory import own_directory
 with own_directory(Path({str(tmp_path)!r})):
     print("held", flush=True)
     time.sleep(20)

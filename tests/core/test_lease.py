@@ -138,3 +138,19 @@ async def test_an_engine_that_refuses_does_not_end_the_lease(caplog: pytest.LogC
         await lease.put(keys.election("a"), Leader(host="x"))
         assert await store.get(keys.election("a")) is not None
     assert "elections/a of this daemon cannot be written: too large" in caplog.text
+
+
+async def test_what_the_daemon_before_held_lives_on_until_it_had_time_to_be_stated_anew(
+    store: Store, ttl: float
+) -> None:
+    async with open_mirror(store) as mirror:
+        async with open_lease(store, ttl) as first:
+            for name in ("a", "b"):
+                await first.put(keys.host(name), host(name))
+        async with open_lease(store, ttl, before=first.id) as second:
+            await mirror.reach(await second.put(keys.host("a"), host("a", memory=2)))
+            with pytest.raises(TimeoutError):
+                await mirror.until(lambda facts: len(facts.hosts) < 2, 1.8 * ttl)
+            second.before_until = 0.0
+            facts = await mirror.until(lambda facts: len(facts.hosts) < 2, LIMIT)
+            assert facts.hosts == {"a": host("a", memory=2)}

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from flynn.core import keys, model, move
-from flynn.core.daemon import own_directory
+from flynn.core.directory import own_directory
 from flynn.core.errors import StartError, Unavailable
 from flynn.core.etcd import open_etcd
 from flynn.core.etcd_rpc import rpc

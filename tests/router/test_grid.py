@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from flynn.core import keys
-from flynn.core.daemon import serve
 from flynn.core.facts import encode
 from flynn.core.model import Route as Record
 from flynn.core.model import Router
+from flynn.core.serve import serve
 from flynn.core.store import Put
 from flynn.core.web import Route, Web, answer
 from flynn.router import grid

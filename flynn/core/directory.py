@@ -1,0 +1,46 @@
+"""The data directory of a daemon: held by one process, and what it leaves there for its user."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flynn.core.config import Node
+from flynn.core.errors import StartError
+from flynn.core.model import Grid
+
+
+@contextmanager
+def own_directory(data: Path, remedy: str = "stop that one, or name another with --data DIR") -> Iterator[None]:
+    """Make the data directory and hold it for this process alone. StartError: another one has it, and `remedy`."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(
+            f"the data directory {data} cannot be used: {error.strerror}; name another with --data DIR"
+        ) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.read(file, 20).decode("ascii", "replace").strip()
+        os.close(file)
+        raise StartError(f"another flynn daemon (pid {pid}) already uses {data}; {remedy}") from None
+    os.ftruncate(file, 0)
+    os.write(file, f"{os.getpid()}\n".encode())
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def write_client_file(node: Node, grid: Grid) -> None:
+    """Leave the URL and the token where this user's `flynn` command finds them: `client.json`, mode 0600."""
+    path = node.data / "client.json"
+    partial = path.with_suffix(".part")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"url": node.url, "token": grid.token}, file)
+    os.replace(partial, path)
