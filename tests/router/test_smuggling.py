@@ -18,6 +18,7 @@ def test_the_list_is_long_and_names_each_case_once() -> None:
     assert len(names) == len(set(names)) > 300
 
 
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 async def test_is_one_request_or_none(case: Hostile) -> None:
     async with open_rig() as rig:
