@@ -19,7 +19,7 @@ from tests.router.strict import Malformed, Message, read_request
 from tests.router.test_body import PLACES, cut
 from tests.router.wires import Desk, Wire, Wires
 
-VOLATILE = re.compile(rb"((?i:x-request-id|x-request-start): )[0-9a-f]+|request [0-9a-f]{32}")
+VOLATILE = re.compile(rb"(?<=X-Request-Id: )[0-9a-f]{32}|(?<=request )[0-9a-f]{32}")
 ROUNDS = 20_000
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
@@ -88,7 +88,7 @@ async def converse(stream: bytes, answers: dict[bytes, tuple[bytes, bool]], plac
     else:
         raise AssertionError("the conversation does not come to its end")
     heard.rest = [app.wire.sent[app.seen :] for app in apps]
-    heard.answers = VOLATILE.sub(rb"\1", desk.near.sent)
+    heard.answers = VOLATILE.sub(b"0" * 32, desk.near.sent)
     heard.ended = "open" if not desk.near.ended else "abort" if desk.near.ended == "abort" else "end"
     desk.near.abort()
     await desk.settle()
