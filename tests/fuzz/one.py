@@ -1,6 +1,7 @@
 """One input of a fuzzer, judged by all that can be said of it."""
 
 import asyncio
+import re
 
 from tests.fuzz.oracles import judge_answer, judge_chunks, judge_head, judge_passing, judge_stream, judge_talk
 from tests.fuzz.spelling import spell
@@ -10,6 +11,8 @@ from tests.router.rogue import ALL
 
 KINDS = 4
 
+EMPTY = re.compile(rb"\A(\r\n)+")
+
 
 def judge(runner: asyncio.Runner, data: bytes) -> None:
     """The first byte chooses what the rest is taken for, the second and third where it is cut."""
@@ -17,7 +20,9 @@ def judge(runner: asyncio.Runner, data: bytes) -> None:
         return
     kind, places, text = data[0] % KINDS, [data[1], data[2], data[1] * data[2]], spell(data[3:])[:80_000]
     if kind == 0:
-        head = text.partition(b"\r\n\r\n")[0].removeprefix(b"\r\n") + b"\r\n"
+        head = EMPTY.sub(b"", text).partition(b"\r\n\r\n")[0] + b"\r\n"
+        if head == b"\r\n":
+            return
         judge_head(head)
         judge_answer(head)
         runner.run(judge_passing(head))

@@ -109,7 +109,7 @@ async def judge_passing(head: bytes) -> None:
     desk = Desk()
     desk.near.deliver(head + b"\r\n")
     await desk.settle()
-    found = parse_request(head.removeprefix(b"\r\n"))
+    found = parse_request(head)
     if isinstance(found, Refusal):
         assert desk.far == []
         answer = read_response(desk.near.sent)
@@ -122,7 +122,7 @@ async def judge_passing(head: bytes) -> None:
             passed = read_request(sent + body)
             assert passed
             assert passed[1] == len(sent + body)
-            _judge_passed(passed[0], _read(head.removeprefix(b"\r\n")), bool(found.upgrade))
+            _judge_passed(passed[0], _read(head), bool(found.upgrade))
     desk.near.abort()
     await desk.settle()
 
@@ -187,10 +187,7 @@ async def judge_stream(stream: bytes, places: Places) -> None:
     whole, pieces = await converse(stream, {}, UNCUT), await converse(stream, {}, places)
     assert not whole.broken
     assert not pieces.broken
-    said, said_whole = (
-        [b"refused" if status in REFUSALS else status for status in statuses(heard.answers)]
-        for heard in (pieces, whole)
-    )
+    said, said_whole = _said(pieces.answers), _said(whole.answers)
     if b"404" in said_whole:
         # The router's own answer does not wait for the body: what has come of it decides if the connection goes on.
         assert said == said_whole[: len(said)] or said_whole == said[: len(said_whole)]
@@ -198,6 +195,10 @@ async def judge_stream(stream: bytes, places: Places) -> None:
     assert said == said_whole
     assert pieces.requests == whole.requests
     assert pieces.ended == whole.ended
+
+
+def _said(answers: bytes) -> list[bytes]:
+    return [b"refused" if status in REFUSALS else status for status in statuses(answers)]
 
 
 async def judge_talk(answer: bytes, method: bytes, places: Places) -> None:

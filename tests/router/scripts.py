@@ -61,7 +61,7 @@ def request(draw: st.DrawFn, path: bytes, method: bytes) -> bytes:
     if minor and data and draw(st.booleans()):
         extra += b"Expect: 100-Continue\r\n"
     line = b"%b %b HTTP/1.%d\r\n" % (method, target, minor)
-    before = draw(st.sampled_from([b"", b"", b"\r\n"]))
+    before = draw(st.sampled_from([b"", b"", b"\r\n", b"\r\n" * 3]))
     return before + line + b"Host: %b\r\n" % host + extra + framing + b"\r\n" + data
 
 
