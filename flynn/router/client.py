@@ -1,6 +1,7 @@
 """The router's side of a connection to a client: one request at a time, in order, on as long as both want."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, cast
 
 from flynn.router import ending, pages, tunnel, upstream
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 HOLD = 64 * 1024
 """Bytes of a client that may wait here for something else to end; then no more are read."""
+
+_EMPTY = re.compile(rb"\A(?:\r\n)++")
 
 
 class Client(Exchange):
@@ -95,9 +98,9 @@ class Client(Exchange):
     def _pump(self, data: bytes) -> None:
         """Take one head after the other, as long as each is answered at once."""
         while True:
-            if data[0] == 13 and data[:2] == b"\r\n":
-                # RFC 9112 section 2.2: an empty line before a request is passed over.
-                data = data[2:]
+            if data[0] == 13:
+                # RFC 9112 section 2.2: empty lines before a request are passed over.
+                data = _EMPTY.sub(b"", data)
             end = data.find(b"\r\n\r\n")
             if end < 0 or end > HEAD_LIMIT:
                 self._wait_for_more(data)
@@ -114,7 +117,7 @@ class Client(Exchange):
             data = self.buffer
 
     def _wait_for_more(self, data: bytes) -> None:
-        if not self.buffer:
+        if not self.buffer and data not in (b"", b"\r"):
             self.since = self.stirred
         self.buffer = data
         if data and (refusal := refuse_early(data)):

@@ -64,7 +64,7 @@ BAD = [
     (400, b"GET /\r\n\r\n"),
     (400, b"GET /\r\n"),
     (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
-    (400, b"\r\n\r\n\r\nx\x00"),
+    (400, b"\r\n\r\n\r\nx\x00\r\n"),
     (405, get(HOST, b"CONNECT app.test:443 HTTP/1.1")),
     (414, get(HOST, b"GET /" + b"a" * 9000 + b" HTTP/1.1")),
     (414, b"GET /" + b"a" * 9000),
