@@ -1,13 +1,14 @@
 # make check   format, lint, types, quick tests: under a minute  make demo    flynn at work on this machine
 # make test    everything, against real engines                 make format  put the code in form
-# make clean   remove what was made here                        make bench-router  the router beside its peers
+# make fuzz    attack the router's parsers for FUZZ_SECONDS     make bench-router  the router beside its peers
+# make clean   remove what was made here
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
-QUICK := tests/core tests/router tests/plugins/controller tests/cli/test_packing.py tests/test_docs.py tests/test_layers.py
+QUICK := tests/core tests/router tests/plugins/controller tests/bench tests/cli/test_packing.py tests/test_docs.py tests/test_layers.py
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format clean bench-router
+.PHONY: check test demo format clean fuzz bench-router
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -21,6 +22,9 @@ test: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/flynn demo
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz
 
 bench-router: $(STAMP)
 	bash bench/engines.sh
