@@ -20,7 +20,7 @@ def judge(runner: asyncio.Runner, data: bytes) -> None:
         return
     kind, places, text = data[0] % KINDS, [data[1], data[2], data[1] * data[2]], spell(data[3:])[:80_000]
     if kind == 0:
-        head = EMPTY.sub(b"", text).partition(b"\r\n\r\n")[0] + b"\r\n"
+        head = EMPTY.sub(b"", text).partition(b"\r\n\r\n")[0].removesuffix(b"\r\n") + b"\r\n"
         if head == b"\r\n":
             return
         judge_head(head)
