@@ -40,7 +40,7 @@ class Succession:
         self._before = before
         self._taken_back = ""
         self._heir: Heir | None = None
-        self._resuming = False
+        self._resuming, self._problem = False, ""
         self._listener: socket.socket | None = None
         self._tasks = AsyncExitStack()
 
@@ -60,7 +60,7 @@ class Succession:
             except (StartError, Unavailable) as error:
                 if not self._resuming:
                     raise
-                log.error("cannot go on: %s; trying again, and what listens goes on as it is", error)
+                self._tell(f"cannot go on: {error}; trying again, and what listens goes on as it is")
                 self.judge = _anyone
                 await self._pause()
             if self._taken_back:
@@ -74,7 +74,7 @@ class Succession:
 
     async def up(self) -> None:
         """All bricks are ready: the daemon before may end, and the next one may ask."""
-        self._resuming = False
+        self._resuming, self._problem = False, ""
         if self._before is not None:
             self.estate.handing = False
             await self._before.up()
@@ -140,6 +140,11 @@ class Succession:
                 "to change one of these, stop it, then start without --takeover"
             )
         return "it was told to stop" if self.stop.is_set() else self.judge()
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            log.error("%s", problem)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):

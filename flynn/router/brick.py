@@ -3,58 +3,30 @@
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Literal
 
 from flynn.core.brick import Context
 from flynn.core.channel import Channel, pair
-from flynn.core.errors import StartError
 from flynn.core.facts import Facts
 from flynn.router import api
-from flynn.router.access import open_access
+from flynn.router.config import RouterConfig as RouterConfig
+from flynn.router.config import networks
 from flynn.router.drain import Told
 from flynn.router.lameduck import LameDuck
 from flynn.router.listen import bound, open_sockets
-from flynn.router.noting import noting
 from flynn.router.plane import Plane
 from flynn.router.proxied import Door
-from flynn.router.proxy import GOODBYE, Limits, Proxy
+from flynn.router.proxy import GOODBYE, Proxy
 from flynn.router.registry import Registry
 from flynn.router.tcp_ports import Ports
-from flynn.router.upstream import Networks
 
 FAREWELL = 3.0
 """Seconds that the store has to take the removal of the router's record, when the router stops."""
 
 STOPPING = GOODBYE + FAREWELL + 5.0
 """Seconds that stopping may take beyond its limits."""
-
-
-class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of the router, its limits among them. Times are seconds.
-
-    `bind` empty: all addresses. `trusted`: networks (`10.0.0.0/8`) of proxies before this one, whose X-Forwarded-*
-    are believed. `proxy_protocol`: each connection to `port` must begin with a PROXY header, and come from `trusted` if
-    that is set. `share_port`: other routers of this machine may have the port too. `head_timeout` is for a whole head;
-    `first_byte_timeout` from the request's last byte to the answer's first; `idle_timeout` without a byte either way,
-    `tcp_idle_timeout` in connections of TCP routes. When the router stops, `drain_timeout` is for requests under way,
-    `tunnel_drain_timeout` for WebSockets and TCP routes. `access_log`: the file that requests are written to, empty:
-    none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
-    """
-
-    port: int = 8080
-    bind: str = ""
-    trusted: tuple[str, ...] = ()
-    proxy_protocol: bool = False
-    share_port: bool = False
-    drain_timeout: float = 30.0
-    tunnel_drain_timeout: float = 60.0
-    access_log: str = ""
-    access_format: Literal["heroku", "json"] = "heroku"
-    access_sample: float = 1.0
 
 
 class RouterBrick:
@@ -105,23 +77,18 @@ class RouterBrick:
         if duck is not None:
             duck.close()
             return duck.plane
-        async with contextlib.AsyncExitStack() as stack:
-            return await self._new_plane(ctx, stack)
-
-    async def _new_plane(self, ctx: Context, stack: contextlib.AsyncExitStack) -> Plane:
         config, estate = self.config, ctx.estate
-        access = await stack.enter_async_context(
-            open_access(config.access_log, config.access_format, config.access_sample)
-        )
-        proxy = Proxy(Registry(host=ctx.host), config, _networks(config.trusted), ctx.token)
+        proxy = Proxy(Registry(host=ctx.host), config, networks(config.trusted), ctx.token)
         opened = partial(bound, config.bind, estate=estate, share=config.share_port)
         ports = Ports(proxy, opened, lambda sockets: estate.close(*sockets), (config.port, ctx.node.port))
         plane = Plane(proxy, ports, Door(proxy) if config.proxy_protocol else None)
-        if access is not None:
-            proxy.access, plane.access = noting(access, proxy), access
-        if before := estate.take(self.name):
-            await plane.succeed(Channel(before))
-        plane.stack = stack.pop_all()
+        try:
+            await plane.log(config.access_log, config.access_format, config.access_sample)
+            if before := estate.take(self.name):
+                await plane.succeed(Channel(before))
+        except BaseException:
+            await plane.close()
+            raise
         return plane
 
     async def _serve(self, ctx: Context, plane: Plane, told: Told, sockets: list[socket.socket]) -> None:
@@ -182,13 +149,6 @@ async def _first(one: asyncio.Event, other: asyncio.Event) -> asyncio.Event:
     for task in waiting:
         task.cancel()
     return waiting[done.pop()]
-
-
-def _networks(cidrs: tuple[str, ...]) -> Networks:
-    try:
-        return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
-    except ValueError as error:
-        raise StartError(f"router.trusted is no list of networks such as 10.0.0.0/8: {error}") from None
 
 
 def _sentence(registry: Registry, port: int) -> str:

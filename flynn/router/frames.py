@@ -23,7 +23,7 @@ class Frames:
     def feed(self, data: bytes) -> None:
         """The next piece."""
         if not self._left and not self._head and len(data) > 1:
-            size = data[1] & 127
+            size = data[1]
             if size < 126 and len(data) == size + 2:
                 return  # One small whole frame: what most pieces are.
         at = 0

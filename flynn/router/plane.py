@@ -8,11 +8,12 @@ from typing import Any
 
 from flynn.core.channel import Channel
 from flynn.core.facts import Facts
-from flynn.router.access import AccessLog
+from flynn.router.access import AccessLog, open_access
 from flynn.router.client import Client
 from flynn.router.feed import Waiting
 from flynn.router.former import Former, State
 from flynn.router.listen import accepting
+from flynn.router.noting import noting
 from flynn.router.proxied import Door
 from flynn.router.proxy import Proxy
 from flynn.router.tcp_ports import Ports
@@ -29,11 +30,10 @@ class Plane:
         self.changed: Callable[[], None] = lambda: None
         self.proxy, self.ports = proxy, ports
         self.former: Former | None = None
-        self.accepted = False
         self.access: AccessLog | None = None
+        self.accepted = False
         self._door = door
-        self.stack = contextlib.AsyncExitStack()
-        """What is open as long as the plane works."""
+        self._open = contextlib.AsyncExitStack()
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._works = [self._begin(proxy.sweep(), "router sweep"), self._begin(ports.work(), "router TCP ports")]
@@ -54,6 +54,11 @@ class Plane:
         registry = self.proxy.registry
         own = (registry.revision, registry.draining())
         return self.former.state(own) if self.former is not None else own
+
+    async def log(self, path: str, form: str, sample: float) -> None:
+        """Have requests logged, if there is a path. StartError: it cannot be."""
+        self.access = await self._open.enter_async_context(open_access(path, form, sample))
+        self.proxy.access = noting(self.access, self.proxy) if self.access else None
 
     async def succeed(self, channel: Channel) -> None:
         """Be the next one after the router at the other end."""
@@ -109,7 +114,7 @@ class Plane:
         for client in tuple(self.proxy.clients):
             client.transport.abort()
         self.proxy.registry.close_idle()
-        await self.stack.aclose()
+        await self._open.aclose()
 
     async def _until_in(self) -> None:
         """Wait for those whose header is still to come: they are no clients yet."""
