@@ -84,7 +84,7 @@ async def _all(run: Run) -> list[Figure]:
         except NotMeasured as error:
             for id in asked:
                 run.failed(id, str(error))
-    return figures
+    return sorted(figures, key=lambda figure: in_order(figure.id))
 
 
 def _publish(figures: Sequence[Figure], where: str, printed: Sequence[str]) -> None:

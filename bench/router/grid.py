@@ -21,13 +21,18 @@ class Grid:
     peer: Peer
 
 
+def etcd() -> str:
+    """The newest etcd there is. NotMeasured: there is none."""
+    found = next((path for path in reversed(binaries().values()) if path and Path(path).exists()), None)
+    if found is None:
+        raise NotMeasured("there is no etcd; tests/engines.sh installs one")
+    return found
+
+
 @asynccontextmanager
 async def open_grid(work: Path, facts: flynn.Records) -> AsyncIterator[Grid]:
     """All of it for the length of a block, under `work`; `facts` are in etcd before flynn starts. NotMeasured."""
-    binary = next((path for path in reversed(binaries().values()) if path and Path(path).exists()), None)
-    if binary is None:
-        raise NotMeasured("there is no etcd; tests/engines.sh installs one")
-    async with running_etcd(binary, work / "etcd") as cluster, open_etcd(cluster.urls) as store:
+    async with running_etcd(etcd(), work / "etcd") as cluster, open_etcd(cluster.urls) as store:
         await flynn.fill(store, facts)
         async with flynn.open_daemon(work, etcd=",".join(cluster.urls)) as (daemon, peer):
             yield Grid(store, daemon, peer)

@@ -5,7 +5,7 @@ from html import escape
 
 from bench.router.figures import Figure, number
 
-WIDTH, LABELS, ROW, TOP = 960, 470, 24, 52
+WIDTH, LABELS, ROW, TOP = 1040, 450, 24, 52
 """Pixels: of the picture, of the column of labels, of a row, and above the first row."""
 
 MUST, MOST = 200, 2.0
@@ -45,7 +45,7 @@ def _row(figure: Figure, y: int) -> str:
     )
     more = " …" if figure.share > MOST else ""
     # A number beside the line would be crossed by it: it begins behind the line then.
-    behind = LABELS + (MUST if MUST - 90 < length < MUST else length) + 6
+    behind = LABELS + (MUST if MUST - 150 < length < MUST else length) + 6
     return (
         f'<text x="12" y="{y + 16}">{escape(figure.id)}</text>'
         f'<text class="small" x="52" y="{y + 16}">{escape(_short(figure.what))}</text>'

@@ -27,12 +27,12 @@ FEW = 8
 
 async def measure(run: Run, work: Path) -> list[Figure]:
     """NotMeasured."""
-    what = f"p99 with one of {APPS} apps ten times slower, flynn : nginx round-robin, "
+    what = f"p99, one of {APPS} apps ten times slower, flynn : nginx; "
     many = await _compare(run, work / "many", 0, "apps that work on many requests at once")
     single = await _compare(run, work / "single", 1, "apps that work on one request after the other")
     return [
-        Figure("R9a", many, "<=", 0.5, what + "many requests at once"),
-        Figure("R9b", single, "<=", 0.5, what + "one request at a time"),
+        Figure("R9a", many, "<=", 0.5, what + "many at once"),
+        Figure("R9b", single, "<=", 0.5, what + "one at a time"),
     ]
 
 

@@ -141,5 +141,5 @@ def _figures(run: Run, samples: list[Sample], aims: Sequence[Aim], reused: float
         cpu = least(samples, UNIX).cpu / least(samples, "nginx").cpu
         figures.append(Figure("R2", cpu, "<=", 0.95, "CPU a small request, flynn over a UNIX socket : nginx over TCP"))
     if run.wants("R10"):
-        figures.append(Figure("R10", reused, ">=", 99.9, "of the requests go over a connection used before", "%"))
+        figures.append(Figure("R10", reused, ">=", 99.9, "of the requests over a connection used before", "%"))
     return figures
