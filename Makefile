@@ -14,7 +14,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q $(QUICK) -m 'not heavy' -k 'not etcd and not sqlite' --ignore tests/core/test_move.py
+	$(BIN)/pytest -q -n 4 $(QUICK) -m 'not heavy' -k 'not etcd and not sqlite' --ignore tests/core/test_move.py
 
 test: $(STAMP)
 	bash tests/engines.sh $(if $(REQUIRED),--required)
