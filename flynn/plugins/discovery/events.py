@@ -42,10 +42,10 @@ def snapshot(facts: Facts, service: str) -> list[Event]:
 def changes(old: Facts, new: Facts) -> dict[str, list[Event]]:
     """What happened between two photos, by service; one that was written again as it was is no event.
 
-    First who came or changed, then who left, at last the leader if it is another.
+    First who came or changed, then who left, at last the leader if it is another; of both the oldest first.
     """
     found: dict[str, list[Event]] = {}
-    rows = [*diff(old.services, new.services)]
+    rows = sorted(diff(old.services, new.services), key=lambda row: (_created(new if row[2] else old, row[0]), row[0]))
     for instance, event in chain(_arrivals(old, new, rows), _departures(rows)):
         found.setdefault(instance.service, []).append(event)
     for service, events in found.items():

@@ -29,6 +29,9 @@ TURN_LINES, TURN_CHUNKS = 5_000, 4
 TAIL = 256 * 1024
 """Bytes at the end of a log among which its last record surely begins."""
 
+RECORD = 80
+"""Bytes of a record beside its line, about."""
+
 STREAMS = ("stdout", "stderr")
 
 
@@ -103,15 +106,24 @@ class JobLog:
 
     def _drop(self, stream: str, raw: int, size: int, now: float) -> list[Line]:
         """Pass over all but the end of what waits in a raw file, if that is more than the log holds."""
-        if size - self.taken[stream] <= self.limit:
+        held = self._held(raw, self.taken[stream], size)
+        if size - self.taken[stream] <= held:
             return []
-        to = size - self.limit // 2
+        to = size - held // 2
         to += os.pread(raw, CHUNK, to).find(b"\n") + 1
         text = f"{to - self.taken[stream]} bytes of {stream} were dropped: the job prints faster than can be kept"
         taken = {**self.taken, stream: to}
         line = Line(self.number + 1, now, "flynn", text, taken["stdout"], taken["stderr"])
         self._append([line])
         return [line]
+
+    def _held(self, raw: int, at: int, size: int) -> int:
+        """Bytes of a raw file that the log can hold, judged by the lines at its end: a short one makes a long record."""
+        if size - at <= CHUNK:
+            return self.limit
+        sample = os.pread(raw, CHUNK, size - CHUNK)
+        line = len(sample) / (sample.count(b"\n") + 1)
+        return max(int(self.limit * line / (line + RECORD)), CHUNK)
 
     def _records(self, stream: str, data: bytes, now: float, ended: bool) -> Iterator[Line]:
         for number, (text, size) in enumerate(cut(data, ended), self.number + 1):
