@@ -45,7 +45,8 @@ def changes(old: Facts, new: Facts) -> dict[str, list[Event]]:
     First who came or changed, then who left, at last the leader if it is another; of both the oldest first.
     """
     found: dict[str, list[Event]] = {}
-    rows = sorted(diff(old.services, new.services), key=lambda row: (_created(new if row[2] else old, row[0]), row[0]))
+    rows = [*diff(old.services, new.services)]
+    rows.sort(key=lambda row: (_created(new if row[2] else old, row[0]), row[0]))
     for instance, event in chain(_arrivals(old, new, rows), _departures(rows)):
         found.setdefault(instance.service, []).append(event)
     for service, events in found.items():

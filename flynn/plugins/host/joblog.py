@@ -118,7 +118,7 @@ class JobLog:
         return [line]
 
     def _held(self, raw: int, at: int, size: int) -> int:
-        """Bytes of a raw file that the log can hold, judged by the lines at its end: a short one makes a long record."""
+        """Bytes of a raw file that the log can hold, judged by its last lines: a short one makes a long record."""
         if size - at <= CHUNK:
             return self.limit
         sample = os.pread(raw, CHUNK, size - CHUNK)
