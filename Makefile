@@ -24,6 +24,7 @@ demo: $(STAMP)
 	$(BIN)/flynn demo
 
 fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris >= 3' || echo "fuzzing without atheris"
 	$(BIN)/python -m tests.fuzz
 
 bench-router: $(STAMP)
