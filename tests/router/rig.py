@@ -221,7 +221,7 @@ class Rig:
 async def open_rig(trusted: Networks = (), **limits: float) -> AsyncIterator[Rig]:
     """A router on a free port that knows the host app.test."""
     registry = Registry(host="h")
-    proxy = Proxy(registry, Limits(sweep=0.05, **limits), trusted)  # type: ignore[arg-type]
+    proxy = Proxy(registry, Limits(**{"sweep": 0.05} | limits), trusted)  # type: ignore[arg-type]
     sockets = open_sockets("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     async with AsyncExitStack() as stack:

@@ -1,0 +1,220 @@
+"""Many, slow, deaf and mute peers, and very long bodies: memory stays flat, and others are served meanwhile.
+
+The router is a process of its own; the bounds on its memory are stated in each test.
+"""
+
+import asyncio
+import socket
+import time
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.router.process import Routing, raise_files, routing
+from tests.router.rig import PATIENCE, Reply, Talk
+
+pytestmark = [pytest.mark.heavy, pytest.mark.asyncio(loop_factories=["uvloop"])]
+
+MB = 1 << 20
+GB = 1 << 30
+PIECE = bytes(range(256)) * 1024
+
+GET = b"GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+PROMPT = 0.5
+"""Seconds that all requests of an honest client but one take at most, on a machine that does all this at once."""
+
+
+async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers at once; /mute never; /long with 1 GB; a PUT of 1 GB with the checksum of what it got."""
+    try:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b" /mute " in head:
+                await reader.read()
+                return
+            if b" /long " in head:
+                await _say_long(writer)
+            elif head.startswith(b"PUT"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n%010d" % await checksum(reader))
+            else:
+                writer.write(OK)
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+async def _say_long(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % GB)
+    for _ in range(GB // len(PIECE)):
+        writer.write(PIECE)
+        await writer.drain()
+
+
+async def checksum(reader: asyncio.StreamReader) -> int:
+    """Of the next GB."""
+    left, found = GB, 0
+    while left:
+        data = await reader.read(min(left, MB))
+        if not data:
+            raise asyncio.IncompleteReadError(b"", left)
+        left -= len(data)
+        found = zlib.crc32(data, found)
+    return found
+
+
+def expected() -> int:
+    found = 0
+    for _ in range(GB // len(PIECE)):
+        found = zlib.crc32(PIECE, found)
+    return found
+
+
+@asynccontextmanager
+async def router(**limits: float) -> AsyncIterator[Routing]:
+    raise_files()
+    server = await asyncio.start_server(app, "127.0.0.1", 0, limit=MB, backlog=4096)
+    try:
+        async with routing(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", **limits) as running:
+            yield running
+    finally:
+        server.close()
+
+
+async def served(running: Routing, count: int = 100) -> float:
+    """Requests of an honest client, one after the other: the seconds that the slowest but one of them took."""
+    talk, times = await running.talk(), list[float]()
+    for _ in range(count):
+        begun = time.monotonic()
+        reply = await talk.ask(GET)
+        assert (reply.status, reply.body) == (200, b"ok")
+        times.append(time.monotonic() - begun)
+    await talk.close()
+    return sorted(times)[-2]
+
+
+def connect(port: int, count: int, first: bytes) -> list[socket.socket]:
+    """Connections; on each, `first` is sent, and its answer read."""
+    found = []
+    for _ in range(count):
+        sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        if first:
+            sock.sendall(first)
+            assert sock.recv(4096)
+        found.append(sock)
+    return found
+
+
+async def test_ten_thousand_idle_connections() -> None:
+    """Each may cost 6 KiB, whether it has asked something before or not."""
+    async with router() as running:
+        asked = await asyncio.to_thread(connect, running.port, 5000, GET)
+        silent = await asyncio.to_thread(connect, running.port, 5000, b"")
+        assert await served(running) < PROMPT
+        assert running.grown < 10_000 * 6 * 1024
+        for sock in (asked[0], asked[-1], silent[0], silent[-1]):
+            sock.sendall(GET)
+            assert await asyncio.to_thread(sock.recv, 4096)
+        for sock in silent + asked:
+            sock.close()
+        assert await served(running) < PROMPT
+
+
+async def test_a_thousand_slow_heads() -> None:
+    """All are told 408 at the absolute limit, though each still sends; they may cost 16 KiB each."""
+    async with router(head_timeout=3.0) as running:
+        talks = [await running.talk() for _ in range(1000)]
+        begun = time.monotonic()
+        replies = [asyncio.create_task(talk.reply()) for talk in talks]
+        for byte in GET[:-2]:
+            if all(reply.done() for reply in replies):
+                break
+            for talk in talks:
+                talk.writer.write(bytes([byte]))
+            assert await served(running, 20) < PROMPT
+            await asyncio.sleep(0.1)
+        assert [(await reply).status for reply in replies] == [408] * 1000
+        assert time.monotonic() - begun < 8
+        assert running.grown < 1000 * 16 * 1024
+        for talk in talks:
+            await talk.close()
+
+
+async def test_clients_that_never_read() -> None:
+    """Of twenty answers of 1 GB that nobody takes, each may fill 1 MiB; then they are broken off."""
+    async with router(idle_timeout=2.0) as running:
+        talks = [await running.talk() for _ in range(20)]
+        for talk in talks:
+            talk.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            talk.writer.write(GET.replace(b"/ ", b"/long "))
+        begun = time.monotonic()
+        while time.monotonic() - begun < 6:
+            assert await served(running, 50) < PROMPT
+        assert running.grown < 20 * MB
+        for talk in talks:
+            await broken(talk)
+
+
+async def broken(talk: Talk) -> None:
+    """What has come of the answer is not the whole."""
+    talk.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await checksum(talk.reader)
+    finally:
+        talk.writer.transport.abort()
+
+
+async def test_an_app_that_never_answers() -> None:
+    """500 requests to it end with H12 at the limit, and may cost 32 KiB each."""
+    async with router(first_byte_timeout=2.0) as running:
+        begun = time.monotonic()
+        asked = [asyncio.create_task(mute(running)) for _ in range(500)]
+        assert await served(running) < PROMPT
+        replies = await asyncio.gather(*asked)
+        assert {(r.status, r.value("X-Flynn-Error")) for r in replies} == {(503, "H12")}
+        assert 2 < time.monotonic() - begun < 8
+        assert running.grown < 500 * 32 * 1024
+
+
+async def mute(running: Routing) -> Reply:
+    return await running.ask(GET.replace(b"/ ", b"/mute "))
+
+
+async def test_one_gigabyte_down() -> None:
+    """It may fill 8 MiB, and arrives whole."""
+    async with router() as running:
+        talk = await running.talk()
+        await talk.send(GET.replace(b"/ ", b"/long "))
+        await talk.reader.readuntil(b"\r\n\r\n")
+        taking = asyncio.create_task(checksum(talk.reader))
+        assert await served(running, 20) < PROMPT
+        async with asyncio.timeout(30):
+            assert await taking == expected()
+        assert running.grown < 8 * MB
+        await talk.close()
+
+
+async def test_one_gigabyte_up() -> None:
+    """It may fill 8 MiB, and arrives whole."""
+    async with router() as running:
+        talk = await running.talk()
+        await talk.send(b"PUT / HTTP/1.1\r\nHost: app.test\r\nContent-Length: %d\r\n\r\n" % GB)
+        sending = asyncio.create_task(send_long(talk))
+        assert await served(running, 20) < PROMPT
+        async with asyncio.timeout(30):
+            await sending
+        assert (await talk.reply()).body == b"%010d" % expected()
+        assert running.grown < 8 * MB
+        await talk.close()
+
+
+async def send_long(talk: Talk) -> None:
+    for _ in range(GB // len(PIECE)):
+        await talk.send(PIECE)
