@@ -92,8 +92,9 @@ class Client(Exchange):
     def go_on(self) -> None:
         if self.state == READY and not self.choked:
             self.let_go()
-            if self.buffer:
-                self._pump(self.buffer)
+            if data := self.buffer:
+                self.buffer = b""
+                self._pump(data)
 
     def _pump(self, data: bytes) -> None:
         """Take one head after the other, as long as each is answered at once."""
@@ -114,13 +115,13 @@ class Client(Exchange):
             self.begin(request, data[end + 4 :])
             if self.state != READY or not self.buffer or self.choked:
                 return
-            data = self.buffer
+            data, self.buffer = self.buffer, b""
 
     def _wait_for_more(self, data: bytes) -> None:
         if not self.buffer and data not in (b"", b"\r"):
             self.since = self.stirred
-        self.buffer = data
-        if data and (refusal := refuse_early(data)):
+        seen, self.buffer = len(self.buffer), data
+        if data and (refusal := refuse_early(data, seen)):
             ending.refuse(self, refusal.status, refusal.reason)
 
     def _went_away(self) -> None:

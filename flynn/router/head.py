@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from flynn.router.fields import CHUNKED, LINE_LIMIT, TOKEN, UNTOLD, Fields, Refusal, parse_fields
+from flynn.router.fields import CHUNKED, LINE_LIMIT, TOKEN, UNTOLD, Fields, Refusal, parse_fields, tokens
 
 HEAD_LIMIT = 64 * 1024
 
@@ -99,7 +99,7 @@ def _request(
         kept += b"\nHost: \r"
     keep = b"close" not in connection and (minor or b"keep-alive" in connection)
     upgrade = b""
-    if fields.upgrade and minor and b"upgrade" in connection and not fields.upgrade.lower().startswith(b"h2c"):
+    if fields.upgrade and minor and b"upgrade" in connection and b"h2c" not in tokens([fields.upgrade]):
         upgrade = fields.upgrade
     length = 0 if fields.length == UNTOLD else fields.length
     repeatable = not length and not upgrade and method in IDEMPOTENT
@@ -144,20 +144,21 @@ def _bad_line(line: bytes) -> Refusal:
     return Refusal(400, "the request line is not well formed")
 
 
-def refuse_early(data: bytes) -> Refusal | None:
-    """Why a head that has no end yet can come to no good end, if it cannot."""
+def refuse_early(data: bytes, seen: int = 0) -> Refusal | None:
+    """Why a head that has no end yet can come to no good end, if it cannot. Its first `seen` bytes were judged before:
+    a head that dribbles in is not read from its start again for each byte."""
     end = data.find(b"\n")
     if end < 0:
         if len(data) > LINE_LIMIT:
             return Refusal(414, f"the request line has more than {LINE_LIMIT} bytes")
         return None if _START.match(data) or data == b"\r" else Refusal(400, "this is no HTTP request")
-    if not _REQUEST_LINE.fullmatch(data, 0, end):
+    if end >= seen and not _REQUEST_LINE.fullmatch(data, 0, end):
         return _bad_line(data[:end])
     if len(data) > HEAD_LIMIT:
         return Refusal(431, f"the head has more than {HEAD_LIMIT} bytes")
     if len(data) - data.rfind(b"\n") > LINE_LIMIT:
         return Refusal(431, f"a header field has more than {LINE_LIMIT} bytes")
-    return Refusal(400, "a line does not end with CR LF") if _BARE.search(data) else None
+    return Refusal(400, "a line does not end with CR LF") if _BARE.search(data, max(seen - 1, 0)) else None
 
 
 def parse_response(head: bytes) -> Response | Refusal:

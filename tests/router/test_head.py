@@ -88,3 +88,14 @@ def test_any_bytes_are_a_head_or_a_refusal(data: bytes) -> None:
 @given(st.integers(1, 60))
 def test_a_good_head_is_never_refused_before_its_end(size: int) -> None:
     assert refuse_early(b"GET / HTTP/1.1\r\nHost: app.test\r\nAccept: */*\r\nA: b\r\n"[:size]) is None
+
+
+@given(
+    st.lists(st.sampled_from([b"GET / HTTP/1.1", b"\r\n", b"\r", b"\n", b"A: b", b"\0", b"x" * 9000])),
+    st.integers(0, 99),
+)
+def test_a_head_that_is_judged_in_pieces_is_judged_the_same(parts: list[bytes], place: int) -> None:
+    data = b"".join(parts)
+    seen = place * len(data) // 100
+    if refuse_early(data[:seen]) is None:
+        assert (refuse_early(data, seen) is None) == (refuse_early(data) is None)
