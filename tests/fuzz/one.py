@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+from flynn.router.head import HEAD_LIMIT
 from tests.fuzz.oracles import judge_answer, judge_chunks, judge_head, judge_passing, judge_stream, judge_talk
 from tests.fuzz.spelling import spell
 from tests.router.hostile_bodies import CHUNKS, FRAMINGS
@@ -21,7 +22,7 @@ def judge(runner: asyncio.Runner, data: bytes) -> None:
     kind, places, text = data[0] % KINDS, [data[1], data[2], data[1] * data[2]], spell(data[3:])[:80_000]
     if kind == 0:
         head = EMPTY.sub(b"", text).partition(b"\r\n\r\n")[0].removesuffix(b"\r\n") + b"\r\n"
-        if head == b"\r\n":
+        if head == b"\r\n" or len(head) > HEAD_LIMIT:
             return
         judge_head(head)
         judge_answer(head)
