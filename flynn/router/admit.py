@@ -25,7 +25,8 @@ def admit(client: "Exchange") -> bool:
         return False
     if route.sticky:
         client.wanted = _stuck_to(client, place)
-    if route.max_in_flight and counts.in_flight - counts.queued > route.max_in_flight:
+    if route.max_in_flight and (place.waiting or counts.in_flight - counts.queued > route.max_in_flight):
+        # Who comes while others wait does not overtake them; their turn comes when a request ends.
         _queue(client, place)
         return False
     return True
@@ -82,7 +83,8 @@ def pick(client: "Exchange", place: "Place", now: float) -> "Target | None":
         leader = service.leader()
         return None if leader in client.tried else leader
     if route.sticky:
-        if (wanted := client.wanted) is not None and wanted not in client.tried:
+        wanted = client.wanted
+        if wanted is not None and not wanted.retired and wanted not in client.tried:
             return wanted
         target = choose(service.asked, client.tried, now, client.proxy.bits)
         if target is not None:

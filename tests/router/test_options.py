@@ -125,6 +125,54 @@ async def test_who_leaves_the_queue_is_not_waited_for() -> None:
         assert [call.head.split()[1] for call in app.calls] == [b"/0", b"/2"]
 
 
+async def test_nobody_overtakes_the_queue() -> None:
+    go = asyncio.Event()
+
+    async def answer(call: Call) -> bytes:
+        await go.wait()
+        return OK
+
+    async with open_rig() as rig:
+        app = await rig.app(answer)
+        route(rig, max_in_flight=1, queue=5)
+        rig.show(app.address)
+        first, second = await rig.talk(), await rig.talk()
+        await first.send(b"".join(GET.replace(b"/ ", b"/first%d " % n) for n in range(3)))
+        await until(lambda: len(app.calls) == 1)
+        await second.send(GET.replace(b"/ ", b"/second "))
+        await until(lambda: rig.counts.queued == 1)
+        go.set()
+        for talk in (first, second, first, first):
+            assert (await talk.reply()).status == 200
+        asked = [call.head.split()[1] for call in app.calls]
+        assert asked == [b"/first0", b"/second", b"/first1", b"/first2"]
+
+
+async def test_a_sticky_request_that_waited_goes_to_no_instance_that_drains_meanwhile() -> None:
+    go = asyncio.Event()
+
+    async def slow(call: Call) -> bytes:
+        if b"/slow" in call.head:
+            await go.wait()
+        return body_of("left")
+
+    async with open_rig() as rig:
+        drains, stays = await rig.app(slow), await rig.app(always(body_of("stays")))
+        route(rig, sticky=True, max_in_flight=1, queue=1)
+        rig.show(drains.address)
+        cookie = str((await rig.ask()).value("Set-Cookie")).split(";")[0].encode()
+        again = GET[:-2] + b"Cookie: " + cookie + b"\r\n\r\n"
+        busy, waits = await rig.talk(), await rig.talk()
+        await busy.send(again.replace(b"/ ", b"/slow "))
+        await until(lambda: len(drains.calls) == 2)
+        await waits.send(again)
+        await until(lambda: rig.counts.queued == 1)
+        rig.show(drains.address, stays.address, draining=[drains.address])
+        go.set()
+        assert (await busy.reply()).body == b"left"
+        assert (await waits.reply()).body == b"stays"
+
+
 async def test_a_turn_that_does_not_come_in_time() -> None:
     async with open_rig() as rig:
         app = await rig.app(always(None))
