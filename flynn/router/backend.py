@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from flynn.router import ending, pages, tunnel
 from flynn.router.body import ENDLESS, BadBody, Body, Chunks, Counted
-from flynn.router.fields import CHUNKED, REMEMBERED, UNTOLD
-from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response, recall_response
+from flynn.router.fields import CHUNKED, UNTOLD
+from flynn.router.head import END, HEAD_LIMIT, Response, junk, parse_response
+from flynn.router.plain import LIMIT, plain_response
 from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ class Backend(Wire):
     """One connection to an instance: idle in its target's pool, or at work for one client."""
 
     __slots__ = (
-        "body", "buffer", "client", "endless", "heard", "interims", "keep", "since", "state", "target", "used",
+        "body", "buffer", "client", "endless", "heard", "interims", "keep", "response", "seen", "since", "state",
+        "target", "used",
     )  # fmt: skip
+
+    response: Response
+    """What the last head says."""
 
     def __init__(self, target: "Target", client: "Exchange") -> None:
         super().__init__()
@@ -50,6 +55,8 @@ class Backend(Wire):
         self.heard = False
         """Whether a byte of the answer has come."""
         self.keep = False
+        self.seen = b""
+        """The head of the last answer, to its empty line, if it is short: many apps say the same again."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.opened(cast(asyncio.Transport, transport))
@@ -109,24 +116,14 @@ class Backend(Wire):
     def _heads(self, client: "Exchange", data: bytes) -> None:
         """Take the head of the answer, and interim answers before it."""
         while True:
-            end = data.find(b"\r\n\r\n")
-            if end < 0 or end > HEAD_LIMIT:
-                self.buffer = data
-                if end > 0 or len(data) > HEAD_LIMIT or junk(data):
-                    ending.spoiled(client, pages.JUNK)
+            end = len(seen) if (seen := self.seen) and data.startswith(seen) else self._read(client, data)
+            if not end:
                 return
-            response = recall_response(data[: end + 2]) if end < REMEMBERED else parse_response(data[: end + 2])
+            response = self.response
+            if response.length == len(data) - end and response.status >= 200 and self._whole(client, response, data):
+                return
             self.buffer = b""
-            if type(response) is not Response:
-                ending.spoiled(client, pages.JUNK)
-                return
-            if (
-                response.length == len(data) - end - 4
-                and response.status >= 200
-                and self._whole(client, response, data)
-            ):
-                return
-            data = data[end + 4 :]
+            data = data[end:]
             if response.status == 101:
                 self._upgrade(client, response, data)
                 return
@@ -142,6 +139,22 @@ class Backend(Wire):
             if not data:
                 return
 
+    def _read(self, client: "Exchange", data: bytes) -> int:
+        """Read a head: where the empty line ends that ends it. 0: it has no end yet, or it was no good."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or end > HEAD_LIMIT:
+            self.buffer = data
+            if end > 0 or len(data) > HEAD_LIMIT or junk(data):
+                ending.spoiled(client, pages.JUNK)
+            return 0
+        response = (plain_response(data, end + 2) if end < LIMIT else None) or parse_response(data[: end + 2])
+        if type(response) is not Response:
+            ending.spoiled(client, pages.JUNK)
+            return 0
+        self.response = response
+        self.seen = data[: end + 4] if end < LIMIT else b""
+        return end + 4
+
     def _whole(self, client: "Exchange", response: Response, data: bytes) -> bool:
         """Pass on an answer that came in one piece, which most do, if both connections just go on after it."""
         request = client.request
@@ -153,6 +166,7 @@ class Backend(Wire):
         client.sent = response.length
         client.send(response.whole + data[-response.length :] if response.length else response.whole)
         self.client = None
+        self.buffer = b""
         if self.held:
             self.let_go()
         self.used = True

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 from flynn.router import ending, pages, tunnel, upstream
 from flynn.router.connection import CLOSING, LINGER, READY, SENDING, TUNNEL, UNDER_WAY
 from flynn.router.exchange import Exchange
-from flynn.router.fields import REMEMBERED, Refusal
-from flynn.router.head import HEAD_LIMIT, Request, parse_request, recall_request, refuse_early
+from flynn.router.fields import Refusal
+from flynn.router.head import HEAD_LIMIT, Request, parse_request, refuse_early
+from flynn.router.plain import LIMIT, plain_request
 
 if TYPE_CHECKING:
     from flynn.router.proxy import Proxy
@@ -22,13 +23,15 @@ _EMPTY = re.compile(rb"\A(?:\r\n)++")
 class Client(Exchange):
     """What a client's connection tells us: bytes, their end, and how much it takes."""
 
-    __slots__ = ("own", "peer")
+    __slots__ = ("own", "peer", "seen")
 
     def __init__(self, proxy: "Proxy") -> None:
         super().__init__(proxy)
         self.peer: tuple[str, int] | None = None
         self.own: tuple[str, int] | None = None
         """The ends of the connection that a proxy has passed on to us; None: those of this very connection."""
+        self.seen = b""
+        """The head of the last request, to its empty line, if it is short: many clients send the same again."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.opened(cast(asyncio.Transport, transport))
@@ -99,23 +102,36 @@ class Client(Exchange):
     def _pump(self, data: bytes) -> None:
         """Take one head after the other, as long as each is answered at once."""
         while True:
-            if data[0] == 13:
-                # RFC 9112 section 2.2: empty lines before a request are passed over.
-                data = _EMPTY.sub(b"", data)
-            end = data.find(b"\r\n\r\n")
-            if end < 0 or end > HEAD_LIMIT:
-                self._wait_for_more(data)
-                return
+            if (seen := self.seen) and data.startswith(seen):
+                request, data = self.request, data[len(seen) :]
+            else:
+                if data[0] == 13:
+                    # RFC 9112 section 2.2: empty lines before a request are passed over.
+                    data = _EMPTY.sub(b"", data)
+                end = data.find(b"\r\n\r\n")
+                if end < 0 or end > HEAD_LIMIT:
+                    self._wait_for_more(data)
+                    return
+                found = self._read(data, end)
+                if found is None:
+                    return
+                request, data = found, data[end + 4 :]
             self.buffer = b""
-            request = recall_request(data[: end + 2]) if end < REMEMBERED else parse_request(data[: end + 2])
-            if type(request) is not Request:
-                assert isinstance(request, Refusal)
-                ending.refuse(self, request.status, request.reason)
-                return
-            self.begin(request, data[end + 4 :])
+            self.begin(request, data)
             if self.state != READY or not self.buffer or self.choked:
                 return
             data, self.buffer = self.buffer, b""
+
+    def _read(self, data: bytes, end: int) -> Request | None:
+        """The request whose head ends at `end`, before its empty line; None: it was refused."""
+        request = (plain_request(data, end + 2) if end < LIMIT else None) or parse_request(data[: end + 2])
+        if type(request) is Request:
+            self.seen = data[: end + 4] if end < LIMIT else b""
+            return request
+        assert isinstance(request, Refusal)
+        self.buffer = b""
+        ending.refuse(self, request.status, request.reason)
+        return None
 
     def _wait_for_more(self, data: bytes) -> None:
         if not self.buffer and data not in (b"", b"\r"):

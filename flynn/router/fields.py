@@ -1,19 +1,15 @@
 """The header fields of one message, bytes in, facts out: what the router must know, and what it passes on.
 
-A block of fields is `\\nName: value\\r` repeated, then `\\n`: each field can be cut out whole. Blocks repeat from one
-request of a connection to the next, so what was found in a short one is remembered.
+A block of fields is `\\nName: value\\r` repeated, then `\\n`: each field can be cut out whole.
 """
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 import msgspec
 
 FIELDS_LIMIT = 100
 LINE_LIMIT = 8 * 1024
-REMEMBERED = 2048
-"""Bytes of the longest block that is remembered; 1024 of them, so 4 MiB at most."""
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
@@ -67,10 +63,6 @@ class Fields(msgspec.Struct, frozen=True, gc=False):
 
 def parse_fields(block: bytes) -> Fields | Refusal:
     """What a block says. Strict (RFC 9112 sections 5 and 6.3): no bare CR or LF, no folding, one plain length."""
-    return _remembered(block) if len(block) <= REMEMBERED else _parse(block)
-
-
-def _parse(block: bytes) -> Fields | Refusal:
     if not _BLOCK.fullmatch(block):
         return Refusal(400, "a header field is not well formed")
     if block.count(b"\n") > FIELDS_LIMIT + 1:
@@ -85,9 +77,6 @@ def _parse(block: bytes) -> Fields | Refusal:
         if name not in _PASSED:
             cuts.append(match.span())
     return _told(block, found, cuts)
-
-
-_remembered = lru_cache(1024)(_parse)
 
 
 def _told(block: bytes, found: dict[bytes, list[bytes]], cuts: list[tuple[int, int]]) -> Fields | Refusal:

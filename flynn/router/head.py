@@ -5,7 +5,6 @@ that the router does not understand reaches the app, and the client, as it was s
 """
 
 import re
-from functools import lru_cache
 
 import msgspec
 
@@ -13,10 +12,13 @@ from flynn.router.fields import CHUNKED, LINE_LIMIT, TOKEN, UNTOLD, Fields, Refu
 
 HEAD_LIMIT = 64 * 1024
 
+HOST = rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+"""A pattern for what a Host may be."""
+
 _REQUEST_LINE = re.compile(rb"(%s{1,32}+) ([\x21-\x22\x24-\x7e]++) HTTP/1\.([01])\r" % TOKEN)
 _SHAPE = re.compile(rb"%s+ [^ ]+ HTTP/[0-9]+(\.[0-9]+)?\r?" % TOKEN)
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
-_HOST = re.compile(rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(HOST)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])( [\t\x20-\x7e\x80-\xff]*+)?\r")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9+/=-]{20,200}")
 _START = re.compile(rb"%s" % TOKEN)
@@ -34,9 +36,10 @@ IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A request's head. `target` is as it will be sent: a path, or `*`. `length` is bytes (0: no body) or CHUNKED.
 
-    `line` is the request line to send, with its CR; `fields.kept` follows it as it is. `keep`: the client would
-    send more on this connection. `upgrade` is the protocol asked for in place of HTTP. `repeatable`: sending it a
-    second time can do no harm, and is possible. `id` is the client's own name for it, if that is fit to be one.
+    `line` is the request line to send, with its CR; `kept` follows it as it is. `keep`: the client would send more on
+    this connection. `forwarded` has what it says of a proxy before this one, by lower-case name. `upgrade` is the
+    protocol asked for in place of HTTP. `repeatable`: sending it a second time can do no harm, and is possible. `id`
+    is the client's own name for it, if that is fit to be one.
     """
 
     method: bytes
@@ -47,7 +50,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     length: int
     line: bytes
     kept: bytes
-    fields: Fields
+    forwarded: tuple[tuple[bytes, bytes], ...]
     upgrade: bytes
     repeatable: bool
     id: bytes
@@ -85,10 +88,6 @@ def parse_request(head: bytes) -> Request | Refusal:
     return _request(fields, method, target, minor, head[:end], fields.kept, fields.host)
 
 
-recall_request = lru_cache(1024)(parse_request)
-"""As `parse_request`, for heads of up to REMEMBERED bytes: what was found in the last of them is remembered."""
-
-
 def _request(
     fields: Fields, method: bytes, target: bytes, minor: bool, line: bytes, kept: bytes, host: bytes
 ) -> Request:
@@ -104,7 +103,7 @@ def _request(
     length = 0 if fields.length == UNTOLD else fields.length
     repeatable = not length and not upgrade and method in IDEMPOTENT
     id = fields.request_id if _REQUEST_ID.fullmatch(fields.request_id) else b""
-    return Request(method, target, host, minor, keep, length, line, kept, fields, upgrade, repeatable, id)
+    return Request(method, target, host, minor, keep, length, line, kept, fields.forwarded, upgrade, repeatable, id)
 
 
 def _misfit(fields: Fields, method: bytes, minor: bool) -> Refusal | None:
@@ -181,10 +180,6 @@ def parse_response(head: bytes) -> Response | Refusal:
     keep = b"close" not in fields.connection and (minor or b"keep-alive" in fields.connection)
     head = b"HTTP/1.1 %b%b\r%b" % (line[2], line[3] or b" ", kept)
     return Response(status, length, keep, head, head + END, fields.upgrade)
-
-
-recall_response = lru_cache(1024)(parse_response)
-"""As `parse_response`, for heads of up to REMEMBERED bytes."""
 
 
 def junk(data: bytes) -> bool:

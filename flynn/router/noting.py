@@ -47,5 +47,5 @@ def entry(client: Exchange, status: int, fault: Fault | None, now: float, wall: 
 def _forwarded(client: Exchange) -> bytes:
     """X-Forwarded-For as the app gets it."""
     peer = client.address.encode()
-    before = dict(client.request.fields.forwarded).get(b"x-forwarded-for", b"") if client.trusted else b""
+    before = dict(client.request.forwarded).get(b"x-forwarded-for", b"") if client.trusted else b""
     return before + b", " + peer if before else peer

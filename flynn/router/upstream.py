@@ -27,7 +27,7 @@ def marks(address: str, port: int) -> bytes:
 
 def relayed_marks(request: Request, address: str, port: int) -> bytes:
     """As `marks`, for a request that a trusted proxy passed on: what it says is kept, its own address is added."""
-    told = dict(request.fields.forwarded)
+    told = dict(request.forwarded)
     before = told.get(b"x-forwarded-for", b"")
     peer = address.encode()
     values = (
