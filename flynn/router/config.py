@@ -15,7 +15,9 @@ class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True
     are believed. `proxy_protocol`: each connection to `port` must begin with a PROXY header, and come from `trusted` if
     that is set. `share_port`: other routers of this machine may have the port too. `head_timeout` is for a whole head;
     `first_byte_timeout` from the request's last byte to the answer's first; `idle_timeout` without a byte either way,
-    `tcp_idle_timeout` in connections of TCP routes. When the router stops, `drain_timeout` is for requests under way,
+    `tcp_idle_timeout` in connections of TCP routes, `tunnel_idle_timeout` in WebSockets and their like, 0: no limit.
+    These have `tunnel_leave_timeout` when their route is gone or their instance drains: less than `host.drain_timeout`,
+    or the instance stops before. When the router stops, `drain_timeout` is for requests under way,
     `tunnel_drain_timeout` for WebSockets and TCP routes. `access_log`: the file that requests are written to, empty:
     none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
     """

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flynn.router import ending, pages
+from flynn.router import ending, pages, tunnel
 from flynn.router.connection import CLOSING, LINGER, QUEUED, READY, SENDING, TUNNEL, WAITING
 from flynn.router.place import PLAIN
 
@@ -39,8 +39,22 @@ def sweep(client: "Client", now: float) -> None:
     elif state == CLOSING:
         if now - max(client.since, client.stirred) > limits.idle_timeout and not client.trickles(now):
             client.transport.abort()
-    elif state == TUNNEL and client.halves and now - client.stirred > limits.idle_timeout:
+    elif state == TUNNEL:
+        _tunnel(client, now)
+
+
+def _tunnel(client: "Client", now: float) -> None:
+    limits, quiet = client.proxy.limits, now - client.stirred
+    if client.halves and quiet > limits.idle_timeout:
         client.transport.abort()
+    elif limits.tunnel_idle_timeout and quiet > limits.tunnel_idle_timeout and not client.trickles(now):
+        tunnel.go_away(client)
+    elif not tunnel.is_leaving(client):
+        client.leave = 0.0
+    elif not client.leave:
+        client.leave = now + limits.tunnel_leave_timeout
+    elif now > client.leave:
+        tunnel.go_away(client)
 
 
 def _ready(client: "Client", now: float) -> None:

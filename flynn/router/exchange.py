@@ -22,8 +22,8 @@ class Exchange(Connection):
 
     __slots__ = (
         "address", "answered", "asked", "backend", "body", "dial", "done", "extra", "halves", "id", "keep", "known",
-        "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent", "served", "status", "target",
-        "tried", "trusted", "wanted",
+        "leave", "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent", "served", "status",
+        "target", "tried", "trusted", "wanted",
     )  # fmt: skip
 
     request: Request
@@ -33,6 +33,8 @@ class Exchange(Connection):
     marks: bytes
     trusted: bool
     """Whether it may say who is behind it."""
+    leave: float
+    """When a tunnel shall end, because its route or its instance is going; 0: as long as it likes."""
 
     def __init__(self, proxy: "Proxy") -> None:
         super().__init__(proxy)

@@ -30,7 +30,7 @@ GOODBYE = 2.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long what may last, in seconds; and how many clients there may be."""
+    """How long what may last, in seconds (`tunnel_idle_timeout` 0: for ever); and how many clients there may be."""
 
     connect_timeout: float = 5.0
     first_byte_timeout: float = 30.0
@@ -38,6 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_timeout: float = 10.0
     keepalive_timeout: float = 75.0
     tcp_idle_timeout: float = 3600.0
+    tunnel_idle_timeout: float = 0.0
+    tunnel_leave_timeout: float = 20.0
     max_clients: int = 20_000
     sweep: float = SWEEP
 

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from flynn.router.exchange import Exchange
 
 
+KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence after which TCP asks whether the peer is still there (by itself it would after two hours), seconds
+between two questions, and how many without an answer are the end. By their names: not all systems have all."""
+
+
 class WebSocket(asyncio.Protocol):
     """The app's side of a WebSocket, in place of `backend`: it knows where a frame may be added for the client."""
 
@@ -48,13 +53,14 @@ def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
     assert backend is not None
     client.state = TUNNEL
     client.halves = 0
+    client.leave = 0.0
     if protocol.lower() == b"websocket":
         side = WebSocket(backend, client)
         side.frames.feed(sent)
         backend.transport.set_protocol(side)
     for transport in (client.transport, backend.transport):
         if (sock := transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _keep_alive(sock)
     if client.buffer:
         backend.send(client.buffer)
         client.buffer = b""
@@ -96,6 +102,14 @@ def app_lost(client: "Exchange", error: Exception | None) -> None:
         client.reset()
 
 
+def is_leaving(client: "Exchange") -> bool:
+    """Whether there is no use in it any more: its route is gone, or its instance gets ready to stop."""
+    place, target = client.place, client.target
+    assert place is not None
+    assert target is not None
+    return target.instance.draining or place.route.id not in client.proxy.registry.places
+
+
 def go_away(client: "Exchange") -> None:
     """End a tunnel from our side: a WebSocket by a close frame, where one can be added; then as if the app ended it."""
     backend = client.backend
@@ -108,3 +122,12 @@ def go_away(client: "Exchange") -> None:
     client.stirred = client.proxy.clock()
     client.ended(client.status)
     client.linger()
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have TCP notice a peer that vanishes."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEP_ALIVE.items():
+            if (option := getattr(socket, name, None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)

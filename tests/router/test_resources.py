@@ -24,17 +24,25 @@ PIECE = bytes(range(256)) * 1024
 GET = b"GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
+UPGRADE = b"GET /pings HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+AGREED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+PING, PONG, AWAY = b"\x89\x80\0\0\0\0", b"\x8a\x00", b"\x88\x02\x03\xe9"
+
 PROMPT = 0.5
 """Seconds that all requests of an honest client but one take at most, on a machine that does all this at once."""
 
 
 async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers at once; /mute never; /long with 1 GB; a PUT of 1 GB with the checksum of what it got."""
+    """Answers at once; /mute never; /long with 1 GB; a PUT of 1 GB with the checksum of what it got; /pings with a
+    WebSocket that says a pong to each ping."""
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             if b" /mute " in head:
                 await reader.read()
+                return
+            if b" /pings " in head:
+                await _pong(reader, writer)
                 return
             if b" /long " in head:
                 await _say_long(writer)
@@ -47,6 +55,12 @@ async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         pass
     finally:
         writer.close()
+
+
+async def _pong(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(AGREED)
+    while await reader.readexactly(len(PING)):
+        writer.write(PONG)
 
 
 async def _say_long(writer: asyncio.StreamWriter) -> None:
@@ -185,6 +199,38 @@ async def test_an_app_that_never_answers() -> None:
 
 async def mute(running: Routing) -> Reply:
     return await running.ask(GET.replace(b"/ ", b"/mute "))
+
+
+async def test_two_thousand_idle_websockets() -> None:
+    """Pings keep all of them far past every limit, silence ends all; each may cost 16 KiB, and nothing more in time."""
+    limits = dict.fromkeys(("head_timeout", "keepalive_timeout", "first_byte_timeout", "idle_timeout"), 1.0)
+    async with router(tunnel_idle_timeout=3.0, **limits) as running:
+        talks = [await upgraded(running) for _ in range(2000)]
+        assert await served(running, 20) < PROMPT
+        opened = running.grown
+        assert opened < 2000 * 16 * 1024
+        begun = time.monotonic()
+        while time.monotonic() - begun < 12:
+            for talk in talks:
+                talk.writer.write(PING)
+            for talk in talks:
+                async with asyncio.timeout(PATIENCE):
+                    assert await talk.reader.readexactly(len(PONG)) == PONG
+            assert await served(running, 20) < PROMPT
+            await asyncio.sleep(1)
+        assert running.grown - opened < MB
+        begun = time.monotonic()
+        assert {await talk.rest() for talk in talks} == {AWAY}
+        assert time.monotonic() - begun < 8
+        for talk in talks:
+            await talk.close()
+
+
+async def upgraded(running: Routing) -> Talk:
+    talk = await running.talk()
+    await talk.send(UPGRADE)
+    assert (await talk.reply()).status == 101
+    return talk
 
 
 async def test_one_gigabyte_down() -> None:

@@ -1,0 +1,153 @@
+"""How long a WebSocket lasts: as long as both like, unless it falls silent or what it belongs to goes away."""
+
+import socket
+
+from flynn.core import keys
+from flynn.core.model import Route
+from flynn.router.deadlines import sweep
+from flynn.router.tunnel import KEEP_ALIVE
+from tests.router.rig import App, Call, Rig, Talk, open_rig, until
+
+ASK = b"GET / HTTP/1.1\r\nHost: %b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+AGREED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+PING, PONG, AWAY = b"\x89\x80\0\0\0\0", b"\x8a\x00", b"\x88\x02\x03\xe9"
+
+OTHERS = 3600.0
+"""Seconds between two looks of the router's own: here only the tests look."""
+
+
+async def pongs(call: Call) -> None:
+    call.writer.write(AGREED)
+    while await call.reader.read(len(PING)):
+        call.writer.write(PONG)
+
+
+class Time:
+    """The router's clock, set by hand."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig, self.now = rig, rig.proxy.clock()
+        rig.proxy.clock = lambda: self.now
+
+    def passes(self, seconds: float) -> None:
+        """Later the router looks at all deadlines."""
+        self.now += seconds
+        self.look()
+
+    def look(self) -> None:
+        for client in tuple(self.rig.proxy.clients):
+            sweep(client, self.now)
+
+
+async def websocket(rig: Rig, host: bytes = b"app.test") -> Talk:
+    talk = await rig.talk()
+    await talk.send(ASK % host)
+    assert (await talk.reply()).status == 101
+    return talk
+
+
+async def ping(talk: Talk) -> None:
+    """It works."""
+    await talk.send(PING)
+    assert await talk.reader.readexactly(len(PONG)) == PONG
+
+
+async def shown(rig: Rig) -> App:
+    app = await rig.app(pongs, whole=False)
+    rig.show(app.address)
+    return app
+
+
+async def test_pings_keep_it_past_its_limit_and_silence_ends_it() -> None:
+    async with open_rig(sweep=OTHERS, tunnel_idle_timeout=30) as rig:
+        app = await shown(rig)
+        talk = await websocket(rig)
+        time = Time(rig)
+        for _ in range(10):
+            time.passes(29)
+            await ping(talk)
+        time.passes(31)
+        assert await talk.rest() == AWAY
+        await until(lambda: not app.open)
+        assert rig.counts.in_flight == 0
+
+
+async def test_without_a_limit_silence_is_all_right() -> None:
+    async with open_rig(sweep=OTHERS) as rig:
+        await shown(rig)
+        talk = await websocket(rig)
+        Time(rig).passes(10 * 24 * 3600)
+        await ping(talk)
+
+
+async def test_a_route_that_goes_takes_its_websockets_along_in_their_time_and_no_others() -> None:
+    async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
+        rig.routes[keys.route("b")] = Route(id="b", domain="b.test", service="app-web")
+        app = await shown(rig)
+        talk, other = await websocket(rig), await websocket(rig, b"b.test")
+        time = Time(rig)
+        counts = rig.counts
+        del rig.routes[keys.route("r")]
+        rig.show(app.address)
+        time.look()
+        time.passes(19)
+        await ping(talk)
+        time.passes(2)
+        assert await talk.rest() == AWAY
+        await until(lambda: app.open == 1)
+        assert counts.in_flight == 0
+        time.passes(100)
+        await ping(other)
+
+
+async def test_a_route_that_changes_or_comes_back_keeps_its_websockets() -> None:
+    async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
+        app = await shown(rig)
+        talk = await websocket(rig)
+        time = Time(rig)
+        for path in ("/a", "/"):
+            rig.routes[keys.route("r")] = Route(id="r", domain="app.test", path=path, service="app-web")
+            rig.show(app.address)
+            time.passes(30)
+            time.passes(30)
+        route = rig.routes.pop(keys.route("r"))
+        rig.show(app.address)
+        time.passes(15)
+        rig.routes[keys.route("r")] = route
+        rig.show(app.address)
+        time.passes(15)
+        del rig.routes[keys.route("r")]
+        rig.show(app.address)
+        time.passes(15)
+        await ping(talk)
+
+
+async def test_an_instance_that_drains_gives_its_websockets_up_and_the_new_one_gets_them() -> None:
+    async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
+        old, new = await rig.app(pongs, whole=False), await rig.app(pongs, whole=False)
+        rig.show(old.address)
+        talk = await websocket(rig)
+        time = Time(rig)
+        rig.show(old.address, new.address, draining=[old.address])
+        time.look()
+        time.passes(19)
+        await ping(talk)
+        assert rig.registry.draining() == {"app-web/i0": 1}
+        time.passes(2)
+        assert await talk.rest() == AWAY
+        assert rig.registry.draining() == {"app-web/i0": 0}
+        await ping(await websocket(rig))
+        assert len(new.calls) == 1
+
+
+async def test_tcp_asks_soon_whether_a_silent_peer_is_still_there() -> None:
+    async with open_rig() as rig:
+        await shown(rig)
+        await websocket(rig)
+        (client,) = rig.proxy.clients
+        assert client.backend is not None
+        for transport in (client.transport, client.backend.transport):
+            sock = transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            for name, value in KEEP_ALIVE.items():
+                assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
