@@ -9,6 +9,7 @@ from flynn.router.connection import CONNECTING, QUEUED
 if TYPE_CHECKING:
     from flynn.router.exchange import Exchange
     from flynn.router.place import Place
+    from flynn.router.proxy import Proxy
     from flynn.router.target import Target
 
 
@@ -61,12 +62,13 @@ def left(client: "Exchange", place: "Place") -> None:
         place.waiting.remove(client)
     elif place.waiting:
         # Not at once: a queue of requests that all fail would nest as deep as it is long.
-        client.proxy.loop.call_soon(_next, place)
+        client.proxy.loop.call_soon(go_on, client.proxy, place)
 
 
-def _next(place: "Place") -> None:
-    """Let as many requests go on as may."""
-    counts, limit = place.counts, place.route.max_in_flight
+def go_on(proxy: "Proxy", place: "Place") -> None:
+    """Let as many of those who wait go on as may by now. The route may be another than when they came."""
+    counts, current = place.counts, proxy.registry.places.get(place.route.id, place)
+    limit = (current if current.counts is counts else place).route.max_in_flight
     while place.waiting and (not limit or counts.in_flight - counts.queued < limit):
         client = place.waiting.popleft()
         counts.queued -= 1

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flynn.router import ending, pages, tunnel
+from flynn.router import admit, ending, pages, tunnel
 from flynn.router.connection import CLOSING, LINGER, QUEUED, READY, SENDING, TUNNEL, WAITING
 from flynn.router.place import PLAIN
 
@@ -23,6 +23,9 @@ def sweep(client: "Client", now: float) -> None:
         if now - client.since > (route.first_byte_timeout or limits.first_byte_timeout):
             ending.fault(client, pages.BACKLOG)
             client.go_on()
+        elif client.place is not None:
+            # Its route may have other limits by now, or those before it had no limit and told nobody when they ended.
+            admit.go_on(client.proxy, client.place)
     elif state == SENDING and route.body_timeout and now - client.since > route.body_timeout:
         ending.fault(client, pages.IDLE)
     elif state in (SENDING, WAITING):

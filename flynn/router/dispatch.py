@@ -54,7 +54,7 @@ async def _connect(client: "Exchange", target: "Target") -> None:
     try:
         async with asyncio.timeout(connect_timeout(client)):
             await _open(client, target)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, ValueError) as error:  # ValueError: what is no name of a host cannot be looked up
         if client.dial is dial:
             client.dial = None
             _unreachable(client, target, error)

@@ -117,7 +117,7 @@ class Entry(End):
         try:
             async with asyncio.timeout(self.port.connect_timeout):
                 await proxy.loop.create_connection(lambda: exit, target.host, target.port)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: as in `dispatch`
             if exit.made:
                 return True
             log.debug("%s at %s does not accept connections: %s", target.key, target.instance.address, error)

@@ -33,6 +33,16 @@ async def test_refused_connections_go_to_another_instance_even_with_a_body() -> 
         assert rig.counts.retries <= 3
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".test"], ids=["empty label", "long label"])
+async def test_an_instance_whose_host_is_no_name_is_as_one_that_refuses(host: str) -> None:
+    async with open_rig() as rig:
+        rig.show(f"{host}:80")
+        assert await code(rig) == (503, "H21")
+        app = await rig.app(always(OK))
+        rig.show(f"{host}:80", app.address)
+        assert await code(rig) == (200, None)
+
+
 async def test_at_most_four_instances_are_tried() -> None:
     async with open_rig() as rig:
         rig.show(*[refused() for _ in range(6)])

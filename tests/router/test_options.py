@@ -173,6 +173,56 @@ async def test_a_sticky_request_that_waited_goes_to_no_instance_that_drains_mean
         assert (await waits.reply()).body == b"stays"
 
 
+async def test_a_limit_that_is_new_does_not_hold_up_those_after_it() -> None:
+    """Those before it came while there was none."""
+    go = asyncio.Event()
+
+    async def answer(call: Call) -> bytes:
+        await go.wait()
+        return OK
+
+    async with open_rig() as rig:
+        app = await rig.app(answer)
+        rig.show(app.address)
+        before = [await rig.talk() for _ in range(3)]
+        for talk in before:
+            await talk.send(GET)
+        await until(lambda: len(app.calls) == 3)
+        route(rig, max_in_flight=2, queue=10)
+        rig.show(app.address)
+        after = await rig.talk()
+        await after.send(GET)
+        await until(lambda: rig.counts.queued == 1)
+        go.set()
+        assert [(await talk.reply()).status for talk in (*before, after)] == [200] * 4
+        assert (rig.counts.queued, rig.counts.in_flight) == (0, 0)
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_in_flight": 3, "queue": 1}], ids=["none", "more"])
+async def test_who_waits_for_a_limit_that_is_lifted_waits_no_more(limits: dict[str, int]) -> None:
+    async def answer(call: Call) -> bytes:
+        if len(app.calls) == 1:
+            await go.wait()
+        return OK
+
+    go = asyncio.Event()
+    async with open_rig() as rig:
+        app = await rig.app(answer)
+        route(rig, max_in_flight=1, queue=1)
+        rig.show(app.address)
+        first, waits = await rig.talk(), await rig.talk()
+        await first.send(GET)
+        await until(lambda: app.calls)
+        await waits.send(GET)
+        await until(lambda: rig.counts.queued == 1)
+        route(rig, **limits)
+        rig.show(app.address)
+        assert (await waits.reply()).status == 200
+        assert (await rig.ask()).status == 200
+        go.set()
+        assert (await first.reply()).status == 200
+
+
 async def test_a_turn_that_does_not_come_in_time() -> None:
     async with open_rig() as rig:
         app = await rig.app(always(None))

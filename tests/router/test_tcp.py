@@ -186,6 +186,13 @@ async def test_another_instance_is_tried_when_one_does_not_accept() -> None:
         assert tcp.counters["refused"] == 0
 
 
+async def test_an_instance_whose_host_is_no_name_is_as_one_that_refuses() -> None:
+    async with open_tcp() as tcp:
+        tcp.rig.show("a..b:80")
+        assert await is_reset(await tcp.talk())
+        assert not tcp.in_flight()
+
+
 async def test_no_more_than_four_are_tried() -> None:
     async with open_tcp() as tcp:
         tcp.rig.show(*(f"127.0.0.1:{free_port()}" for _ in range(6)))

@@ -77,7 +77,7 @@ def _check_address(text: str) -> None:
 
 def _is_host(host: str) -> bool:
     if not host.startswith("["):
-        return len(host) <= 253
+        return len(host) <= 253 and all(0 < len(label) < 64 for label in host.split("."))
     try:
         ipaddress.IPv6Address(host[1:-1])
     except ValueError:

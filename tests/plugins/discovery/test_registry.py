@@ -54,7 +54,8 @@ def test_good_addresses(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["", "host", "host:", ":80", "host:0", "host:65536", "host:123456", "host:8a", "ho st:80", "-host:80", "::1:80",
-     "[::g]:80", "[::1]", "http://host:80", "host:80/", "host:80\n", "höst:80", "host:٣", "x" * 254 + ":80"],
+     "[::g]:80", "[::1]", "http://host:80", "host:80/", "host:80\n", "höst:80", "host:٣", "x" * 254 + ":80", "a..b:80",
+     "x" * 64 + ".test:80"],
 )  # fmt: skip
 def test_bad_addresses(address: str) -> None:
     with pytest.raises(Invalid, match="give host:port"):
