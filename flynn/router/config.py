@@ -1,11 +1,16 @@
 """What the router is told."""
 
 import ipaddress
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from flynn.core.errors import StartError
 from flynn.router.proxy import Limits
 from flynn.router.upstream import Networks
+
+Last = Annotated[float, Meta(ge=0, le=30 * 86400)]
+"""Seconds that what is under way is given when the router stops."""
 
 
 class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,13 +27,13 @@ class RouterConfig(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True
     none, `-`: standard output; `access_sample`: which part of them, 0 to 1.
     """
 
-    port: int = 8080
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     bind: str = ""
     trusted: tuple[str, ...] = ()
     proxy_protocol: bool = False
     share_port: bool = False
-    drain_timeout: float = 30.0
-    tunnel_drain_timeout: float = 60.0
+    drain_timeout: Last = 30.0
+    tunnel_drain_timeout: Last = 60.0
     access_log: str = ""
     access_format: Literal["heroku", "json"] = "heroku"
     access_sample: float = 1.0

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 
@@ -29,19 +30,23 @@ GOODBYE = 2.0
 """Seconds in which a client may take our last words, when all limits have passed."""
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=30 * 86400)]
+"""A time that a setting may ask for. (NaN, neither more nor less than anything, is refused too.)"""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long what may last, in seconds (`tunnel_idle_timeout` 0: for ever); and how many clients there may be."""
 
-    connect_timeout: float = 5.0
-    first_byte_timeout: float = 30.0
-    idle_timeout: float = 55.0
-    head_timeout: float = 10.0
-    keepalive_timeout: float = 75.0
-    tcp_idle_timeout: float = 3600.0
-    tunnel_idle_timeout: float = 0.0
-    tunnel_leave_timeout: float = 20.0
-    max_clients: int = 20_000
-    sweep: float = SWEEP
+    connect_timeout: Seconds = 5.0
+    first_byte_timeout: Seconds = 30.0
+    idle_timeout: Seconds = 55.0
+    head_timeout: Seconds = 10.0
+    keepalive_timeout: Seconds = 75.0
+    tcp_idle_timeout: Seconds = 3600.0
+    tunnel_idle_timeout: Annotated[float, msgspec.Meta(ge=0, le=30 * 86400)] = 0.0
+    tunnel_leave_timeout: Seconds = 20.0
+    max_clients: Annotated[int, msgspec.Meta(ge=1)] = 20_000
+    sweep: Seconds = SWEEP
 
 
 class Proxy:
