@@ -80,8 +80,6 @@ class Backend(Wire):
         client.stirred = client.proxy.clock()
         if self.state == BODY:
             self._relay(client, data)
-        elif self.state == TUNNEL:
-            client.send(data)
         else:
             self.heard = True
             self._heads(client, self.buffer + data if self.buffer else data)

@@ -50,9 +50,6 @@ class Client(Exchange):
             self._pump(self.buffer + data if self.buffer else data)
         elif state == SENDING:
             self.pass_on(data)
-        elif state == TUNNEL:
-            assert self.backend is not None
-            self.backend.send(data)
         elif state < LINGER:
             self.buffer += data
             if len(self.buffer) > HOLD:

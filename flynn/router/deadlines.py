@@ -47,7 +47,7 @@ def sweep(client: "Client", now: float) -> None:
 
 
 def _tunnel(client: "Client", now: float) -> None:
-    limits, quiet = client.proxy.limits, now - client.stirred
+    limits, quiet = client.proxy.limits, now - tunnel.stirred(client)
     if client.halves and quiet > limits.idle_timeout:
         client.transport.abort()
     elif limits.tunnel_idle_timeout and quiet > limits.tunnel_idle_timeout and not client.trickles(now):

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Annotated
 
 import msgspec
@@ -25,6 +26,9 @@ Access = Callable[[Exchange, int, pages.Fault | None], None]
 
 SWEEP = 0.5
 """Seconds between two looks at all deadlines: they are kept this much late at worst."""
+
+TUNNEL_TURNS = 8
+"""At one in so many looks, tunnels are looked at too: their limits are long, and there may be very many of them."""
 
 GOODBYE = 2.0
 """Seconds in which a client may take our last words, when all limits have passed."""
@@ -107,11 +111,12 @@ class Proxy:
 
     async def sweep(self) -> None:
         """Keep all deadlines, for ever."""
-        while True:
+        for turn in count(1):
             await asyncio.sleep(self.limits.sweep)
-            now = self.clock()
+            now, tunnels = self.clock(), turn % TUNNEL_TURNS == 0
             for client in tuple(self.clients):
-                sweep(client, now)
+                if tunnels or client.state != TUNNEL:
+                    sweep(client, now)
             self.registry.tick(now)
 
     async def drain(self, timeout: float, tunnels: float = 0.0, idle: bool = True) -> int:

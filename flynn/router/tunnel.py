@@ -1,14 +1,14 @@
 """After an upgrade HTTP is over: all bytes pass both ways as they are, and each side ends for itself."""
 
-import asyncio
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flynn.router.connection import CLOSING, TUNNEL
 from flynn.router.frames import GOING_AWAY, Frames
+from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
-    from flynn.router.backend import Backend
     from flynn.router.exchange import Exchange
 
 
@@ -17,31 +17,52 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 between two questions, and how many without an answer are the end. By their names: not all systems have all."""
 
 
-class WebSocket(asyncio.Protocol):
-    """The app's side of a WebSocket, in place of `backend`: it knows where a frame may be added for the client."""
+class Side(Wire):
+    """One side of a tunnel, in place of its connection's own protocol: what comes here goes out on the other side.
 
-    __slots__ = ("backend", "client", "frames")
+    Very many tunnels may be open, and each of their messages finds the caches of the processor cold: so this is small,
+    and all that a message touches. What happens but once, `own` knows how to take.
+    """
 
-    def __init__(self, backend: "Backend", client: "Exchange") -> None:
-        self.backend, self.client, self.frames = backend, client, Frames()
+    __slots__ = ("clock", "own", "stirred")
+
+    def __init__(self, own: Wire, other: Wire, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.own, self.clock = own, clock
+        self.transport, self.fd = other.transport, other.fd
+        self.stirred = clock()
+        """When a byte came last."""
 
     def data_received(self, data: bytes) -> None:
-        client = self.client
-        client.stirred = client.proxy.clock()
-        self.frames.feed(data)
-        client.send(data)
+        self.stirred = self.clock()
+        self.send(data)
 
-    def eof_received(self) -> bool:
-        return self.backend.eof_received()
+    def eof_received(self) -> bool | None:
+        return self.own.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.backend.connection_lost(error)
+        self.own.connection_lost(error)
 
     def pause_writing(self) -> None:
-        self.backend.pause_writing()
+        self.own.pause_writing()
 
     def resume_writing(self) -> None:
-        self.backend.resume_writing()
+        self.own.resume_writing()
+
+
+class FromServer(Side):
+    """The app's side of a WebSocket: it knows where a frame may be added for the client."""
+
+    __slots__ = ("frames",)
+
+    def __init__(self, own: Wire, other: Wire, clock: Callable[[], float]) -> None:
+        super().__init__(own, other, clock)
+        self.frames = Frames()
+
+    def data_received(self, data: bytes) -> None:
+        self.frames.feed(data)
+        self.stirred = self.clock()
+        self.send(data)
 
 
 def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
@@ -54,10 +75,14 @@ def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
     client.state = TUNNEL
     client.halves = 0
     client.leave = 0.0
+    clock = client.proxy.clock
     if protocol.lower() == b"websocket":
-        side = WebSocket(backend, client)
+        side = FromServer(backend, client, clock)
         side.frames.feed(sent)
         backend.transport.set_protocol(side)
+    else:
+        backend.transport.set_protocol(Side(backend, client, clock))
+    client.transport.set_protocol(Side(client, backend, clock))
     for transport in (client.transport, backend.transport):
         if (sock := transport.get_extra_info("socket")) is not None:
             _keep_alive(sock)
@@ -110,15 +135,24 @@ def is_leaving(client: "Exchange") -> bool:
     return target.instance.draining or place.route.id not in client.proxy.registry.places
 
 
+def stirred(client: "Exchange") -> float:
+    """When a byte came last, from either side."""
+    backend = client.backend
+    ends = (client.transport, backend.transport if backend is not None else client.transport)
+    sides = (end.get_protocol() for end in ends)
+    return max(client.stirred, *(side.stirred for side in sides if isinstance(side, Side)))
+
+
 def go_away(client: "Exchange") -> None:
     """End a tunnel from our side: a WebSocket by a close frame, where one can be added; then as if the app ended it."""
     backend = client.backend
     assert backend is not None
     side = backend.transport.get_protocol()
-    if isinstance(side, WebSocket) and side.frames.between and not client.halves:
+    if isinstance(side, FromServer) and side.frames.between and not client.halves:
         client.send(GOING_AWAY)
     client.backend, backend.client = None, None
     backend.transport.close()
+    client.transport.set_protocol(client)
     client.stirred = client.proxy.clock()
     client.ended(client.status)
     client.linger()

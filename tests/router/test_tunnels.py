@@ -61,8 +61,8 @@ async def shown(rig: Rig) -> App:
 async def test_pings_keep_it_past_its_limit_and_silence_ends_it() -> None:
     async with open_rig(sweep=OTHERS, tunnel_idle_timeout=30) as rig:
         app = await shown(rig)
-        talk = await websocket(rig)
         time = Time(rig)
+        talk = await websocket(rig)
         for _ in range(10):
             time.passes(29)
             await ping(talk)
@@ -103,8 +103,8 @@ async def test_a_route_that_goes_takes_its_websockets_along_in_their_time_and_no
 async def test_a_route_that_changes_or_comes_back_keeps_its_websockets() -> None:
     async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
         app = await shown(rig)
-        talk = await websocket(rig)
         time = Time(rig)
+        talk = await websocket(rig)
         for path in ("/a", "/"):
             rig.routes[keys.route("r")] = Route(id="r", domain="app.test", path=path, service="app-web")
             rig.show(app.address)
@@ -126,8 +126,8 @@ async def test_an_instance_that_drains_gives_its_websockets_up_and_the_new_one_g
     async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
         old, new = await rig.app(pongs, whole=False), await rig.app(pongs, whole=False)
         rig.show(old.address)
-        talk = await websocket(rig)
         time = Time(rig)
+        talk = await websocket(rig)
         rig.show(old.address, new.address, draining=[old.address])
         time.look()
         time.passes(19)
