@@ -8,6 +8,9 @@ LIMIT = 64 * 1024 * 1024
 
 MODE = 0o640
 
+NOT_OURS = ("/dev/", "/proc/")
+"""Where nothing is renamed: what `/dev/stdout` leads to is somebody else's to keep within bounds."""
+
 
 class LogFile:
     """Opened by the first write, and again when someone has moved it away (logrotate). `-` is standard output.
@@ -19,6 +22,7 @@ class LogFile:
     def __init__(self, path: str, limit: int = LIMIT) -> None:
         self.path = path
         self.limit = limit
+        self._ours = path != "-" and not path.startswith(NOT_OURS)
         self._file = -1
         self._cut = False
 
@@ -59,8 +63,9 @@ class LogFile:
             self.close()
         self.open()
         state = os.fstat(self._file)
-        if self.path != "-" and stat.S_ISREG(state.st_mode) and state.st_size and state.st_size + more > self.limit:
-            os.rename(self.path, f"{self.path}.1")
+        if self._ours and stat.S_ISREG(state.st_mode) and state.st_size and state.st_size + more > self.limit:
+            path = os.path.realpath(self.path)  # A link stays, and leads to the new file.
+            os.rename(path, f"{path}.1")
             self.close()
             self.open()
         return self._file

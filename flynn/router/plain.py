@@ -30,21 +30,25 @@ def _like(name: bytes) -> bytes:
 
 
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
-_OTHERS = rb"(?:\n(?!%b)%b++:%b\r){,32}" % (b"|".join(map(_like, _NAMES)), TOKEN, _VALUE)
-_KEEP = rb"(?:\n%b ?[Kk]eep-[Aa]live\r)?" % _any_case(b"connection:")
+_OURS = b"|".join(map(_like, _NAMES))
+_OTHERS = rb"(?:\n(?!%b)%b++:%b\r){,24}(?=\n(?:%b|\Z))" % (_OURS, TOKEN, _VALUE, _OURS)
+"""Fields that do not concern us: all there are, as what follows is said, so nothing is tried twice over."""
+
 _HOST = rb"\n%b[\t ]*+(%b)[\t ]*+\r" % (_any_case(b"host:"), HOST)
-_LENGTH = rb"\n(?:%b ?([0-9]{1,18})|%b ?chunked)\r" % (_any_case(b"content-length:"), _any_case(b"transfer-encoding:"))
+_KEEP = rb"(?:\n%b ?[Kk]eep-[Aa]live\r)?" % _any_case(b"connection:")
 _OFFER = rb"(?:\n%b%b\r)?" % (_any_case(b"keep-alive:"), _VALUE)
+_COUNTED = rb"\n%b ?([0-9]{1,18})\r" % _any_case(b"content-length:")
+_CHUNKED = rb"\n%b ?chunked\r" % _any_case(b"transfer-encoding:")
 
 _REQUEST = re.compile(
-    rb"((%b{1,32}+) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r)(%b%b%b)%b(%b)\n"
-    % (TOKEN, _OTHERS, _HOST, _OTHERS, _KEEP, _OTHERS)
+    rb"((%b{1,32}+) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r)(%b%b%b(?:%b%b)?)%b(%b(?:%b%b)?)\n"
+    % (TOKEN, _OTHERS, _HOST, _OTHERS, _COUNTED, _OTHERS, _KEEP, _OTHERS, _COUNTED, _OTHERS)
 )
-"""One Host, then `Connection: keep-alive` or nothing; no body."""
+"""One Host, then one Content-Length or nothing, and `Connection: keep-alive` or nothing."""
 
 _RESPONSE = re.compile(
-    rb"(HTTP/1\.1 ([2-5][0-9][0-9]) %b)\r(%b%b%b)%b%b(%b)\n"
-    % (_VALUE, _OTHERS, _LENGTH, _OTHERS, _KEEP, _OFFER, _OTHERS)
+    rb"(HTTP/1\.1 ([2-5][0-9][0-9]) %b)\r(%b(?:%b|%b)%b)%b%b(%b)\n"
+    % (_VALUE, _OTHERS, _COUNTED, _CHUNKED, _OTHERS, _KEEP, _OFFER, _OTHERS)
 )
 """One length, or chunks, then `Connection: keep-alive` with or without what it offers, or nothing."""
 
@@ -54,10 +58,12 @@ def plain_request(data: bytes, end: int) -> Request | None:
     match = _REQUEST.fullmatch(data, 0, end)
     if match is None:
         return None
-    line, method, target, before, host, after = match.groups()
-    if method == b"CONNECT":
+    line, method, target, before, host, first, after, last = match.groups()
+    if method == b"CONNECT" or (first and last):
         return None
-    return Request(method, target, host, True, True, 0, line, before + after, (), b"", method in IDEMPOTENT, b"")
+    length = int(first or last or 0)
+    repeatable = not length and method in IDEMPOTENT
+    return Request(method, target, host, True, True, length, line, before + after, (), b"", repeatable, b"")
 
 
 def plain_response(data: bytes, end: int) -> Response | None:
