@@ -21,7 +21,7 @@ LAYERS = [
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
     "mirror lease",
     "election",
-    "config hooks lag ports channel estate doorway directory",
+    "config files hooks lag ports channel estate doorway directory",
     "naming handover",
     "brick web",
     "blobs follow serve supervisor succession",

@@ -19,6 +19,7 @@ from flynn.core.config import Node, Settings
 from flynn.core.directory import own_directory, write_client_file
 from flynn.core.errors import Conflict, StartError
 from flynn.core.facts import encode
+from flynn.core.files import raise_limit
 from flynn.core.lag import LoopLag
 from flynn.core.lease import open_lease
 from flynn.core.mirror import Mirror, open_mirror
@@ -50,6 +51,7 @@ async def run_daemon(
     `on_up` is called with a sentence when all bricks are ready. With `takeover` the daemon that runs on the same data
     directory hands over to this one. StartError: why it cannot start, or cannot go on.
     """
+    raise_limit()
     _load(settings.node)
     async with open_succession(settings.node, takeover) as succession:
         await succession.run(lambda: _live(settings, hooks, classes, succession, on_up))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,6 +11,7 @@ from functools import partial
 from flynn.core.brick import Context
 from flynn.core.channel import Channel, pair
 from flynn.core.facts import Facts
+from flynn.core.files import limit
 from flynn.router import api
 from flynn.router.config import RouterConfig as RouterConfig
 from flynn.router.config import networks
@@ -20,7 +22,10 @@ from flynn.router.plane import Plane
 from flynn.router.proxied import Door
 from flynn.router.proxy import GOODBYE, Proxy
 from flynn.router.registry import Registry
+from flynn.router.room import shortage
 from flynn.router.tcp_ports import Ports
+
+log = logging.getLogger(__name__)
 
 FAREWELL = 3.0
 """Seconds that the store has to take the removal of the router's record, when the router stops."""
@@ -42,6 +47,8 @@ class RouterBrick:
         """Route until told to stop; then end what is under way, or leave it at work while the daemon hands over."""
         config = self.config
         ctx.stop_limit = max(config.drain_timeout, config.tunnel_drain_timeout) + STOPPING
+        if few := shortage(config.max_clients, limit()):
+            log.warning(few)
         plane = await self._plane(ctx)
         told = Told(ctx.host, ctx.lease, plane.state, config.port, ctx.node.url)
 

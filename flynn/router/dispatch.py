@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 TRIES = 4
 """Instances that one request is offered to, at most."""
 
+OURS = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors of a connect that say nothing of the instance: we have too many files open."""
+
 
 def dispatch(client: "Exchange", now: float, otherwise: pages.Fault = pages.NO_PROCESS) -> None:
     """Give the client's request to an instance, on a warm connection or a new one; `otherwise` if there is none."""
@@ -84,6 +87,9 @@ def _unreachable(client: "Exchange", target: "Target", error: Exception) -> None
     proxy, place = client.proxy, client.place
     assert place is not None
     now = proxy.clock()
+    if getattr(error, "errno", None) in OURS:
+        ending.fault(client, pages.FULL)
+        return
     log.debug("%s at %s does not accept connections: %s", target.key, target.instance.address, error)
     target.failed(now, strikes=2)
     target.ended()

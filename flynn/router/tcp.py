@@ -5,6 +5,7 @@ import errno
 import logging
 from typing import TYPE_CHECKING, cast
 
+from flynn.router.dispatch import OURS
 from flynn.router.tcp_end import End
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Entry(End):
             if exit.made:
                 return True
             log.debug("%s at %s does not accept connections: %s", target.key, target.instance.address, error)
-            target.failed(proxy.clock(), strikes=2)
+            if getattr(error, "errno", None) not in OURS:
+                target.failed(proxy.clock(), strikes=2)
             target.ended()
             if getattr(error, "errno", None) == errno.ECONNREFUSED:
                 proxy.registry.refused(target)

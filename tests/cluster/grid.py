@@ -205,10 +205,10 @@ _SHORT = aiohttp.ClientTimeout(total=2)
 
 
 @asynccontextmanager
-async def open_grid(*settings: str) -> AsyncIterator[Grid]:
+async def open_grid(*settings: str, kind: type[Grid] = Grid) -> AsyncIterator[Grid]:
     """A started grid with its data in a directory of its own, cleaned away at the end."""
     with tempfile.TemporaryDirectory(prefix="flynn-test-", ignore_cleanup_errors=True) as directory:
-        grid = Grid(Path(directory) / "data", settings)
+        grid = kind(Path(directory) / "data", settings)
         try:
             await grid.start()
             yield grid

@@ -6,6 +6,7 @@ a daemon that dies before closes the pipe, and the shell ends without having run
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +14,17 @@ from pathlib import Path
 
 import psutil
 
+from flynn.core.files import AT_START
 from flynn.plugins.host.backend import NotStarted
 from flynn.plugins.host.identity import Identity, identify
 
-_GATE = "read -r go || exit 125; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
+_FILES = "unlimited" if AT_START == resource.RLIM_INFINITY else AT_START
+_GATE = f"read -r go || exit 125; ulimit -Sn {_FILES} 2>/dev/null; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
 GATE_NULL = _GATE + 'exec "$@" </dev/null'
 GATE_PIPE = _GATE + 'exec "$@"'
 """`read` takes the first line byte by byte from a pipe, so that the rest of it is the process's own input.
-The kernel shall end a job, not the daemon, when memory is short (proc(5), oom_score_adj)."""
+The daemon has raised its own limit of open files; a job gets the one from before. The kernel shall end a job, not the
+daemon, when memory is short (proc(5), oom_score_adj)."""
 
 
 def launch(
