@@ -20,7 +20,7 @@ from flynn.router.counts import BOUNDS
 from flynn.router.metrics import CONTENT_TYPE, metrics
 from flynn.router.proxy import Proxy
 from flynn.router.snapshot import InstanceSeen, ProcessSeen, RouterSeen, RouteSeen, idle
-from flynn.router.stats import raw, route_stats
+from flynn.router.stats import raw, route_stats, service_stats
 from flynn.router.target import Target
 from flynn.router.tcp_ports import Ports
 from flynn.router.turns import turns
@@ -52,8 +52,8 @@ def _stats(proxy: Proxy, ports: Ports, started: float) -> Handler:
                 named.add(row.route.service)
         some, services = query.keys() & {"app", "route"}, {}
         async for name, service in turns(tuple(proxy.registry.services.items())):
-            if name in named if some else whole or any(map(_used, (*service.targets, *service.orphans))):
-                services[name] = raw(service.counters())
+            if name in named if some else whole or service.used:
+                services[name] = raw(service_stats(service))
         told = {
             "clients": len(proxy.clients),
             "refused": proxy.refused,
@@ -89,16 +89,14 @@ async def _seen(proxy: Proxy, ports: Ports, access: AccessLog | None) -> RouterS
     instances = [
         _instance(target)
         async for service in turns(tuple(proxy.registry.services.values()))
-        for target in (*service.targets, *service.orphans)
-        if _used(target)
+        for target in service.instances.values()
+        if target.used
     ]
     process = await asyncio.to_thread(_process)
     unlogged = access.missing() if access else 0
-    return RouterSeen(len(proxy.clients), proxy.refused, unlogged, process, routes, instances, ports.counters())
-
-
-def _used(target: Target) -> bool:
-    return bool(target.in_flight or target.failures or any(target.answers))
+    return RouterSeen(
+        len(proxy.clients), proxy.refused, unlogged, proxy.faults.copy(), process, routes, instances, ports.counters()
+    )
 
 
 def _rows(proxy: Proxy) -> Iterable[RouteSeen]:

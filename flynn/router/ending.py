@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def fault(client: "Exchange", fault: pages.Fault) -> None:
     """Answer in place of the app, or break off an answer that cannot be completed."""
     own = client.place.route.pages if client.place else {}
+    client.proxy.faults[fault.code, fault.status] += 1
     client.ended(fault.status, fault)
     if client.answered:
         client.reset()
@@ -40,16 +41,19 @@ def spoiled(client: "Exchange", what: pages.Fault) -> None:
 def refuse(client: "Exchange", status: int, reason: str) -> None:
     """Answer to what is no request, or no good one, and close: what follows it cannot be understood."""
     broken = client.answered and client.state != READY
+    fault = pages.refused(status, reason)
     if client.state in UNDER_WAY:
-        client.ended(status, pages.refused(status, reason))
+        client.ended(status, fault)
     if broken:
+        client.proxy.faults[fault.code, status] += 1
         client.reset()
     else:
         client.proxy.refused += 1
-        turn_away(client, pages.refused(status, reason))
+        turn_away(client, fault)
 
 
 def turn_away(client: "Exchange", fault: pages.Fault) -> None:
     """Say why this connection is not served any more, and end it."""
+    client.proxy.faults[fault.code, fault.status] += 1
     client.send(pages.answer(fault, b"%032x" % client.proxy.bits(128)))
     client.linger()

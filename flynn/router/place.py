@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flynn.core.model import Route
 from flynn.router.counts import Counts
-from flynn.router.target import Service
+from flynn.router.service import Service
 
 if TYPE_CHECKING:
     from flynn.router.exchange import Exchange

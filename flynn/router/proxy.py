@@ -5,6 +5,7 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from typing import Annotated
@@ -57,8 +58,8 @@ class Proxy:
     """The data plane, without its sockets: `client()` makes the protocol for each connection accepted."""
 
     __slots__ = (
-        "access", "bits", "clients", "clock", "closing", "empty", "limits", "loop", "next_id", "now_ms", "refused",
-        "registry", "seal", "stamp", "stamp_until", "stopping", "trusted",
+        "access", "bits", "clients", "clock", "closing", "empty", "faults", "limits", "loop", "next_id", "now_ms",
+        "refused", "registry", "seal", "stamp", "stamp_until", "stopping", "trusted",
     )  # fmt: skip
 
     def __init__(self, registry: Registry, limits: Limits, trusted: Networks = (), secret: str = "") -> None:
@@ -83,6 +84,8 @@ class Proxy:
         """Whether a connection is closed when it waits for a request, though it was not told so."""
         self.refused = 0
         """Messages that were no good requests, and were answered so."""
+        self.faults: Counter[tuple[str, int]] = Counter()
+        """Requests, these among them, that the router itself answered or broke off, by code and status."""
         self.empty = asyncio.Event()
         """Set while nobody is connected."""
         self.empty.set()

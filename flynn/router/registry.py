@@ -7,8 +7,9 @@ from flynn.core.frozen import EMPTY, diff
 from flynn.core.model import Instance, Route
 from flynn.router.orphans import Orphans
 from flynn.router.place import Place
+from flynn.router.service import Service
 from flynn.router.table import Table
-from flynn.router.target import Service, Target
+from flynn.router.target import Target
 
 
 class Registry:
@@ -83,7 +84,7 @@ class Registry:
         target = service.instances.get(key)
         if target is None or target.instance.address != instance.address:
             if target is not None:
-                target.retire()
+                service.lose(target)
             target = service.instances[key] = Target(key, instance, self.when_less, self._warm)
         target.follow(instance)
         target.path = instance.socket if instance.host == self.host else ""
@@ -94,7 +95,7 @@ class Registry:
     def _remove(self, key: str) -> Service:
         """Drop an instance; the service that had it."""
         service = self.services[key.partition("/")[0]]
-        service.instances.pop(key).retire()
+        service.lose(service.instances.pop(key))
         self._draining.pop(key, None)
         return service
 

@@ -39,11 +39,13 @@ class ProcessSeen(NamedTuple):
 
 
 class RouterSeen(NamedTuple):
-    """A router. `refused` messages were no good requests; `unlogged` lines are missing in its access log."""
+    """A router. `refused` messages were no good requests; `unlogged` lines are missing in its access log; `faults` are
+    its own answers, by code and status."""
 
     clients: int
     refused: int
     unlogged: int
+    faults: Mapping[tuple[str, int], int]
     process: ProcessSeen
     routes: Sequence[RouteSeen]
     instances: Sequence[InstanceSeen]

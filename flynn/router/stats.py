@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,6 +10,9 @@ from flynn.core.model import Route
 from flynn.core.quantile import quantile
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.snapshot import durations
+
+if TYPE_CHECKING:
+    from flynn.router.service import Service
 
 
 class Seconds(msgspec.Struct, frozen=True):
@@ -38,7 +42,7 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
-    """The instances that a service has now, since the router started."""
+    """A service since the router started; `instances` and `orphans` are those that it has now."""
 
     answers: dict[str, int] = {}
     in_flight: int = 0
@@ -82,6 +86,18 @@ def route_stats(route: Route, counts: Counts) -> RouteStats:
         replays=counts.replays,
         durations=classes,
         seconds=_seconds(sum(counts.seconds), classes),
+    )
+
+
+def service_stats(service: "Service") -> ServiceStats:
+    """The entry of a service."""
+    totals = service.totals()
+    return ServiceStats(
+        answers={f"{digit}xx": count for digit, count in enumerate(totals.answers) if count},
+        in_flight=service.in_flight(),
+        instances=len(service.targets),
+        orphans=len(service.orphans),
+        connections={"reused": totals.reused, "opened": totals.opened},
     )
 
 

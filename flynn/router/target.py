@@ -1,4 +1,4 @@
-"""The places that requests go to: an instance with its warm connections, and a service with its instances."""
+"""The place that a request goes to: an instance, with its warm connections and what it counts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -53,6 +53,11 @@ class Target(Load):
         self._idle: list[Backend] = []
         self._warm = warm
         """All targets that may have warm connections: those to look at now and then, among very many."""
+
+    @property
+    def used(self) -> bool:
+        """Whether there was a request for it."""
+        return bool(self.in_flight or self.opened or self.reused or self.failures or any(self.answers))
 
     def take(self, now: float, repeatable: bool) -> "Backend | None":
         """The connection used last, if one is warm. One that cannot be trusted with this request stays where it is."""
@@ -116,42 +121,3 @@ class Target(Load):
             self.close_idle(now - IDLE_TIMEOUT)
         if not self._idle:
             self._warm.discard(self)
-
-
-class Service:
-    """What answers under one name. `targets` take requests; `orphans` do when there is no target left."""
-
-    __slots__ = ("instances", "name", "orphans", "routes", "targets")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.targets: tuple[Target, ...] = ()
-        self.orphans: tuple[Target, ...] = ()
-        self.instances: dict[str, Target] = {}
-        """Those two, and the draining ones, by key."""
-        self.routes = 0
-        """How many routes lead here."""
-
-    @property
-    def asked(self) -> tuple[Target, ...]:
-        """Those among which the next request chooses."""
-        return self.targets or self.orphans
-
-    def leader(self) -> Target | None:
-        """The oldest instance of those that take requests."""
-        return min(self.asked, key=lambda target: (target.born, target.key), default=None)
-
-    def counters(self) -> dict[str, object]:
-        """What `GET /v1/router/stats` shows of it: of the instances that it has now."""
-        all = [*self.targets, *self.orphans]
-        answers = [sum(target.answers[digit] for target in all) for digit in range(10)]
-        return {
-            "answers": {f"{digit}xx": count for digit, count in enumerate(answers) if count},
-            "in_flight": sum(target.in_flight for target in all),
-            "instances": len(self.targets),
-            "orphans": len(self.orphans),
-            "connections": {
-                "reused": sum(target.reused for target in all),
-                "opened": sum(target.opened for target in all),
-            },
-        }

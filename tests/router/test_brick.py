@@ -152,6 +152,59 @@ async def test_routes_are_counted_and_shown_as_asked_for(tmp_path: Path) -> None
         assert 'route="n"' not in text
 
 
+async def metrics(node: TestNode, name: str) -> dict[str, float]:
+    """The lines of one metric: values by labels."""
+    async with node.http.get(node.url + "/metrics") as response:
+        text = await response.text()
+    return {labels: float(value) for labels, value in re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)}
+
+
+async def test_an_instance_that_drains_is_seen_while_it_serves_and_what_it_counted_stays(tmp_path: Path) -> None:
+    release, last = asyncio.Event(), App(always(OK))
+
+    async def slow(call: Call) -> bytes:
+        await release.wait()
+        return OK
+
+    async with serving(last), routing(tmp_path, app := App(slow)) as (node, port, _), talking(port) as talk:
+
+        async def counted() -> tuple[dict[str, int], int, dict[str, int]]:
+            async with node.http.get(node.url + "/v1/router/stats") as response:
+                service = (await response.json())["services"]["app-web"]
+            return service["answers"], service["in_flight"], service["connections"]
+
+        await talk.send(GET)
+        await until(lambda: app.calls)
+        await write(node, instance(app, draining=True), instance(last, "i1"))
+        gauge, total = "flynn_router_instance_in_flight", "flynn_router_instance_requests_total"
+        assert await metrics(node, gauge) == {'service="app-web",instance="i0"': 1}
+        # The host takes it away before its time, and its last request ends after that.
+        await write(node, gone=(keys.instance("app-web", "i0"),))
+        assert await counted() == ({}, 1, {"reused": 0, "opened": 1})
+        release.set()
+        assert (await talk.reply()).status == 200
+        assert await counted() == ({"2xx": 1}, 0, {"reused": 0, "opened": 1})
+        assert (await talk.ask()).status == 200
+        assert await counted() == ({"2xx": 2}, 0, {"reused": 0, "opened": 2})
+        assert await metrics(node, total) == {'service="app-web",instance="i1",class="2xx"': 1}
+
+
+async def test_what_the_router_answers_itself_is_counted_by_code(tmp_path: Path) -> None:
+    async with routing(tmp_path, App(always(None))) as (node, port, _):
+        for host in (b"none.test", b"other.test", b"app.test"):
+            async with talking(port) as talk:
+                await talk.ask(GET.replace(b"app.test", host))
+        for junk in (b"junk\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n"):
+            async with talking(port) as talk:
+                await talk.ask(junk)
+        assert await metrics(node, "flynn_router_faults_total") == {
+            'code="no-route",status="404"': 2,
+            'code="H13",status="502"': 1,
+            'code="bad-request",status="400"': 1,
+            'code="bad-request",status="414"': 1,
+        }
+
+
 async def test_requests_are_written_to_the_access_log(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     async with (

@@ -26,7 +26,8 @@ def counted(*ended: tuple[int, float]) -> Counts:
 
 
 def seen(*routes: RouteSeen, instances: tuple[InstanceSeen, ...] = ()) -> RouterSeen:
-    return RouterSeen(5, 2, 1, ProcessSeen(1.5, 1024, 9, 1e9), routes, instances, {"t": TCP})
+    faults = {("no-route", 404): 7, ("H12", 503): 1}
+    return RouterSeen(5, 2, 1, faults, ProcessSeen(1.5, 1024, 9, 1e9), routes, instances, {"t": TCP})
 
 
 def read(router: RouterSeen) -> Samples:
@@ -76,7 +77,11 @@ def test_an_instance_and_the_router_itself() -> None:
     assert kinds == [90, 10]
     whole = ("flynn_router_clients", "flynn_router_refused_total", "flynn_router_unlogged_total")
     assert [sample(samples, name) for name in whole] == [5, 2, 1]
-    assert sample(samples, "process_cpu_seconds_total") == 1.5
+    faults = [("no-route", "404"), ("H12", "503")]
+    total = "flynn_router_faults_total"
+    assert [sample(samples, total, code=code, status=status) for code, status in faults] == [7, 1]
+    process = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
+    assert [sample(samples, name) for name in process] == [1.5, 1024, 9]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))

@@ -4,8 +4,8 @@ import pytest
 
 from flynn.core.model import Route
 from flynn.router.place import Place
+from flynn.router.service import Service
 from flynn.router.table import Table
-from flynn.router.target import Service
 
 ROUTES = [
     ("a.test", "/", "a"),
