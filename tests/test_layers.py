@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile",
+    "errors model frozen quantile route_stats",
     "keys",
     "store groups",
     "facts",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from flynn.client.route_stats import GridStats, RouteStats
 from flynn.core.quantile import quantile
+from flynn.core.route_stats import GridStats, RouteStats
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from flynn.cli.rates import Interval, requests
 from flynn.cli.words import count, size, table
-from flynn.client.route_stats import GridStats, RouteStats, TcpStats
 from flynn.core.quantile import quantile
+from flynn.core.route_stats import GridStats, RouteStats, TcpStats
 
 TCP = ("TCP", "CONNECTIONS", "OPEN", "REFUSED", "RETRIES", "RECEIVED", "SENT", "")
 

@@ -15,9 +15,9 @@ from flynn.client import records
 from flynn.client.attach import Attached, open_attached
 from flynn.client.blobs import BlobCalls
 from flynn.client.records import Lines
-from flynn.client.route_stats import GridStats
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model
+from flynn.core.route_stats import GridStats
 
 
 @asynccontextmanager

@@ -9,9 +9,10 @@ import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
+from flynn.core.route_stats import RouterStats, RouteStats, ServiceStats, TcpStats
 from flynn.core.web import Handler
 from flynn.router.counts import BOUNDS
-from flynn.router.stats import RouteStats, ServiceStats, TcpStats, add_routes, add_services, add_tcp, raw
+from flynn.router.stats import add_routes, add_services, add_tcp, raw
 from flynn.router.turns import turns
 
 ASK = 2.0
@@ -21,14 +22,9 @@ ASK = 2.0
 T = TypeVar("T")
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class Told(RouterStats, frozen=True, kw_only=True):
     """One router's answer, or the `error` in its place. The long parts are read piece by piece."""
 
-    clients: int = 0
-    refused: int = 0
-    revision: int = 0
-    started: float = 0.0
-    error: str = ""
     services: dict[str, msgspec.Raw] = {}
     routes: dict[str, msgspec.Raw] = {}
     tcp: dict[str, msgspec.Raw] = {}

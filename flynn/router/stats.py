@@ -1,68 +1,19 @@
 """What `GET /v1/router/stats` tells of a route, and what several routers tell added up. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from flynn.core.model import Route
 from flynn.core.quantile import quantile
+from flynn.core.route_stats import RouteStats, Seconds, ServiceStats, TcpStats
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.snapshot import durations
 
 if TYPE_CHECKING:
     from flynn.router.service import Service
-
-
-class Seconds(msgspec.Struct, frozen=True):
-    """The sum of all durations, and those that a half, 95 and 99 of 100 requests did not exceed (estimated)."""
-
-    sum: float = 0.0
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-
-
-class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A route since the router started. `durations`: requests by class of duration, as `bounds` divides them."""
-
-    domain: str
-    path: str
-    app: str
-    service: str
-    answers: dict[str, int]
-    in_flight: int
-    queued: int
-    gone: int
-    retries: int
-    replays: int
-    durations: list[int]
-    seconds: Seconds
-
-
-class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A service since the router started; `instances` and `orphans` are those that it has now."""
-
-    answers: dict[str, int] = {}
-    in_flight: int = 0
-    instances: int = 0
-    orphans: int = 0
-    connections: dict[str, int] = {}
-
-
-class TcpStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A TCP route since it got its port. `problem`: why the port is not open, at one router at least."""
-
-    port: int = 0
-    service: str = ""
-    connections: int = 0
-    in_flight: int = 0
-    refused: int = 0
-    retries: int = 0
-    received: int = 0
-    sent: int = 0
-    problem: str = ""
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -72,7 +23,7 @@ def raw(value: object) -> msgspec.Raw:
 
 def route_stats(route: Route, counts: Counts) -> RouteStats:
     """The entry of a route."""
-    classes = durations(counts)
+    classes = tuple(durations(counts))
     return RouteStats(
         domain=route.domain,
         path=route.path,
@@ -106,7 +57,7 @@ def add_routes(told: Iterable[RouteStats]) -> RouteStats:
     entries = list(told)
     if len(entries) == 1:
         return entries[0]
-    classes = [sum(column) for column in zip(*(entry.durations for entry in entries), strict=False)]
+    classes = tuple(map(sum, zip(*(entry.durations for entry in entries), strict=False)))
     return msgspec.structs.replace(
         entries[0],
         answers=_added(entry.answers for entry in entries),
@@ -154,5 +105,6 @@ def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _seconds(total: float, classes: list[int]) -> Seconds:
-    return Seconds(total, *(quantile(classes, BOUNDS, share) for share in (0.5, 0.95, 0.99)))
+def _seconds(total: float, classes: Sequence[int]) -> Seconds:
+    p50, p95, p99 = (quantile(classes, BOUNDS, share) for share in (0.5, 0.95, 0.99))
+    return Seconds(sum=total, p50=p50, p95=p95, p99=p99)

@@ -13,7 +13,7 @@ import pytest
 
 from flynn.cli import show_stats
 from flynn.cli.rates import comparable, interval
-from flynn.client.route_stats import GridStats, RouterStats, RouteStats, ServiceStats, TcpStats
+from flynn.core.route_stats import GridStats, RouterStats, RouteStats, ServiceStats, TcpStats
 from tests.cli.fake import TOKEN, FakeGrid
 from tests.cli.shell import Shell
 

@@ -7,10 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flynn.core.model import Route
 from flynn.core.quantile import quantile
+from flynn.core.route_stats import ServiceStats, TcpStats
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.metrics import FAMILIES, metrics
 from flynn.router.snapshot import InstanceSeen, ProcessSeen, RouterSeen, RouteSeen, idle
-from flynn.router.stats import ServiceStats, TcpStats, add_routes, add_services, add_tcp, route_stats
+from flynn.router.stats import add_routes, add_services, add_tcp, route_stats
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -1,10 +1,19 @@
-"""What the routers answer when they are asked how their routes fare."""
+"""What routers tell of how their routes fare: one of them, or all added up. Since a router started, in all of it."""
 
 import msgspec
 
 
+class Seconds(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of all durations, and those that a half, 95 and 99 of 100 requests did not exceed (estimated)."""
+
+    sum: float = 0.0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
 class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP route over all routers. `durations`: requests by class of duration, as the `bounds` divide them."""
+    """An HTTP route. `durations`: requests by class of duration, as the `bounds` divide them."""
 
     domain: str = ""
     path: str = "/"
@@ -17,10 +26,22 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     replays: int = 0
     durations: tuple[int, ...] = ()
+    seconds: Seconds = Seconds()
+
+
+class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A service: `instances` and `orphans` now; `connections`: how often one was `reused`, and how often `opened`."""
+
+    answers: dict[str, int] = {}
+    in_flight: int = 0
+    instances: int = 0
+    orphans: int = 0
+    connections: dict[str, int] = {}
 
 
 class TcpStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A TCP route over all routers. `received` and `sent` are bytes; `problem`: why a port is not open."""
+    """A TCP route since it got its port. `received` and `sent` are bytes; `problem`: why the port is not open, at one
+    router at least."""
 
     port: int = 0
     service: str = ""
@@ -33,23 +54,18 @@ class TcpStats(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A service over all routers. `connections`: how often one was `reused`, and how often `opened`."""
-
-    connections: dict[str, int] = {}
-
-
 class RouterStats(msgspec.Struct, frozen=True, kw_only=True):
     """One router. With `error` it did not answer, and counts for nothing."""
 
     error: str = ""
     clients: int = 0
     refused: int = 0
+    revision: int = 0
     started: float = 0.0
 
 
 class GridStats(msgspec.Struct, frozen=True, kw_only=True):
-    """All routers, and what they counted since they started. `bounds`: in seconds."""
+    """All routers, and what they counted. `bounds`: in seconds."""
 
     routers: dict[str, RouterStats] = {}
     clients: int = 0
