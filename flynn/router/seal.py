@@ -16,6 +16,21 @@ NAME = b"_backend"
 _COOKIE = re.compile(rb"\n(?i:cookie):(?:[^\r]*[;, \t])?_backend=([0-9A-Za-z_-]{40,400}=*)")
 _NONCE = 12
 
+_UNFIT = re.compile(r"[^!-:<-~]")
+"""What cannot stand in a cookie's Path (RFC 6265 section 4.1.1), or does not survive there."""
+
+
+def below(path: str) -> bytes:
+    """The cookie's Path for a route's path, without an end slash: that would leave the path itself out (section 5.1.4).
+
+    One that cannot be written is cut to the longest one above it: a Path has no escapes, and a wider one is no harm,
+    as a seal is of use to no service but its own.
+    """
+    path = "/" + path.strip("/")
+    if unfit := _UNFIT.search(path):
+        path = path[: path.rindex("/", 0, unfit.start())] or "/"
+    return path.encode()
+
 
 class Seal:
     """All routers of a grid make the same from its secret, so each opens what another has sealed."""
@@ -29,7 +44,7 @@ class Seal:
         """The header field, as `\\nSet-Cookie: ...\\r`, that keeps a client with this instance below `path`."""
         nonce = os.urandom(_NONCE)
         sealed = base64.urlsafe_b64encode(nonce + self._box.encrypt(nonce, instance.encode(), NAME))
-        return b"\nSet-Cookie: %b=%b; Path=%b; HttpOnly; SameSite=Lax\r" % (NAME, sealed, path.encode() or b"/")
+        return b"\nSet-Cookie: %b=%b; Path=%b; HttpOnly; SameSite=Lax\r" % (NAME, sealed, below(path))
 
     def told(self, fields: bytes) -> str:
         """The instance that the first such cookie among these header fields names; "" if there is no good one."""
