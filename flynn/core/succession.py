@@ -22,7 +22,8 @@ HELLO = 5.0
 """Seconds in which one who connects must say who it is."""
 
 PAUSE = 1.0
-"""Seconds until the next try, when a daemon cannot start its bricks again after a hand-over that failed."""
+"""Seconds until the next try, when a daemon cannot start its bricks again after a hand-over that failed, or cannot hear
+who asks for one."""
 
 
 class Succession:
@@ -57,7 +58,7 @@ class Succession:
         while not self.stop.is_set():
             try:
                 await live()
-            except (StartError, Unavailable) as error:
+            except (StartError, Unavailable, OSError) as error:
                 if not self._resuming:
                     raise
                 self._tell(f"cannot go on: {error}; trying again, and what listens goes on as it is")
@@ -106,7 +107,12 @@ class Succession:
     async def _hear_all(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            asking, _ = await loop.sock_accept(listener)
+            try:
+                asking, _ = await loop.sock_accept(listener)
+            except OSError as error:  # Too many files are open. Who asks waits a while longer.
+                log.warning("someone asks to take over and cannot be heard yet: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
             channel = Channel(asking)
             try:
                 async with asyncio.timeout(HELLO):

@@ -1,14 +1,16 @@
 """One daemon after the other: what passes, who is refused, and who goes on when the next one fails."""
 
 import asyncio
+import errno
 import os
+import resource
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,11 +186,12 @@ async def test_one_that_cannot_go_on_at_once_tries_again(node: Node, monkeypatch
     async with running(Daemon(node)) as first:
         before = await take_over(node)
         assert before is not None
-        first.errors = [StartError("the lock is held"), Unavailable("no store")]
+        first.errors = [StartError("the lock is held"), Unavailable("no store"), OSError(errno.ENOSPC, "full")]
         before.channel.close()
         before.estate.close_all()
-        await first.up.wait()
-        assert first.notes == ["lives"] * 4
+        async with asyncio.timeout(LIMIT):
+            await first.up.wait()
+        assert first.notes == ["lives"] * 5
     with pytest.raises(StartError, match="taken"):
         async with running(Daemon(node, errors=[StartError("taken")])):
             pass
@@ -239,6 +242,36 @@ async def test_nonsense_at_the_door_is_not_heard(node: Node) -> None:
         assert first.notes == ["lives"]
         async with running(Daemon(node, takeover=True)):
             pass
+
+
+async def test_who_asks_while_too_many_files_are_open_is_heard_later(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flynn.core.succession.PAUSE", 0.01)
+    async with running(Daemon(node)) as first:
+        sock = doorway.connect(node.data)
+        assert sock is not None
+        with no_more_files():
+            await asyncio.sleep(0.05)
+        sock.close()
+        async with asyncio.timeout(LIMIT):
+            before = await take_over(node)
+        assert before is not None
+        before.channel.close()
+        before.estate.close_all()
+        await first.up.wait()
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """No file can be opened in a block, but for one that is open already when it begins."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as first_free:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first_free.fileno(), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_the_door_is_for_its_user_alone(node: Node) -> None:
