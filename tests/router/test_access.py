@@ -190,6 +190,29 @@ def test_two_files_of_bounded_size(tmp_path: Path) -> None:
     assert (tmp_path / "access.log.1").read_bytes() == b"".join(b"%039d\n" % number for number in (6, 7))
 
 
+def test_a_link_stays_and_leads_to_two_files_of_bounded_size(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "access.log"
+    link.symlink_to("there/log")
+    file = LogFile(str(link), limit=100)
+    for number in range(30):
+        file.write(b"line %2d\n" % number)
+    file.close()
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["access.log", "log", "log.1", "there"]
+    assert link.read_bytes().endswith(b"line 29\n")
+
+
+def test_what_a_device_leads_to_is_not_renamed(tmp_path: Path) -> None:
+    """As `/dev/stdout` with the output in a file."""
+    with (tmp_path / "out").open("wb") as out:
+        file = LogFile(f"/proc/self/fd/{out.fileno()}", limit=10)
+        for number in range(3):
+            file.write(b"line %2d\n" % number)
+        file.close()
+    assert (tmp_path / "out").read_bytes() == b"line  0\nline  1\nline  2\n"
+
+
 def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     file = LogFile(str(path))
