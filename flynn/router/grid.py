@@ -38,14 +38,18 @@ def stats(ctx: Context, limit: float = ASK) -> Handler:
         routers = sorted(ctx.mirror.facts.routers.items())
         answers = await asyncio.gather(*(_ask(ctx, router.url, request.query, limit) for _, router in routers))
         told = {host: answer for (host, _), answer in zip(routers, answers, strict=True)}
+        odd: dict[str, str] = {}
+        services = await _added("services", told, odd, ServiceStats, add_services)
+        routes = await _added("routes", told, odd, RouteStats, add_routes)
+        tcp = await _added("tcp", told, odd, TcpStats, add_tcp)
         total = {
-            "routers": {host: _alone(router) for host, router in told.items()},
+            "routers": {host: {"error": odd[host]} if host in odd else _alone(told[host]) for host in told},
             "clients": sum(router.clients for router in told.values()),
             "refused": sum(router.refused for router in told.values()),
             "bounds": BOUNDS,
-            "services": await _added([router.services for router in told.values()], ServiceStats, add_services),
-            "routes": await _added([router.routes for router in told.values()], RouteStats, add_routes),
-            "tcp": await _added([router.tcp for router in told.values()], TcpStats, add_tcp),
+            "services": services,
+            "routes": routes,
+            "tcp": tcp,
         }
         return web.Response(body=msgspec.json.encode(total), content_type="application/json")
 
@@ -71,9 +75,19 @@ def _alone(router: Told) -> dict[str, Any]:
 
 
 async def _added(
-    parts: list[dict[str, msgspec.Raw]], kind: type[T], add: Callable[[Iterable[T]], T]
+    part: str, told: Mapping[str, Told], odd: dict[str, str], kind: type[T], add: Callable[[Iterable[T]], T]
 ) -> dict[str, msgspec.Raw]:
-    """By name, what all parts have under it."""
+    """By name, what all have under it in this part. Who tells what is not understood is noted in `odd`."""
     decoder = msgspec.json.Decoder(kind)
-    names = sorted(set().union(*parts))
-    return {name: raw(add(decoder.decode(part[name]) for part in parts if name in part)) async for name in turns(names)}
+    parts: dict[str, dict[str, msgspec.Raw]] = {host: getattr(router, part) for host, router in told.items()}
+    added: dict[str, msgspec.Raw] = {}
+    async for name in turns(sorted(set().union(*parts.values()))):
+        entries = []
+        for host, rows in parts.items():
+            try:
+                entries += [decoder.decode(rows[name])] if name in rows else []
+            except msgspec.DecodeError:
+                odd[host] = f"its {part} are not all understood; is its daemon of another version?"
+        if entries:
+            added[name] = raw(add(entries))
+    return added

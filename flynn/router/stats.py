@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,7 +58,7 @@ def add_routes(told: Iterable[RouteStats]) -> RouteStats:
     entries = list(told)
     if len(entries) == 1:
         return entries[0]
-    classes = tuple(map(sum, zip(*(entry.durations for entry in entries), strict=False)))
+    classes = tuple(map(sum, zip_longest(*(entry.durations for entry in entries), fillvalue=0)))
     return msgspec.structs.replace(
         entries[0],
         answers=_added(entry.answers for entry in entries),

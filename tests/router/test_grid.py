@@ -82,6 +82,35 @@ async def test_all_routers_added_up_and_the_silent_named(tmp_path: Path) -> None
     }  # fmt: skip
 
 
+async def test_a_router_of_another_version_is_counted_as_far_as_it_is_understood(tmp_path: Path) -> None:
+    """As while the daemons of a grid are renewed one after the other."""
+    own = told(200)
+
+    async def earlier(request: web.Request) -> web.StreamResponse:
+        return answer({**own, "routes": {"r": {"domain": "app.test", "answers": {"2xx": 5}}}})
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        return answer({**own, "services": {"app-web": {"answers": [5]}}})
+
+    async def current(request: web.Request) -> web.StreamResponse:
+        return answer(own)
+
+    async with open_node(tmp_path) as node:
+        urls = {name: f"http://127.0.0.1:{free_port()}" for name in "abc"}
+        for name, handler in (("a", earlier), ("b", other), ("c", current)):
+            server = Web(TOKEN)
+            node.stack.enter_context(server.serving(Route("GET", "/v1/router/stats", handler)))
+            await node.stack.enter_async_context(serve(server, "127.0.0.1", int(urls[name].rpartition(":")[2])))
+        await write(node, **urls)
+        with node.web.serving(Route("GET", "/v1/routers/stats", grid.stats(node.context("router")))):
+            total = await ask(node)
+    assert total["routes"]["r"]["answers"] == {"2xx": 7}
+    assert sum(total["routes"]["r"]["durations"]) == 2
+    assert total["services"]["app-web"]["answers"] == {"2xx": 2}
+    assert total["routers"]["a"]["clients"] == 4
+    assert total["routers"]["b"] == {"error": "its services are not all understood; is its daemon of another version?"}
+
+
 async def test_a_grid_without_routers_has_no_counts(tmp_path: Path) -> None:
     async with open_node(tmp_path) as node:
         with node.web.serving(Route("GET", "/v1/routers/stats", grid.stats(node.context("router")))):
