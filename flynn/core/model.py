@@ -17,6 +17,12 @@ Failure = Literal["", "crash", "boot", "start"]
 MEMORY = 128
 """MiB that a process reserves on its host unless its type says otherwise."""
 
+BURST = 4
+"""How many times what it reserves a job may take of memory, where no limit is set."""
+
+PIDS, FILES = 2048, 16384
+"""Processes and threads of a job together, and open files of each of its processes, unless its type says otherwise."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of every record: immutable, built by keywords, stored as JSON. It never leads back to itself, so the garbage
@@ -39,20 +45,30 @@ class Artifact(Record, frozen=True, kw_only=True):
 
 
 class ProcessType(Record, frozen=True, kw_only=True):
-    """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`."""
+    """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`.
+
+    `memory` is what a job of it reserves, `memory_limit` what it may take at most (0: BURST times what it reserves),
+    in MiB. `cpu` in thousandths of a core (0: no limit), `pids`, `files` as above.
+    """
 
     command: str
     serves: bool = False
     memory: int = MEMORY
+    memory_limit: int = 0
+    cpu: int = 0
+    pids: int = PIDS
+    files: int = FILES
 
 
 class App(Record, frozen=True, kw_only=True):
-    """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release."""
+    """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
+    and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs."""
 
     name: str
     created: float
     release: int = 0
     env: dict[str, str] = {}
+    limits: dict[str, dict[str, int]] = {}
 
 
 class Release(Record, frozen=True, kw_only=True):
@@ -111,6 +127,7 @@ class Job(Record, frozen=True, kw_only=True):
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log.
+    `memory`, `memory_limit`, `cpu`, `pids` and `files` are those of its process type.
     """
 
     id: str
@@ -124,6 +141,10 @@ class Job(Record, frozen=True, kw_only=True):
     layers: dict[str, str] = {}
     service: str = ""
     memory: int = MEMORY
+    memory_limit: int = 0
+    cpu: int = 0
+    pids: int = PIDS
+    files: int = FILES
     cache: str = ""
     output: bool = False
     attached: bool = False
@@ -172,7 +193,10 @@ class JobState(Record, frozen=True, kw_only=True):
 
 
 class Host(Record, frozen=True, kw_only=True):
-    """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API."""
+    """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API.
+
+    `lacks` says what its backend cannot isolate or limit there, and the remedy ("": nothing).
+    """
 
     name: str
     address: str
@@ -182,6 +206,7 @@ class Host(Record, frozen=True, kw_only=True):
     memory: int = 0
     cpus: int = 0
     backend: str = ""
+    lacks: str = ""
     tags: dict[str, str] = {}
 
 

@@ -123,6 +123,10 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         layers={"app": release.artifact.sha256},
         service=keys.service(release.app, type) if process.serves else "",
         memory=process.memory,
+        memory_limit=process.memory_limit,
+        cpu=process.cpu,
+        pids=process.pids,
+        files=process.files,
     )
 
 

@@ -84,6 +84,7 @@ class Agent:
             memory=self.config.memory or psutil.virtual_memory().total // MIB,
             cpus=os.cpu_count() or 1,
             backend=self.backend.name,
+            lacks=self.backend.lacks,
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:

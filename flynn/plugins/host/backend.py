@@ -26,6 +26,19 @@ class NotStarted(FlynnError):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What all processes of a job together may take; 0: as much as there is. `memory` in MiB, `cpus` in cores.
+
+    `pids` counts processes and threads; `files` is for each process. A backend that cannot hold to one passes it over.
+    """
+
+    memory: int = 0
+    cpus: float = 0.0
+    pids: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True)
 class Spec:
     """A process to start. `env` is all it sees, but for what depends on the backend, which adds it (`APP_DIR`, ...).
 
@@ -45,6 +58,7 @@ class Spec:
     socket: Path | None = None
     stdin: bool = False
     """Whether the process reads standard input from a pipe (`Running.stdin`), not from /dev/null."""
+    limits: Limits = Limits()
 
     @property
     def stdout(self) -> Path:
@@ -80,6 +94,10 @@ class Running(Protocol):
     async def kill(self) -> None:
         """Kill all processes of the job; `wait` then ends soon."""
 
+    async def oom_kills(self) -> int:
+        """How many processes of the job the kernel has killed because the job was over its memory limit; the last
+        answer holds on after the end, until `cleanup`."""
+
     async def cleanup(self) -> None:
         """After the end: kill what was left behind, remove what the backend made for this run."""
 
@@ -88,6 +106,8 @@ class Backend(Protocol):
     """A way to run processes. Building it is free."""
 
     name: str
+    lacks: str
+    """What it cannot isolate or limit on this machine, and the remedy, once it is open; empty: nothing."""
 
     def __init__(self, data: Path) -> None:
         """`data`: the agent's directory; the backend may keep files of its own in `data/NAME`."""

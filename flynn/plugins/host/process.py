@@ -22,6 +22,7 @@ class ProcessBackend:
     """Each job is a session of processes; its layers are copied into its directory at each start."""
 
     name = "process"
+    lacks = "jobs are not shut in and have no limits: install bubblewrap or Docker"
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -92,6 +93,9 @@ class RunningProcess:
 
     async def kill(self) -> None:
         await self.signal(signal.SIGKILL)
+
+    async def oom_kills(self) -> int:
+        return 0
 
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)

@@ -44,7 +44,7 @@ class SandboxBackend:
 
     def __init__(self, data: Path) -> None:
         self.data = data / "sandbox"
-        self.bwrap = ""
+        self.bwrap = self.lacks = ""
         self.mode = ""
 
     async def open(self) -> None:

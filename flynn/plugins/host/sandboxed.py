@@ -54,6 +54,9 @@ class RunningSandbox:
     async def kill(self) -> None:
         await asyncio.to_thread(self._kill)
 
+    async def oom_kills(self) -> int:
+        return 0
+
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)
 

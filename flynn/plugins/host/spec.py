@@ -1,11 +1,12 @@
 """What the backend is told of a job."""
 
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
-from flynn.core.model import Job
-from flynn.plugins.host.backend import Spec
+from flynn.core.model import BURST, Job
+from flynn.plugins.host.backend import Limits, Spec
 from flynn.plugins.host.environ import environ
 from flynn.plugins.host.ground import Ground
 
@@ -24,7 +25,15 @@ def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path]) -> 
         out=_made(dir / "out") if job.output else None,
         socket=socket.make() if socket else None,
         stdin=job.attached,
+        limits=limits_of(job),
     )
+
+
+def limits_of(job: Job) -> Limits:
+    """What the job may take at most. Nobody can be given more open files than this daemon could have itself."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(job.files, most) if most != resource.RLIM_INFINITY and job.files else job.files
+    return Limits(job.memory_limit or BURST * job.memory, job.cpu / 1000, job.pids, files)
 
 
 def _made(path: Path) -> Path:
