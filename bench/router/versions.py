@@ -1,8 +1,11 @@
 """Which versions of all programs are measured."""
 
+import platform
 import re
 import subprocess
 from collections.abc import Sequence
+from importlib.metadata import version
+
 
 from bench.router.grid import etcd
 from bench.router.peers.binaries import binary
@@ -10,7 +13,7 @@ from flynn import __version__
 
 
 def versions() -> list[str]:
-    """`flynn 0.1.0`, `nginx 1.22.1` and so on; NotMeasured: one is not there."""
+    """`flynn 0.1.0 (Python 3.11.2, uvloop 0.22.1)`, `nginx 1.22.1` and so on; NotMeasured: one is not there."""
     asked = {
         "nginx": (binary("nginx"), "-v"),
         "HAProxy": (binary("haproxy"), "-v"),
@@ -18,7 +21,8 @@ def versions() -> list[str]:
         "Traefik": (binary("traefik"), "version"),
         "etcd": (etcd(), "--version"),
     }
-    return [f"flynn {__version__}", *(f"{name} {_version(command)}" for name, command in asked.items())]
+    own = f"flynn {__version__} (Python {platform.python_version()}, uvloop {version('uvloop')})"
+    return [own, *(f"{name} {_version(command)}" for name, command in asked.items())]
 
 
 def _version(command: Sequence[str]) -> str:
