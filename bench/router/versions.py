@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
 
-
 from bench.router.grid import etcd
 from bench.router.peers.binaries import binary
 from flynn import __version__
