@@ -12,7 +12,11 @@ ASIDE = (5.0, 10.0)
 """Seconds that a failing instance is left out: the first time, and each time after a failed trial."""
 
 STRIKES = 2
-"""Failures in a row, with no answer between them, after which an instance is set aside."""
+"""Failures, less what answers make good, with which an instance is set aside."""
+
+AMENDS = 0.1
+"""What one answer makes good of a failure: so one that fails now and then for ever, more than once in ten times or so,
+is set aside as well, and one that hardly ever does is not."""
 
 WEIGHT = 0.1
 """What the last answer counts in an instance's pace."""
@@ -33,7 +37,7 @@ class Load:
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self.strikes = 0
+        self.strikes = 0.0
         self.aside = 0.0
         self.pace = 0.0
 
@@ -44,8 +48,8 @@ class Load:
             self.aside = now + ASIDE[1 if self.aside else 0]
 
     def answered(self) -> None:
-        """A request was answered here: all is well."""
-        self.strikes = 0
+        """A request was answered here. That ends a trial; then one failure is enough to set it aside again."""
+        self.strikes = STRIKES - 1 if self.aside else max(self.strikes - AMENDS, 0)
         self.aside = 0.0
 
 
@@ -65,11 +69,19 @@ def choose(loads: Sequence[L], tried: Collection[L], now: float, draw: Callable[
     drawn = draw(40)
     at = (drawn & 0xFFFF) % count
     pick, other = loads[at], loads[at - 1 - (drawn >> 24) % (count - 1)]
-    if (pick.pace + PACE) * (pick.in_flight + 1) > (other.pace + PACE) * (other.in_flight + 1) and drawn & LOOK:
+    if _heavier(pick, other) and drawn & LOOK:
         pick = other
     if pick.aside and not tried and len(fit := _fit(loads, (), now)) != count:
         return choose(fit, (), now, draw)
     return pick
+
+
+def _heavier(one: Load, other: Load) -> bool:
+    """Whether `one` would answer later. Of an instance that never answered nothing is known: it may be one that hangs,
+    and is not to be taken for a quick one."""
+    if one.pace and other.pace:
+        return (one.pace + PACE) * (one.in_flight + 1) > (other.pace + PACE) * (other.in_flight + 1)
+    return one.in_flight > other.in_flight
 
 
 def _fit(loads: Sequence[L], tried: Collection[L], now: float) -> Sequence[L]:

@@ -13,6 +13,7 @@ from flynn.router import admit, ending, pages
 from flynn.router.backend import Backend
 from flynn.router.balance import choose
 from flynn.router.connection import CONNECTING
+from flynn.router.target import FRESH
 
 if TYPE_CHECKING:
     from flynn.router.exchange import Exchange
@@ -114,6 +115,8 @@ def lost(client: "Exchange", backend: Backend) -> None:
     if not backend.heard and backend.used and client.request.repeatable and not client.replayed:
         client.replayed = True
         place.counts.replays += 1
+        if client.asked - backend.since < FRESH:
+            target.failed(now)  # That was not old age.
         target.ended()
         client.target = None
         dispatch(client, now)

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,35 @@ def test_a_failing_instance_is_set_aside_and_tried_again_by_one_request() -> Non
     assert bad.aside == 6.0 + ASIDE[1]
     bad.answered()
     assert bad in {choose([bad, good], [], 6.0, draw) for _ in range(50)}
+
+
+def test_after_a_trial_one_failure_is_enough() -> None:
+    bad = load()
+    bad.failed(0.0, strikes=2)
+    assert bad.aside
+    bad.answered()
+    assert not bad.aside
+    bad.failed(9.0)
+    assert bad.aside == 9.0 + ASIDE[0]
+
+
+@pytest.mark.parametrize(("every", "aside"), [(2, True), (4, True), (50, False)])
+def test_one_that_fails_now_and_then_is_set_aside_if_it_is_often(every: int, aside: bool) -> None:
+    flaps, found = load(), False
+    for number in range(1000):
+        if number % every:
+            flaps.answered()
+        else:
+            flaps.failed(0.0)
+        found = found or bool(flaps.aside)
+    assert found == aside
+
+
+def test_one_that_never_answered_is_not_taken_for_a_quick_one() -> None:
+    unknown, slow = load(2), load(1)
+    slow.pace = 0.5
+    for loads in ([unknown, slow], [slow, unknown]):
+        assert choose(loads, [], 0, lambda bits: 1 << 16) is slow
 
 
 def test_one_set_aside_is_better_than_none() -> None:
