@@ -141,3 +141,4 @@ class Client(Exchange):
         if self.place is not None:
             self.place.counts.gone += 1
         self.ended(499, pages.GONE)
+        self.state = CLOSING

@@ -113,6 +113,35 @@ async def test_a_client_that_goes_away_ends_the_work_for_it(begun: bool) -> None
         assert (rig.counts.gone, rig.counts.in_flight, len(app.calls)) == (1, 0, 1)
 
 
+@pytest.mark.parametrize("abort", [False, True])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1073741824\r\n\r\nsome", b"Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n"]
+)
+async def test_a_client_that_goes_away_in_its_upload_ends_the_work_for_it(framing: bytes, abort: bool) -> None:
+    """The app never takes what it got for the whole."""
+    got = bytearray()
+
+    async def answer(call: Call) -> bytes | None:
+        while data := await call.reader.read(100):
+            got.extend(data)
+        return None
+
+    async with open_rig() as rig:
+        app = await rig.app(answer, whole=False)
+        rig.show(app.address)
+        talk = await rig.talk()
+        await talk.send(b"POST / HTTP/1.1\r\nHost: app.test\r\n" + framing)
+        whole = framing.partition(b"\r\n\r\n")[2]
+        await until(lambda: got == whole)
+        if abort:
+            talk.writer.transport.abort()
+        await talk.close()
+        async with asyncio.timeout(1):
+            await until(lambda: app.open == 0)
+        assert got == whole
+        assert (rig.counts.gone, rig.counts.in_flight, len(app.calls)) == (1, 0, 1)
+
+
 @pytest.mark.parametrize("asks", [GET[:-2] + b"Connection: close\r\n\r\n", GET.replace(b"1.1", b"1.0")])
 async def test_a_client_that_has_sent_its_last_request_may_end_its_side_and_is_answered(asks: bytes) -> None:
     go = asyncio.Event()

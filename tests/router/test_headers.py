@@ -58,9 +58,18 @@ async def test_what_a_trusted_proxy_says_is_kept() -> None:
 async def test_a_good_request_id_is_kept() -> None:
     call = await sent(b"GET / HTTP/1.1\r\nHost: app.test\r\nX-Request-Id: 0123456789+/=-abcdefg\r\n\r\n")
     assert call.values("X-Request-Id") == ["0123456789+/=-abcdefg"]
-    for bad in (b"x" * 201, b"x" * 19, b"x" * 20 + b"_"):
+    for bad in (b"x" * 201, b"x" * 19, b"x" * 20 + b"_", b"x" * 8000):
         call = await sent(b"GET / HTTP/1.1\r\nHost: app.test\r\nX-Request-Id: %b\r\n\r\n" % bad)
         assert len(call.values("X-Request-Id")[0]) == 32
+
+
+async def test_a_request_id_of_10_kib_is_no_line_of_a_head() -> None:
+    async with open_rig() as rig:
+        app = await rig.app(always(OK))
+        rig.show(app.address)
+        reply = await rig.ask(b"GET / HTTP/1.1\r\nHost: app.test\r\nX-Request-Id: %b\r\n\r\n" % (b"x" * 10240))
+        assert (reply.status, reply.value("Connection"), app.calls) == (431, "close", [])
+        assert re.fullmatch("[0-9a-f]{32}", str(reply.value("X-Request-Id")))
 
 
 async def test_fields_between_two_hops_stay_there() -> None:

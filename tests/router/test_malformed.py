@@ -100,6 +100,7 @@ async def test_is_refused_and_the_connection_closed(status: int, data: bytes) ->
         reply = await talk.reply()
         assert reply.status == status, reply
         assert reply.value("Connection") == "close"
+        assert reply.value("X-Flynn-Error") == ("H26" if status == 417 else "bad-request")
         assert await talk.rest() == b""
         assert app.calls == []
         assert rig.proxy.refused == 1

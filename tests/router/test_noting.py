@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from flynn.router.access import AccessLog
 from flynn.router.entry import FORMS, Entry
 from flynn.router.logfile import LogFile
@@ -111,8 +113,40 @@ async def test_a_client_that_goes_away() -> None:
         await talk.send(GET)
         await until(lambda: app.calls)
         await talk.close()
-        await until(lambda: access.entries)
-        assert (access.entries[0].status, access.entries[0].code) == (499, "H27")
+        await until(lambda: not rig.proxy.clients)
+        assert [(entry.status, entry.code) for entry in access.entries] == [(499, "H27")]
+
+
+@pytest.mark.parametrize(
+    ("who", "code", "status"), [("app ends", "H18", 502), ("app rests", "H15", 503), ("client ends", "H27", 499)]
+)
+async def test_who_breaks_off_an_answer(who: str, code: str, status: int) -> None:
+    async def half(call: Call) -> bytes | None:
+        call.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        if who != "app ends":
+            await call.reader.read()
+        return None
+
+    async with logging(idle_timeout=0.2 if who == "app rests" else 10) as (rig, access):
+        app = await rig.app(half)
+        rig.show(app.address)
+        talk = await rig.talk()
+        await talk.send(GET)
+        assert await talk.reader.readuntil(b"half")
+        if who == "client ends":
+            talk.writer.transport.abort()
+        await until(lambda: not rig.proxy.clients)
+        [entry] = access.entries
+        assert (entry.code, entry.status, entry.size, entry.instance) == (code, status, 4, "app-web/i0")
+
+
+async def test_a_body_that_does_not_come() -> None:
+    async with logging(idle_timeout=0.1) as (rig, access):
+        app = await rig.app(always(OK))
+        rig.show(app.address)
+        await rig.ask(b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 1073741824\r\n\r\nsome")
+        await until(lambda: not rig.proxy.clients)
+        assert [(entry.code, entry.status) for entry in access.entries] == [("H28", 408)]
 
 
 async def test_what_a_trusted_proxy_says_is_in_it() -> None:

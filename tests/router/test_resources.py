@@ -159,6 +159,28 @@ async def test_a_thousand_slow_heads() -> None:
             await talk.close()
 
 
+async def test_heads_without_end() -> None:
+    """300 clients send 1 MiB of fields each, in one field, in many, or all in the first line: they are told so as soon
+    as it is too much, and may cost 64 KiB each."""
+    line, one, many = b"GET /" + b"a" * MB, GET[:-2] + b"A: " + b"a" * MB, GET[:-2] + b"A: b\r\n" * (MB // 6)
+    async with router() as running:
+        for data, status in ((line, 414), (one, 431), (many, 431)):
+            statuses = await asyncio.gather(*(poured(running, data) for _ in range(100)))
+            assert set(statuses) == {status}
+            assert await served(running, 20) < PROMPT
+        assert running.grown < 300 * 64 * 1024
+
+
+async def poured(running: Routing, data: bytes) -> int:
+    """The status of the answer that comes while all this is sent."""
+    talk = await running.talk()
+    talk.writer.write(data)
+    try:
+        return (await talk.reply()).status
+    finally:
+        talk.writer.transport.abort()
+
+
 async def test_clients_that_never_read() -> None:
     """Of twenty answers of 1 GB that nobody takes, each may fill 1 MiB; then they are broken off."""
     async with router(idle_timeout=2.0) as running:
