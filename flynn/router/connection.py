@@ -39,7 +39,9 @@ class Connection(Wire):
         before, self.backlog = self.backlog, self.transport.get_write_buffer_size()
         if not self.backlog or self.backlog == before:
             return False
-        self.stirred = self.since = now
+        self.stirred = now
+        if self.state not in UNDER_WAY:
+            self.since = now  # Of a request it is when that began.
         return True
 
     def close(self) -> None:

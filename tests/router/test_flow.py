@@ -6,6 +6,7 @@ import os
 import psutil
 import pytest
 
+from flynn.router.deadlines import sweep
 from tests.router.rig import GET, OK, Call, always, open_rig, until
 
 BIG = 1 << 30
@@ -243,6 +244,23 @@ async def test_a_client_that_takes_nothing_is_given_up() -> None:
         await until(lambda: rig.proxy.clients)
         await until(lambda: not rig.proxy.clients)
         await until(lambda: app.open == 0)
+
+
+async def test_a_client_that_takes_its_time_does_not_make_its_request_younger() -> None:
+    """How long it took is counted, and when it began is logged."""
+    size = 32 * 1024 * 1024
+    async with open_rig() as rig:
+        app = await rig.app(always(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)))
+        rig.show(app.address)
+        talk = await rig.talk()
+        await talk.send(GET)
+        await until(lambda: any(client.choked for client in rig.proxy.clients))
+        [client] = rig.proxy.clients
+        began = client.since
+        sweep(client, rig.proxy.clock() + 1000)
+        assert not client.transport.is_closing()
+        assert client.since == began
+        assert len((await talk.reply()).body) == size
 
 
 async def test_too_many_clients_are_turned_away() -> None:
