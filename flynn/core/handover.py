@@ -143,7 +143,7 @@ class Forerunner:
 async def take_over(node: Node) -> Forerunner | None:
     """Ask the daemon that runs on the node's data directory for all it has; None: none runs there.
 
-    StartError: it refuses, or does not let go in time; then it goes on.
+    StartError: it refuses, does not let go in time, or what it gives cannot be taken; then it goes on.
     """
     sock = connect(node.data)
     if sock is None:
@@ -153,6 +153,9 @@ async def take_over(node: Node) -> Forerunner | None:
         async with asyncio.timeout(LET_GO):
             await channel.send(Hello(__version__, node.name, node.url, bool(node.etcd)))
             return await _given(channel)
+    except Invalid as error:
+        channel.close()
+        raise StartError(f"what the running daemon gives cannot be taken, so it goes on: {error}") from None
     except LOST:
         channel.close()
         return None

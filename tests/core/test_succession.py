@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flynn.core import doorway, handover
@@ -21,7 +22,7 @@ from flynn.core.channel import Channel, pair
 from flynn.core.config import Node
 from flynn.core.errors import StartError, Unavailable
 from flynn.core.estate import Estate
-from flynn.core.handover import Hello, Up, take_over
+from flynn.core.handover import Hello, Sockets, Up, take_over
 from flynn.core.succession import Succession, open_succession
 
 LIMIT = 20.0
@@ -242,6 +243,20 @@ async def test_nonsense_at_the_door_is_not_heard(node: Node) -> None:
         assert first.notes == ["lives"]
         async with running(Daemon(node, takeover=True)):
             pass
+
+
+async def test_an_heir_that_cannot_take_what_it_is_given_says_so(node: Node) -> None:
+    listener = doorway.listen(node.data)
+    taking = asyncio.create_task(take_over(node))
+    asked, _ = await asyncio.get_running_loop().sock_accept(listener)
+    channel = Channel(asked)
+    await channel.receive(Hello)
+    record = msgspec.json.encode(Sockets(["a", "b"]))
+    asked.sendall(len(record).to_bytes(4) + b"\2" + record)  # Two files are announced, and lost.
+    with pytest.raises(StartError, match=r"cannot be taken, so it goes on: .*lost 2 of its files: .*too many open"):
+        await taking
+    channel.close()
+    listener.close()
 
 
 async def test_who_asks_while_too_many_files_are_open_is_heard_later(
