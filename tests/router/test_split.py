@@ -144,7 +144,7 @@ def script(asked: list[Exchange]) -> tuple[bytes, dict[bytes, tuple[bytes, bool]
     )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(exchanges(), PLACE)
 def test_cuts_change_nothing_on_either_side(runner: asyncio.Runner, asked: list[Exchange], places: Places) -> None:
     stream, answers = script(asked)
@@ -154,7 +154,7 @@ def test_cuts_change_nothing_on_either_side(runner: asyncio.Runner, asked: list[
     assert runner.run(converse(stream, answers, places)) == whole
 
 
-@settings(max_examples=EXAMPLES // 10, deadline=None)
+@settings(max_examples=EXAMPLES // 10)
 @given(exchanges())
 def test_one_byte_at_a_time(runner: asyncio.Runner, asked: list[Exchange]) -> None:
     stream, answers = script(asked)
@@ -191,7 +191,7 @@ def statuses(answers: bytes) -> list[bytes]:
     return re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(exchanges(), EDITS, PLACE)
 def test_cuts_do_not_change_what_is_understood_of_a_spoilt_stream(
     runner: asyncio.Runner, asked: list[Exchange], edits: list[tuple[int, int, bytes]], places: Places
@@ -209,7 +209,7 @@ def test_cuts_do_not_change_what_is_understood_of_a_spoilt_stream(
     assert pieces.ended == whole.ended
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(exchanges(), EDITS, PLACE)
 def test_a_spoilt_answer_is_relayed_whole_or_refused_or_broken_off(
     runner: asyncio.Runner, asked: list[Exchange], edits: list[tuple[int, int, bytes]], places: Places

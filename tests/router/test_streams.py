@@ -125,7 +125,7 @@ async def test_the_stage_itself() -> None:
     assert (near.count(b"HTTP/1.1 "), far.count(b"app.test\r\n"), ended) == (4, 4, "")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=6), PLACES, PLACES)
 def test_cuts_change_nothing(chosen: list[int], asked: list[int], answered: list[int]) -> None:
     async def both() -> None:

@@ -73,7 +73,7 @@ def recover(world: World) -> None:
         world.now += 20
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ACTS)
 def test_it_settles_on_what_was_asked_for(acts: list[tuple[str, int]]) -> None:
     world = begin()
@@ -87,7 +87,7 @@ def test_it_settles_on_what_was_asked_for(acts: list[tuple[str, int]]) -> None:
     assert world.up("hello") == ({(release, "web"): wanted} if release and wanted else {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ACTS)
 def test_a_job_is_never_in_two_places(acts: list[tuple[str, int]]) -> None:
     world = begin()
@@ -98,7 +98,7 @@ def test_a_job_is_never_in_two_places(acts: list[tuple[str, int]]) -> None:
         assert len({*queued, *assigned}) == len(queued) + len(assigned)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ACTS)
 def test_it_never_starts_more_than_was_asked_for(acts: list[tuple[str, int]]) -> None:
     """Per release, the jobs that are neither stopping nor ended are never more than the largest count asked for."""
@@ -115,7 +115,7 @@ def test_it_never_starts_more_than_was_asked_for(acts: list[tuple[str, int]]) ->
         assert max(live.values(), default=0) <= most
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ACTS)
 def test_a_deploy_never_stops_a_serving_job_before_its_successor_serves(acts: list[tuple[str, int]]) -> None:
     """Whatever a plan stops: what served before still serves after, up to the count asked for."""
