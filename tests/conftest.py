@@ -7,7 +7,6 @@ from hypothesis import settings
 
 from tests.etcd import binaries
 
-
 # A machine that is busy makes no test fail: what takes long is measured elsewhere.
 settings.register_profile("flynn", deadline=None)
 settings.load_profile("flynn")
