@@ -1,10 +1,12 @@
 """What the test suites share: engines, or the sentence that says why a suite is left out."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from tests.docker import Engine, dockerd, running_docker
 from tests.etcd import binaries
 
 # A machine that is busy makes no test fail: what takes long is measured elsewhere.
@@ -33,3 +35,16 @@ def any_etcd() -> str:
     """The path of one etcd, the newest there is."""
     found = [path for _, path in sorted(binaries().items()) if path]
     return engine("etcd", found[-1] if found else None, "run tests/engines.sh, which installs it or says how")
+
+
+@pytest.fixture(scope="session")
+def dockerd_binary() -> str:
+    """The path of a dockerd that this user can run."""
+    return engine("dockerd", dockerd(), "run tests/engines.sh as root, which installs it or says how; tests need root")
+
+
+@pytest.fixture(scope="session")
+def docker(dockerd_binary: str) -> Iterator[Engine]:
+    """A Docker Engine for all tests that do not harm it."""
+    with running_docker(dockerd_binary) as found:
+        yield found

@@ -5,8 +5,8 @@
 #   tests/engines.sh --required   the same, but anything missing is a failure (exit 1)
 #
 # As root on Debian or Ubuntu: etcd from the system's own packages, and etcd 3.5 from Debian trixie, unpacked under
-# .engines/ (the system itself stays on its release). Elsewhere nothing is installed.
-# ETCD_BINARY and ETCD35_BINARY may name the binaries of an etcd of your own.
+# .engines/ (the system itself stays on its release); Docker Engine. Elsewhere nothing is installed.
+# ETCD_BINARY, ETCD35_BINARY and DOCKERD_BINARY may name binaries of your own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -97,8 +97,23 @@ sources_of() {
     done
 }
 
+docker_engine() {
+    local dockerd="${DOCKERD_BINARY:-dockerd}"
+    if [ "$(id -u)" != 0 ]; then
+        miss "no Docker Engine: the tests start one of their own, which only root can. Run the tests as root"
+    elif command -v "$dockerd" >/dev/null; then
+        say "$("$dockerd" --version | sed 's/,.*//') is there"
+    elif [ -z "${DOCKERD_BINARY:-}" ] && can_install && install_packages docker.io; then
+        say "installed $(dockerd --version | sed 's/,.*//') (docker.io)"
+    else
+        miss "no Docker Engine: the tests of containers are left out." \
+            "Put a dockerd on the PATH, or its path into DOCKERD_BINARY"
+    fi
+}
+
 system_etcd
 newer_etcd
+docker_engine
 [ "$missing" = 0 ] && say "all engines are there"
 [ -z "$required" ] || exit "$missing"
 exit 0

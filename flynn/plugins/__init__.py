@@ -27,10 +27,11 @@ def flynn_bricks() -> Iterable["type[Brick]"]:
 @hookimpl
 def flynn_backends() -> Mapping[str, "type[Backend]"]:
     """The host backends of flynn; `auto` prefers the sandbox."""
+    from flynn.plugins.host.docker import DockerBackend
     from flynn.plugins.host.process import ProcessBackend
     from flynn.plugins.host.sandbox import SandboxBackend
 
-    return {"sandbox": SandboxBackend, "process": ProcessBackend}
+    return {"sandbox": SandboxBackend, "docker": DockerBackend, "process": ProcessBackend}
 
 
 @hookimpl

@@ -19,6 +19,7 @@ from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
 from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.choice import Choice
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.kept import Kept, save
@@ -40,12 +41,12 @@ class Agent:
         self,
         ctx: Context,
         config: HostConfig,
-        backend: Backend,
+        choice: Choice,
         backends: Mapping[str, Backend],
         ports: Ports,
         sockets: Sockets,
     ) -> None:
-        self.ctx, self.config, self.backend, self.backends = ctx, config, backend, backends
+        self.ctx, self.config, self.choice, self.backends = ctx, config, choice, backends
         self.ports, self.sockets = ports, sockets
         self.lives: dict[str, Life] = {}
         self.ended: dict[str, Kept] = {}
@@ -67,7 +68,7 @@ class Agent:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
-        return Ground(ctx, config, self.backend, self.backends, layers, self.ports, self.sockets, logs, tasks)
+        return Ground(ctx, config, self.choice, self.backends, layers, self.ports, self.sockets, logs, tasks)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
@@ -83,8 +84,8 @@ class Agent:
             version=__version__,
             memory=self.config.memory or psutil.virtual_memory().total // MIB,
             cpus=os.cpu_count() or 1,
-            backend=self.backend.name,
-            lacks=self.backend.lacks,
+            backend=self.choice.backend.name,
+            lacks=self.choice.backend.lacks,
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:

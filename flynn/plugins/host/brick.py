@@ -4,13 +4,14 @@ A daemon that stops or is killed leaves the jobs running; the next one finds the
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
 
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
 from flynn.plugins.host import kept, layers
 from flynn.plugins.host.agent import Agent
 from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.choice import choose
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.kept import Kept
 from flynn.plugins.host.ports import Ports
@@ -31,9 +32,11 @@ class HostAgent:
         """Run jobs until told to stop; then leave them running. StartError: no backend, or no good range of ports."""
         ports = Ports(self.config.ports)
         backends = found_backends(ctx)
-        backend = await choose(ctx, backends, self.config.backend)
+        choice = await choose(backends, self.config.backend)
+        level = logging.WARNING if choice.backend.name == "process" else logging.INFO
+        ctx.log.log(level, "jobs run in the backend %s: %s", choice.backend.name, choice.why)
         found, sockets = await asyncio.to_thread(_prepare, ctx)
-        agent = Agent(ctx, self.config, backend, backends, ports, sockets)
+        agent = Agent(ctx, self.config, choice, backends, ports, sockets)
         await race(agent.work(found), _stopping(ctx))
 
 
@@ -47,22 +50,6 @@ def found_backends(ctx: Context) -> dict[str, Backend]:
     for offered in reversed(ctx.hooks.hook.flynn_backends()):
         found |= {name: kind(ctx.data) for name, kind in offered.items()}
     return found
-
-
-async def choose(ctx: Context, backends: Mapping[str, Backend], name: str) -> Backend:
-    """The backend that new jobs get, opened. StartError: the one named is unknown or does not work here."""
-    if name != "auto":
-        if name not in backends:
-            raise StartError(f"host.backend = {name!r} is unknown; known are: auto, {', '.join(sorted(backends))}")
-        await backends[name].open()
-        return backends[name]
-    try:
-        await backends["sandbox"].open()
-        return backends["sandbox"]
-    except StartError as error:
-        ctx.log.warning("jobs run as plain processes, not shut in: %s", error)
-        await backends["process"].open()
-        return backends["process"]
 
 
 def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:

@@ -10,6 +10,7 @@ from flynn.core import keys
 from flynn.core.brick import Context
 from flynn.core.model import JobState
 from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.choice import Choice
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.logs import Logs
@@ -19,11 +20,11 @@ from flynn.plugins.host.sockets import Sockets
 
 @dataclass(eq=False)
 class Ground:
-    """`backend` starts processes; any of `backends` may have started those that run. `root` holds `jobs`, `cache`."""
+    """`choice` starts processes; any of `backends` may have started those that run. `root` holds `jobs`, `cache`."""
 
     ctx: Context
     config: HostConfig
-    backend: Backend
+    choice: Choice
     backends: Mapping[str, Backend]
     layers: Layers
     ports: Ports

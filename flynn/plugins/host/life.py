@@ -128,7 +128,9 @@ class Life:
             await self._wait_for_client()
         if job.service:
             self._set(port=self.ground.ports.take())
-        self.running = await self.ground.backend.start(spec_of(self.ground, job, self.state.port, layers), self._commit)
+        self.running = await self.ground.choice.backend.start(
+            spec_of(self.ground, job, self.state.port, layers), self._commit
+        )
         self.stdin = self.running.stdin
         if self.stdin >= 0:
             os.set_blocking(self.stdin, False)
@@ -145,7 +147,7 @@ class Life:
         self._set(reason="")
 
     def _commit(self, process: Identity) -> None:
-        self.kept = replace(self.kept, process=process, backend=self.ground.backend.name, restart=0.0)
+        self.kept = replace(self.kept, process=process, backend=self.ground.choice.backend.name, restart=0.0)
         try:
             save(self.dir, self.kept)
         except OSError as error:

@@ -24,8 +24,8 @@ RESERVED = frozenset(
 )
 """Names at the root of a sandbox that no layer can have."""
 
-PASSWD = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\napp:x:1000:1000:app:/app:/bin/sh\n"
-GROUP = "root:x:0:\napp:x:1000:\n"
+PASSWD = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\napp:x:{user}:{group}:app:/app:/bin/sh\n"
+GROUP = "root:x:0:\napp:x:{group}:\n"
 
 
 def base(etc: Path) -> Iterator[str]:
@@ -58,11 +58,11 @@ def python_homes() -> list[str]:
     return [path for path in found if not f"{path}/".startswith(tuple(f"{system}/" for system in SYSTEM))]
 
 
-def write_etc(etc: Path) -> None:
-    """The users that a sandbox knows."""
+def write_etc(etc: Path, user: int = 1000, group: int = 1000) -> None:
+    """The users that a sandbox knows: root, and `app`, who has these numbers."""
     etc.mkdir(parents=True, exist_ok=True)
     for name, text in (("passwd", PASSWD), ("group", GROUP)):
         partial = etc / f"{name}.part"
-        partial.write_text(text)
+        partial.write_text(text.format(user=user, group=group))
         partial.chmod(0o644)
         os.replace(partial, etc / name)

@@ -7,15 +7,24 @@ import pytest
 
 from flynn.core.errors import StartError
 from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.docker import DockerBackend
 from flynn.plugins.host.process import ProcessBackend
 from flynn.plugins.host.sandbox import SandboxBackend
 
-KINDS: dict[str, type[Backend]] = {"sandbox": SandboxBackend, "process": ProcessBackend}
+KINDS: dict[str, type[Backend]] = {"sandbox": SandboxBackend, "process": ProcessBackend, "docker": DockerBackend}
 
 
 @pytest.fixture(params=sorted(KINDS))
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """Each backend in turn, open."""
+    if request.param == "docker":
+        request.getfixturevalue("docker")
+    return await opened(KINDS[request.param](tmp_path / "backend"))
+
+
+@pytest.fixture(params=["process", "sandbox"])
+async def light_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each backend that starts a job in no time, open: for what the agent does alike with all."""
     return await opened(KINDS[request.param](tmp_path / "backend"))
 
 

@@ -145,6 +145,13 @@ class Rig:
     async def printed(self, id: str, stream: str = "stdout", n: str = "10000") -> list[str]:
         return [line["line"] for line in await self.log(job=id, n=n) if line["stream"] == stream]
 
+    async def until_printed(self, id: str, *lines: str) -> None:
+        """Wait until the job has printed these lines, and no others."""
+        async with asyncio.timeout(LIMIT):
+            while (found := await self.printed(id)) != list(lines):
+                assert found == list(lines[: len(found)])
+                await asyncio.sleep(0.02)
+
     def running(self) -> Any:
         """The agent, for the length of a block; it leaves its jobs as a daemon does that stops."""
         return self.node.running(HostAgent(self.config))

@@ -30,11 +30,12 @@ async def test_the_machines_memory_is_told(tmp_path: Path) -> None:
     async with open_rig(tmp_path, backend="auto") as rig, rig.running():
         host = rig.node.mirror.facts.hosts["host-a"]
         assert host.memory > 64
-        assert host.backend in ("sandbox", "process")
+        assert host.backend in ("sandbox", "docker", "process")
 
 
 @pytest.mark.parametrize(
-    ("settings", "text"), [({"backend": "magic"}, "known are: auto, process, sandbox"), ({"ports": "x"}, "host.ports")]
+    ("settings", "text"),
+    [({"backend": "magic"}, "known are: auto, docker, process, sandbox"), ({"ports": "x"}, "host.ports")],
 )
 async def test_what_it_does_not_start_with(tmp_path: Path, settings: dict[str, str], text: str) -> None:
     async with open_node(tmp_path) as node:

@@ -14,9 +14,9 @@ from tests.plugins.host.rig import SERVE, Rig, alive, ask, open_rig
 
 
 @pytest.fixture
-async def rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
     """A host with its agent."""
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
         yield rig
 
 
@@ -30,7 +30,7 @@ async def test_a_service_comes_up_and_is_found(rig: Rig) -> None:
     assert instance.address == f"127.0.0.1:{up.port}"
     assert (instance.job, instance.host, instance.draining) == ("web-1", "host-a", False)
     assert await ask(instance) == "web-1"
-    assert await rig.printed("web-1") == ["serving"]
+    await rig.until_printed("web-1", "serving")
     assert await rig.printed("web-1", "flynn") == ["started", f"up on port {up.port}"]
 
 
@@ -55,8 +55,8 @@ async def test_a_stop_waits_for_the_routers(rig: Rig) -> None:
     assert not alive(up.pid)
 
 
-async def test_a_router_that_never_confirms_holds_nobody_up_for_ever(backend: Backend, tmp_path: Path) -> None:
-    async with open_rig(tmp_path / "data", backend=backend.name, drain_timeout=0.3) as rig, rig.running():
+async def test_a_router_that_never_confirms_holds_nobody_up_for_ever(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name, drain_timeout=0.3) as rig, rig.running():
         await rig.routers(Router(host="host-b", revision=1))
         job = rig.web("web-1")
         await rig.assign(job)
@@ -66,8 +66,8 @@ async def test_a_router_that_never_confirms_holds_nobody_up_for_ever(backend: Ba
         assert "routers were not done with it within 0.3 s" in await rig.printed("web-1", "flynn")
 
 
-async def test_what_does_not_end_is_killed(backend: Backend, tmp_path: Path) -> None:
-    async with open_rig(tmp_path / "data", backend=backend.name, stop_timeout=0.5) as rig, rig.running():
+async def test_what_does_not_end_is_killed(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name, stop_timeout=0.5) as rig, rig.running():
         job = rig.web("web-1", env={"SLOW": "1"})
         await rig.assign(job)
         up = await rig.state("web-1", "up")
@@ -107,8 +107,8 @@ async def test_a_crash_unregisters_at_once(rig: Rig) -> None:
     await rig.node.mirror.until(lambda f: "hello-web/web-1" not in f.services, 5)
 
 
-async def test_what_never_listens_is_a_boot_failure(backend: Backend, tmp_path: Path) -> None:
-    async with open_rig(tmp_path / "data", backend=backend.name, boot_timeout=0.5) as rig, rig.running():
+async def test_what_never_listens_is_a_boot_failure(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name, boot_timeout=0.5) as rig, rig.running():
         await rig.assign(rig.web("web-1", "exec sleep 60"))
         state = await rig.state("web-1", lambda s: s.failure == "boot")
         assert state.reason.startswith("did not listen on port 2")

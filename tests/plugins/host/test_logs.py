@@ -152,8 +152,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield rig
 
 
-async def test_a_whole_log_can_be_read_once_a_job_is_down(backend: Backend, tmp_path: Path) -> None:
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
+async def test_a_whole_log_can_be_read_once_a_job_is_down(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
         command = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; printf end; echo oops >&2"
         await rig.assign(rig.job("run-1", command, queue="ephemeral"))
         await rig.state("run-1", "down")
@@ -215,8 +215,8 @@ async def test_a_bad_number_is_refused(rig: Rig) -> None:
         assert response.status == 422
 
 
-async def test_writing_to_dev_stdout_works(backend: Backend, tmp_path: Path) -> None:
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
+async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
         await rig.assign(rig.job("run-1", "echo out >/dev/stdout; echo err >/dev/stderr", queue="ephemeral"))
         assert (await rig.state("run-1", "down")).exit_code == 0
         assert await rig.printed("run-1") == ["out"]

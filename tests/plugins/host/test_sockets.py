@@ -224,9 +224,9 @@ def test_a_place_that_is_short_enough_and_private(short: Path, monkeypatch: pyte
 
 
 @pytest.fixture
-async def rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
     """A host without its agent."""
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig:
         yield rig
 
 

@@ -1,0 +1,182 @@
+"""The backend that runs each job as a container of the Docker Engine (or what speaks its API), through aiodocker.
+
+The network is the machine's, as in a sandbox: a job has one port, which is its own on the whole host. What it prints
+goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts again
+loses a line of it.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flynn.core.errors import FlynnError, StartError
+from flynn.plugins.host import container, machine, overlay
+from flynn.plugins.host.backend import NotStarted, Spec
+from flynn.plugins.host.container import RunningContainer, load, remove, save, seen, unborn
+from flynn.plugins.host.engine import WORK, engine
+from flynn.plugins.host.identity import Identity
+from flynn.plugins.host.race import whole
+from flynn.plugins.host.recipe import Machine, name_of, recipe
+from flynn.plugins.host.rootfs import write_etc
+from flynn.plugins.host.sandboxed import last_line, remove_tree
+
+MODES = ("overlay", "copy")
+"""How `/app` is made writable, the best first: an overlay needs a file system that can be the upper part of one."""
+
+PROBE = 30.0
+"""Seconds that one try of a container may take."""
+
+OPENED = 20.0
+"""Seconds in which a job must have opened its standard input."""
+
+
+class DockerBackend:
+    """Each job in a container of its own, on the machine's own system; the network is the machine's."""
+
+    name = "docker"
+    lacks = ""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data / "docker"
+        self.mode = ""
+
+    async def open(self) -> None:
+        """Find out which way of making `/app` writable works here. StartError: none does, or there is no engine."""
+        await asyncio.to_thread(write_etc, self.data / "etc", overlay.owner(), overlay.group())
+        reason = await _answers()
+        if reason:
+            raise StartError(reason)
+        for mode in MODES:
+            reason = await self._try(mode)
+            if not reason:
+                self.mode = mode
+                return
+        raise StartError(
+            f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
+        )
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
+        return await self._start(spec, commit, self.mode)
+
+    def adopt(self, dir: Path, identity: Identity) -> RunningContainer:
+        return RunningContainer(dir, identity, load(dir))
+
+    async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> RunningContainer:
+        """All or nothing: what goes wrong on the way, or is cancelled, leaves no container."""
+        name = name_of(spec.dir)
+        try:
+            await remove(name)
+            copied = mode == "copy" or not overlay.can_overlay(spec.layers.get("app", spec.dir), spec.dir)
+            await asyncio.to_thread(_prepare, spec, copied)
+            await self._create(spec, name, copied)
+            commit(unborn())
+            made = await _begin(name)
+            await asyncio.to_thread(save, spec.dir, made)
+            stdin = await _open_stdin(spec, made) if spec.stdin else -1
+            return RunningContainer(spec.dir, made.process, made, stdin)
+        except BaseException as error:
+            await whole(_undo(name, spec.dir))
+            if isinstance(error, FlynnError) and type(error).__module__.endswith("engine"):
+                raise NotStarted(f"the container could not be started: {error}") from None
+            raise
+
+    async def _create(self, spec: Spec, name: str, copied: bool) -> None:
+        """Make the container, and write it down."""
+        root = await self._root()
+        config = recipe(spec, root, self.data, copied)
+        async with engine(WORK) as client:
+            made = await client.containers.create(config, name=name)
+        await asyncio.to_thread(save, spec.dir, container.Made(made.id, unborn()))
+
+    async def _root(self) -> Machine:
+        """The machine's own system, of which the engine keeps the few bytes that are an image."""
+        name, packed = await asyncio.to_thread(machine.archive)
+        async with engine(WORK) as client:
+            try:
+                await client.images.inspect(name)
+            except Exception as error:
+                if getattr(error, "status", 0) != 404:
+                    raise
+                await client.images.import_image(packed)
+        return Machine(name, tuple(machine.mounts(self.data / "etc")), tuple(machine.covered()))
+
+    async def _try(self, mode: str) -> str:
+        """Why a container with this mode does not work; empty if it does."""
+        dir = self.data / "probe"
+        await asyncio.to_thread(_prepare_probe, dir)
+        spec = Spec("probe", "echo b >a && mkdir d && mv a d/c && test ! -e a", {}, {"app": dir / "tree"}, dir)
+        running: RunningContainer | None = None
+        try:
+            async with asyncio.timeout(PROBE):
+                running = await self._start(spec, lambda identity: None, mode)
+                code = await running.wait()
+            return "" if code == 0 else last_line(spec.stderr) or f"its process ended with code {code}"
+        except TimeoutError:
+            return f"it did not start within {PROBE:g} s"
+        except (FlynnError, OSError) as error:
+            return str(error)
+        finally:
+            if running:
+                await running.cleanup()
+            await asyncio.to_thread(remove_tree, dir)
+
+
+async def _answers() -> str:
+    """Why the engine does not answer; empty if it does."""
+    try:
+        async with engine() as client:
+            await client.version()
+    except FlynnError as error:
+        return str(error)
+    return ""
+
+
+async def _begin(name: str) -> container.Made:
+    """Set it going."""
+    async with engine(WORK) as client:
+        made = client.containers.container(name)
+        await made.start()
+        found = await made.show()
+    return seen(found["Id"], found["State"]["Pid"])
+
+
+async def _open_stdin(spec: Spec, made: container.Made) -> int:
+    """The end to write to of the job's named pipe, once the job has opened the other one (fifo(7)); -1: it ended."""
+    deadline = time.monotonic() + OPENED
+    running = RunningContainer(spec.dir, made.process, made)
+    while running.alive():
+        try:
+            return os.open(spec.dir / "stdin", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise NotStarted(f"it did not open its standard input within {OPENED:g} s") from None
+            await asyncio.sleep(0.005)
+    return -1
+
+
+async def _undo(name: str, dir: Path) -> None:
+    await remove(name)
+    (dir / "container").unlink(missing_ok=True)
+    await asyncio.to_thread(overlay.remove, dir)
+
+
+def _prepare(spec: Spec, copied: bool) -> None:
+    for path in (spec.stdout, spec.stderr):
+        path.touch()
+        path.chmod(0o666)
+    (spec.dir / "stdin").unlink(missing_ok=True)
+    if spec.stdin:
+        os.mkfifo(spec.dir / "stdin")
+        (spec.dir / "stdin").chmod(0o666)
+    for given in (spec.cache, spec.out, spec.socket and spec.socket.parent):
+        if given:
+            overlay.give(given)
+    overlay.make(spec.dir, spec.layers.get("app"), copied)
+
+
+def _prepare_probe(dir: Path) -> None:
+    remove_tree(dir)
+    (dir / "tree").mkdir(parents=True)
+    (dir / "tree" / "a").write_text("a\n")

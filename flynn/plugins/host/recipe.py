@@ -1,0 +1,132 @@
+"""What the engine is told to make of a job: the container's configuration (Docker Engine API, "ContainerCreate")."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flynn.plugins.host import overlay
+from flynn.plugins.host.backend import START, Limits, Spec
+from flynn.plugins.host.process import directories, paths
+from flynn.plugins.host.rootfs import RUN_LIMIT, TMP_LIMIT
+
+STREAMS = "/run/flynn-streams"
+SOCKET_DIR = "/run/flynn"
+
+OUTPUTS = f"exec >>{STREAMS}/stdout 2>>{STREAMS}/stderr; "
+INPUT = f"exec <{STREAMS}/stdin; "
+"""A job writes straight to its raw files, which outlive the engine, and reads from a named pipe."""
+
+ENGINE_LOG = {"Type": "json-file", "Config": {"max-size": "64k", "max-file": "1"}}
+"""Only what goes wrong before a job has its own streams is printed there."""
+
+HOSTNAME = 63
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The root that a container gets: an image, what is mounted into it, and the directories to cover."""
+
+    image: str
+    binds: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
+
+
+def name_of(dir: Path) -> str:
+    """The name of the container of the job of `dir`: one at a time, whoever made it."""
+    return f"flynn-{dir.name[-40:]}-{hashlib.sha256(str(dir).encode()).hexdigest()[:8]}"
+
+
+def labels(spec: Spec, data: Path) -> dict[str, str]:
+    """By these a container is known to people (`docker ps --filter label=flynn.app=hello`), and to flynn again."""
+    told = {"app": "FLYNN_APP", "release": "FLYNN_RELEASE", "type": "FLYNN_PROCESS_TYPE"}
+    named = {f"flynn.{label}": spec.env[name] for label, name in told.items() if name in spec.env}
+    return {"flynn.job": spec.id, "flynn.dir": str(spec.dir), "flynn.data": str(data), **named}
+
+
+def recipe(spec: Spec, machine: Machine, data: Path, copied: bool) -> dict[str, Any]:
+    """The whole of it. `data`: the backend's directory; `copied`: `/app` is no overlay but a copy."""
+    start = OUTPUTS + (INPUT if spec.stdin else "") + START
+    return {
+        "Image": machine.image,
+        "Entrypoint": ["/bin/sh", "-c", start, "sh", spec.command],
+        "Cmd": [],
+        "Env": list(_environ(spec)),
+        "User": f"{overlay.owner()}:{overlay.group()}",
+        "Hostname": spec.id[-HOSTNAME:].lstrip("-"),
+        "WorkingDir": "/app",
+        "Labels": labels(spec, data),
+        "HostConfig": {
+            "Binds": [*machine.binds, *_binds(spec, copied)],
+            "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec)],
+            "Tmpfs": _tmpfs(machine),
+            "ReadonlyRootfs": True,
+            **WALLS,
+            **limits(spec.limits),
+        },
+    }
+
+
+WALLS: Mapping[str, Any] = {
+    "CapDrop": ["ALL"],
+    "SecurityOpt": ["no-new-privileges:true"],
+    "Init": True,
+    "NetworkMode": "host",
+    "LogConfig": ENGINE_LOG,
+    "OomScoreAdj": 500,
+    "RestartPolicy": {"Name": "no"},
+}
+"""No privilege, and none to be won; a first process that reaps; no restart behind the agent's back."""
+
+
+def limits(limits: Limits) -> dict[str, Any]:
+    """Memory is memory: what is over the limit is not swapped out but ends the job."""
+    memory = limits.memory * MIB
+    told: dict[str, Any] = {"Memory": memory, "MemorySwap": memory} if memory else {}
+    told |= {"NanoCpus": int(limits.cpus * 1e9)} if limits.cpus else {}
+    told |= {"PidsLimit": limits.pids} if limits.pids else {}
+    files = {"Name": "nofile", "Soft": limits.files, "Hard": limits.files}
+    return told | ({"Ulimits": [files]} if limits.files else {})
+
+
+def _binds(spec: Spec, copied: bool) -> Iterator[str]:
+    if copied or "app" not in spec.layers:
+        yield f"{spec.dir / 'upper'}:/app"
+    for name, tree in spec.layers.items():
+        if name != "app":
+            yield f"{tree}:/{name}:ro"
+    for name, path in (("cache", spec.cache), ("out", spec.out)):
+        if path:
+            yield f"{path}:/{name}"
+    if spec.socket:
+        yield f"{spec.socket.parent}:{SOCKET_DIR}"
+    for name in ("stdout", "stderr", *(["stdin"] if spec.stdin else [])):
+        yield f"{spec.dir / name}:{STREAMS}/{name}"
+
+
+def _overlay(spec: Spec) -> dict[str, Any]:
+    """A volume of this container alone, which goes with it; the tree below it is shared."""
+    lower, upper, work = spec.layers["app"], spec.dir / "upper", spec.dir / "work"
+    options = {"type": "overlay", "device": "overlay", "o": f"lowerdir={lower},upperdir={upper},workdir={work}"}
+    driver = {"Name": "local", "Options": options}
+    return {"Type": "volume", "Target": "/app", "VolumeOptions": {"NoCopy": True, "DriverConfig": driver}}
+
+
+def _tmpfs(machine: Machine) -> dict[str, str]:
+    own = "rw,nosuid,nodev,exec"
+    told = {"/tmp": f"{own},size={TMP_LIMIT},mode=1777", "/run": f"{own},size={RUN_LIMIT},mode=1777"}
+    return told | dict.fromkeys(machine.covered, "ro,size=4k,mode=000")
+
+
+def _environ(spec: Spec) -> Iterator[str]:
+    """NAME=VALUE for what is set, NAME for what the engine would set and shall not."""
+    names = {"app", *spec.layers}
+    env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
+    env |= directories(spec, {name: f"/{name}" for name in names})
+    env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
+    env |= ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
+    yield from (f"{name}={value}" for name, value in env.items())
+    if "HOSTNAME" not in env:
+        yield "HOSTNAME"
