@@ -59,6 +59,9 @@ class Spec:
     stdin: bool = False
     """Whether the process reads standard input from a pipe (`Running.stdin`), not from /dev/null."""
     limits: Limits = Limits()
+    image: str = ""
+    """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
+    layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""
 
     @property
     def stdout(self) -> Path:
@@ -67,6 +70,12 @@ class Spec:
     @property
     def stderr(self) -> Path:
         return self.dir / "stderr"
+
+
+def no_images(spec: Spec, name: str) -> None:
+    """For the start of backends without images. NotStarted: the job is one."""
+    if spec.image:
+        raise NotStarted(f"the backend {name} runs no images; {spec.image} needs a host with Docker Engine")
 
 
 class Running(Protocol):

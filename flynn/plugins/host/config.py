@@ -6,8 +6,9 @@ import msgspec
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in MiB.
 
-    `backend`: `auto` is `sandbox` where bubblewrap works, else `process`. `log_size` is for one job's log,
-    `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the machine has.
+    `backend`: `auto` is `sandbox` where bubblewrap works, else `docker` where there is an engine, else `process`.
+    `log_size` is for one job's log, `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the
+    machine has.
     """
 
     backend: str = "auto"

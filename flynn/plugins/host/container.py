@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 import psutil
+from aiodocker import Docker, DockerError
 
-from flynn.core.errors import FlynnError, NotFound, Unavailable
+from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
 from flynn.plugins.host import overlay
 from flynn.plugins.host.engine import CALL, WORK, engine
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
@@ -39,10 +40,13 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def save(dir: Path, made: Made) -> None:
-    """OSError: the disk is full or broken."""
+    """Full: the disk cannot take it."""
     partial = dir / "container.part"
-    partial.write_bytes(msgspec.json.encode(made))
-    os.replace(partial, dir / "container")
+    try:
+        partial.write_bytes(msgspec.json.encode(made))
+        os.replace(partial, dir / "container")
+    except OSError as error:
+        raise Full(f"the container cannot be written to {dir}: {error.strerror}") from None
 
 
 def load(dir: Path) -> Made | None:
@@ -114,7 +118,8 @@ class RunningContainer:
         """The exit code of a container that does not run; None if it never did."""
         self._ended = True
         if made.process.pid and not made.local:
-            await asyncio.to_thread(save, self.dir, Made(made.id, unborn()))
+            with contextlib.suppress(Full):
+                await asyncio.to_thread(save, self.dir, Made(made.id, unborn()))
         self._short_of_memory = bool(state.get("OOMKilled"))
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
@@ -183,11 +188,18 @@ async def remove(id: str) -> None:
     """Remove a container, by id or name, with its volumes. What an engine that is away keeps, is removed later."""
     try:
         async with engine(WORK) as client:
-            await client.containers.container(id).delete(force=True, v=True)
-    except NotFound:
-        return
+            await discard(client, id)
     except FlynnError as error:
         log.warning("container %s is left for now: %s", id[:60], error)
+
+
+async def discard(client: Docker, id: str) -> None:
+    """The same for a client: its errors are told."""
+    try:
+        await client.containers.container(id).delete(force=True, v=True)
+    except DockerError as error:
+        if error.status != 404:
+            raise
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The backend that runs each job as a container of the Docker Engine (or what speaks its API), through aiodocker.
+"""The backend that runs each job as a container of Docker Engine (or of what speaks its API), through aiodocker.
 
 The network is the machine's, as in a sandbox: a job has one port, which is its own on the whole host. What it prints
 goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts again
@@ -11,15 +11,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flynn.core.errors import FlynnError, StartError
-from flynn.plugins.host import container, machine, overlay
+from aiodocker import Docker
+from aiodocker.containers import DockerContainer
+
+from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
+from flynn.plugins.host import overlay
 from flynn.plugins.host.backend import NotStarted, Spec
-from flynn.plugins.host.container import RunningContainer, load, remove, save, seen, unborn
-from flynn.plugins.host.engine import WORK, engine
+from flynn.plugins.host.container import Made, RunningContainer, discard, load, remove, save, seen, unborn
+from flynn.plugins.host.engine import WORK, Refused, engine
 from flynn.plugins.host.identity import Identity
 from flynn.plugins.host.race import whole
-from flynn.plugins.host.recipe import Machine, name_of, recipe
+from flynn.plugins.host.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.rootfs import write_etc
+from flynn.plugins.host.roots import root_of
 from flynn.plugins.host.sandboxed import last_line, remove_tree
 
 MODES = ("overlay", "copy")
@@ -33,7 +37,7 @@ OPENED = 20.0
 
 
 class DockerBackend:
-    """Each job in a container of its own, on the machine's own system; the network is the machine's."""
+    """Each job in a container of its own, on the machine's own system or an image; the network is the machine's."""
 
     name = "docker"
     lacks = ""
@@ -45,9 +49,8 @@ class DockerBackend:
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does, or there is no engine."""
         await asyncio.to_thread(write_etc, self.data / "etc", overlay.owner(), overlay.group())
-        reason = await _answers()
-        if reason:
-            raise StartError(reason)
+        await _answers()
+        reason = ""
         for mode in MODES:
             reason = await self._try(mode)
             if not reason:
@@ -65,42 +68,30 @@ class DockerBackend:
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> RunningContainer:
         """All or nothing: what goes wrong on the way, or is cancelled, leaves no container."""
-        name = name_of(spec.dir)
         try:
-            await remove(name)
             copied = mode == "copy" or not overlay.can_overlay(spec.layers.get("app", spec.dir), spec.dir)
             await asyncio.to_thread(_prepare, spec, copied)
-            await self._create(spec, name, copied)
-            commit(unborn())
-            made = await _begin(name)
+            async with engine(WORK) as client:
+                made = await self._run(client, spec, commit, copied)
             await asyncio.to_thread(save, spec.dir, made)
             stdin = await _open_stdin(spec, made) if spec.stdin else -1
             return RunningContainer(spec.dir, made.process, made, stdin)
         except BaseException as error:
-            await whole(_undo(name, spec.dir))
-            if isinstance(error, FlynnError) and type(error).__module__.endswith("engine"):
+            await whole(_undo(spec.dir))
+            if isinstance(error, Unavailable | NotFound | Conflict | Refused | OSError):
                 raise NotStarted(f"the container could not be started: {error}") from None
             raise
 
-    async def _create(self, spec: Spec, name: str, copied: bool) -> None:
-        """Make the container, and write it down."""
-        root = await self._root()
-        config = recipe(spec, root, self.data, copied)
-        async with engine(WORK) as client:
-            made = await client.containers.create(config, name=name)
-        await asyncio.to_thread(save, spec.dir, container.Made(made.id, unborn()))
-
-    async def _root(self) -> Machine:
-        """The machine's own system, of which the engine keeps the few bytes that are an image."""
-        name, packed = await asyncio.to_thread(machine.archive)
-        async with engine(WORK) as client:
-            try:
-                await client.images.inspect(name)
-            except Exception as error:
-                if getattr(error, "status", 0) != 404:
-                    raise
-                await client.images.import_image(packed)
-        return Machine(name, tuple(machine.mounts(self.data / "etc")), tuple(machine.covered()))
+    async def _run(self, client: Docker, spec: Spec, commit: Callable[[Identity], None], copied: bool) -> Made:
+        """Make the container, write it down, set it going. One of before, of the same job, makes way."""
+        name = name_of(spec.dir)
+        await discard(client, name)
+        config = recipe(spec, await root_of(client, spec, self.data / "etc"), self.data, copied)
+        container = await client.containers.create(config, name=name)
+        await asyncio.to_thread(save, spec.dir, Made(container.id, unborn()))
+        commit(unborn())
+        await container.start()
+        return await _look(container)
 
     async def _try(self, mode: str) -> str:
         """Why a container with this mode does not work; empty if it does."""
@@ -123,26 +114,21 @@ class DockerBackend:
             await asyncio.to_thread(remove_tree, dir)
 
 
-async def _answers() -> str:
-    """Why the engine does not answer; empty if it does."""
+async def _answers() -> None:
+    """StartError: the engine does not answer."""
     try:
         async with engine() as client:
             await client.version()
     except FlynnError as error:
-        return str(error)
-    return ""
+        raise StartError(str(error)) from None
 
 
-async def _begin(name: str) -> container.Made:
-    """Set it going."""
-    async with engine(WORK) as client:
-        made = client.containers.container(name)
-        await made.start()
-        found = await made.show()
+async def _look(container: DockerContainer) -> Made:
+    found = await container.show()
     return seen(found["Id"], found["State"]["Pid"])
 
 
-async def _open_stdin(spec: Spec, made: container.Made) -> int:
+async def _open_stdin(spec: Spec, made: Made) -> int:
     """The end to write to of the job's named pipe, once the job has opened the other one (fifo(7)); -1: it ended."""
     deadline = time.monotonic() + OPENED
     running = RunningContainer(spec.dir, made.process, made)
@@ -156,8 +142,8 @@ async def _open_stdin(spec: Spec, made: container.Made) -> int:
     return -1
 
 
-async def _undo(name: str, dir: Path) -> None:
-    await remove(name)
+async def _undo(dir: Path) -> None:
+    await remove(name_of(dir))
     (dir / "container").unlink(missing_ok=True)
     await asyncio.to_thread(overlay.remove, dir)
 
@@ -173,7 +159,12 @@ def _prepare(spec: Spec, copied: bool) -> None:
     for given in (spec.cache, spec.out, spec.socket and spec.socket.parent):
         if given:
             overlay.give(given)
-    overlay.make(spec.dir, spec.layers.get("app"), copied)
+    if is_alone(spec):
+        overlay.remove(spec.dir)
+        if spec.socket:  # An image may have a user of its own; what is above this directory is the agent's alone.
+            spec.socket.parent.chmod(0o777)
+    else:
+        overlay.make(spec.dir, spec.layers.get("app"), copied)
 
 
 def _prepare_probe(dir: Path) -> None:

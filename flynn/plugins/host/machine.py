@@ -14,7 +14,9 @@ from pathlib import Path
 
 from flynn.plugins.host.rootfs import ETC, SECRET, SYSTEM, python_homes
 
-PLACES = ("app", "dev", "etc", "proc", "run", "sbin", "sys", "tmp", "var")
+PLACES = {"app": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755, "run": 0o1777, "sbin": 0o755, "sys": 0o755,
+          "tmp": 0o1777, "var": 0o755}  # fmt: skip
+"""Directories with their modes, which what is mounted there takes over."""
 
 PROGRAMS = tuple(path for path in SYSTEM if path != "/sbin")
 """An engine mounts its first process as `/sbin/docker-init`, so that is a directory of the image; programs for root,
@@ -64,8 +66,8 @@ def covered() -> list[str]:
 
 
 def _root() -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    for name in PLACES:
-        yield _entry(name, tarfile.DIRTYPE), b""
+    for name, mode in PLACES.items():
+        yield _entry(name, tarfile.DIRTYPE, mode), b""
     for path in PROGRAMS:
         if os.path.islink(path):
             link = _entry(path[1:], tarfile.SYMTYPE)
@@ -79,9 +81,9 @@ def _root() -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         yield link, b""
 
 
-def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
+def _entry(name: str, kind: bytes, mode: int = 0o755) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.mode = kind, 0o755
+    entry.type, entry.mode = kind, mode
     return entry
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from flynn.plugins.host.backend import START, Spec
+from flynn.plugins.host.backend import START, Spec, no_images
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.launch import descendants, first_child, launch, send
+
+PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the programs of this machine are, the daemon's own Python first."""
 
 WRAP = 'trap : HUP INT QUIT TERM USR1 USR2; "$@"; code=$?; echo $code >"$0"; exit $code'
 """The shell that stays beside the process to write down its exit code. What it traps, its child does not."""
@@ -31,6 +34,7 @@ class ProcessBackend:
         """It runs everywhere."""
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
+        no_images(spec, self.name)
         await asyncio.to_thread(_prepare, spec)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
@@ -44,8 +48,7 @@ class ProcessBackend:
 
 def paths(spec: Spec, layers: dict[str, Path]) -> dict[str, str]:
     """What a process is told unless the job tells it otherwise."""
-    path = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return {"PATH": path, "HOME": str(layers["app"]), "LANG": "C.UTF-8"}
+    return {"PATH": PATH, "HOME": str(layers["app"]), "LANG": "C.UTF-8"}
 
 
 def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:

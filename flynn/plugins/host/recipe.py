@@ -8,7 +8,7 @@ from typing import Any
 
 from flynn.plugins.host import overlay
 from flynn.plugins.host.backend import START, Limits, Spec
-from flynn.plugins.host.process import directories, paths
+from flynn.plugins.host.process import directories
 from flynn.plugins.host.rootfs import RUN_LIMIT, TMP_LIMIT
 
 STREAMS = "/run/flynn-streams"
@@ -26,12 +26,20 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Machine:
-    """The root that a container gets: an image, what is mounted into it, and the directories to cover."""
+class Root:
+    """What a container sees as its root: an image, what is mounted into it, and the directories to cover.
+
+    `path`: where programs are ("": the image says it). `command`, `user` and `writable` are what the image says of
+    itself: what it runs, as whom, and whether it writes to its own files.
+    """
 
     image: str
     binds: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()
+    path: str = ""
+    command: tuple[str, ...] = ()
+    user: str = ""
+    writable: bool = True
 
 
 def name_of(dir: Path) -> str:
@@ -46,27 +54,41 @@ def labels(spec: Spec, data: Path) -> dict[str, str]:
     return {"flynn.job": spec.id, "flynn.dir": str(spec.dir), "flynn.data": str(data), **named}
 
 
-def recipe(spec: Spec, machine: Machine, data: Path, copied: bool) -> dict[str, Any]:
+def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
     """The whole of it. `data`: the backend's directory; `copied`: `/app` is no overlay but a copy."""
-    start = OUTPUTS + (INPUT if spec.stdin else "") + START
+    alone = is_alone(spec)
+    writable = alone and root.writable
     return {
-        "Image": machine.image,
-        "Entrypoint": ["/bin/sh", "-c", start, "sh", spec.command],
+        "Image": root.image,
+        "Entrypoint": ["/bin/sh", "-c", *_command(spec, root)],
         "Cmd": [],
-        "Env": list(_environ(spec)),
-        "User": f"{overlay.owner()}:{overlay.group()}",
+        "Env": list(_environ(spec, root)),
+        "User": root.user if alone and root.user else f"{overlay.owner()}:{overlay.group()}",
         "Hostname": spec.id[-HOSTNAME:].lstrip("-"),
-        "WorkingDir": "/app",
         "Labels": labels(spec, data),
+        **({} if alone else {"WorkingDir": "/app"}),
         "HostConfig": {
-            "Binds": [*machine.binds, *_binds(spec, copied)],
+            "Binds": [*root.binds, *_binds(spec, copied)],
             "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec)],
-            "Tmpfs": _tmpfs(machine),
-            "ReadonlyRootfs": True,
+            "Tmpfs": {} if writable else _tmpfs(root),
+            "ReadonlyRootfs": not writable,
             **WALLS,
             **limits(spec.limits),
         },
     }
+
+
+def is_alone(spec: Spec) -> bool:
+    """Whether the application is the image itself, not something laid over it."""
+    return bool(spec.image) and not spec.layers
+
+
+def _command(spec: Spec, root: Root) -> list[str]:
+    """The arguments of the shell that opens the streams and then becomes the job's process."""
+    streams = OUTPUTS + (INPUT if spec.stdin else "")
+    if not is_alone(spec):
+        return [streams + START, "sh", spec.command]
+    return [f'{streams}exec "$@"', "sh", *(["/bin/sh", "-c", spec.command] if spec.command else root.command)]
 
 
 WALLS: Mapping[str, Any] = {
@@ -92,7 +114,7 @@ def limits(limits: Limits) -> dict[str, Any]:
 
 
 def _binds(spec: Spec, copied: bool) -> Iterator[str]:
-    if copied or "app" not in spec.layers:
+    if not is_alone(spec) and (copied or "app" not in spec.layers):
         yield f"{spec.dir / 'upper'}:/app"
     for name, tree in spec.layers.items():
         if name != "app":
@@ -114,17 +136,19 @@ def _overlay(spec: Spec) -> dict[str, Any]:
     return {"Type": "volume", "Target": "/app", "VolumeOptions": {"NoCopy": True, "DriverConfig": driver}}
 
 
-def _tmpfs(machine: Machine) -> dict[str, str]:
-    own = "rw,nosuid,nodev,exec"
+def _tmpfs(root: Root) -> dict[str, str]:
+    own = f"rw,nosuid,nodev,exec,uid={overlay.owner()},gid={overlay.group()}"
     told = {"/tmp": f"{own},size={TMP_LIMIT},mode=1777", "/run": f"{own},size={RUN_LIMIT},mode=1777"}
-    return told | dict.fromkeys(machine.covered, "ro,size=4k,mode=000")
+    return told | dict.fromkeys(root.covered, "ro,size=4k,mode=000")
 
 
-def _environ(spec: Spec) -> Iterator[str]:
+def _environ(spec: Spec, root: Root) -> Iterator[str]:
     """NAME=VALUE for what is set, NAME for what the engine would set and shall not."""
-    names = {"app", *spec.layers}
-    env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
-    env |= directories(spec, {name: f"/{name}" for name in names})
+    places = [*spec.layers] if is_alone(spec) else ["app", *spec.layers]
+    env = (
+        {"LANG": "C.UTF-8"} | ({} if is_alone(spec) else {"HOME": "/app"}) | ({"PATH": root.path} if root.path else {})
+    )
+    env |= {**spec.env, **directories(spec, {name: f"/{name}" for name in places})}
     env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
     env |= ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
     yield from (f"{name}={value}" for name, value in env.items())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flynn.core.errors import FlynnError, StartError
-from flynn.plugins.host.backend import START, Spec
+from flynn.plugins.host.backend import START, Spec, no_images
 from flynn.plugins.host.identity import Identity
 from flynn.plugins.host.launch import launch
 from flynn.plugins.host.process import directories, paths
@@ -67,6 +67,7 @@ class SandboxBackend:
         )
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningSandbox":
+        no_images(spec, self.name)
         return await self._start(spec, commit, self.mode)
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningSandbox":

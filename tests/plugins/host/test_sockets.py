@@ -230,6 +230,13 @@ async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
         yield rig
 
 
+@pytest.fixture
+async def any_rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+    """The same with every backend."""
+    async with open_rig(tmp_path / "data", backend=backend.name) as rig:
+        yield rig
+
+
 def serving(rig: Rig, id: str = "web-1", **env: str):  # type: ignore[no-untyped-def]
     return rig.web(id, SERVE, files={"server.py": SERVER}, env=env)
 
@@ -252,7 +259,8 @@ async def said(path: str) -> str:
         return text
 
 
-async def test_an_app_that_listens_there_is_found_there(rig: Rig) -> None:
+async def test_an_app_that_listens_there_is_found_there(any_rig: Rig) -> None:
+    rig = any_rig
     await rig.assign(serving(rig, AT_ONCE="1"), serving(rig, "web-2", AT_ONCE="1"))
     async with rig.running():
         one, two = await registered(rig, True), await registered(rig, True, "web-2")
