@@ -97,6 +97,14 @@ sources_of() {
     done
 }
 
+busybox() {
+    if command -v busybox >/dev/null || { can_install && install_packages busybox-static; }; then
+        say "busybox is there, of which tests make images"
+    else
+        miss "no busybox: the tests of images are left out. Install a static one (busybox-static)"
+    fi
+}
+
 docker_engine() {
     local dockerd="${DOCKERD_BINARY:-dockerd}"
     if [ "$(id -u)" != 0 ]; then
@@ -114,6 +122,7 @@ docker_engine() {
 system_etcd
 newer_etcd
 docker_engine
+busybox
 [ "$missing" = 0 ] && say "all engines are there"
 [ -z "$required" ] || exit "$missing"
 exit 0

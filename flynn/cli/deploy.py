@@ -25,16 +25,27 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--create", is_flag=True, help="Make the app first if there is none of that name.")
+@click.option("--image", default="", metavar="NAME", help="Deploy this image, which hosts pull, in place of DIR.")
+@click.option("--process", "processes", multiple=True, metavar="TYPE=COMMAND", help="With --image: a process type.")
 @click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
 @app_option
 @json_option
 @pass_session
-def deploy(session: Session, directory: Path, create: bool, description: str) -> None:
+def deploy(
+    session: Session, directory: Path, create: bool, image: str, processes: tuple[str, ...], description: str
+) -> None:
     """Build what is in DIR (here) and serve it.
 
     Files named in .gitignore and .slugignore stay here. It ends when the new release serves, or says why it does
-    not; then the old one goes on serving.
+    not; then the old one goes on serving. With --image nothing is built: a container runs what the image says, or the
+    command of each --process, and is to listen on $PORT.
     """
+    commands = types(processes)
+    if image:
+        deploy_image(session, directory, create, image, commands, description)
+        return
+    if commands:
+        raise click.UsageError("--process is for --image; what is built has a Procfile")
     app = app_for(session, directory, create)
     if create:
         create_if_missing(session, app, directory)
@@ -42,6 +53,30 @@ def deploy(session: Session, directory: Path, create: bool, description: str) ->
     if not session.json:
         click.echo(paint(f"-----> Packing {packing.summary(entries)}", "bold"))
     done = session.ask(lambda client: send(client, app, entries, description, session.json))
+    if not session.json:
+        click.echo(paint(f"=====> {outcome(app, done)}", "green"))
+
+
+def types(told: tuple[str, ...]) -> dict[str, str]:
+    """Process types from `web=./server`. A usage error says what is no good."""
+    for text in told:
+        if not all(text.partition("=")):
+            raise click.UsageError(f"--process {text!r} is no good; write TYPE=COMMAND, as in web='./server -p $PORT'")
+    return {type: command for type, _, command in (text.partition("=") for text in told)}
+
+
+def deploy_image(
+    session: Session, directory: Path, create: bool, image: str, commands: dict[str, str], description: str
+) -> None:
+    """The same for an image; nothing is sent but its name."""
+    app = app_for(session, directory, create)
+    if create:
+        create_if_missing(session, app, directory)
+    if not session.json:
+        click.echo(paint(f"-----> Deploying {image}", "bold"))
+    done = session.follow(
+        lambda client: client.deploy_image(app, image, commands, description), Progress(session.json, indent="       ")
+    )
     if not session.json:
         click.echo(paint(f"=====> {outcome(app, done)}", "green"))
 

@@ -139,8 +139,9 @@ def releases(rows: Sequence[model.Release], current: int) -> list[str]:
 
 def release(made: model.Release) -> list[str]:
     rows = [("created", day(made.created) + " UTC"), ("description", made.description or "-")]
-    rows.append((made.artifact.kind, f"{made.artifact.sha256} ({size(made.artifact.size)})"))
-    rows += [(type, process.command) for type, process in sorted(made.processes.items())]
+    found = made.artifact
+    rows.append((found.kind, found.image or f"{found.sha256} ({size(found.size)})"))
+    rows += [(type, process.command or "as the image says") for type, process in sorted(made.processes.items())]
     rows += [("env", f"{key}={value}") for key, value in sorted(made.env.items())]
     return [f"=== {made.app} v{made.version}", *table(rows)]
 

@@ -64,6 +64,11 @@ class Client(BlobCalls):
     async def release(self, app: str, version: int) -> model.Release:
         return await self.wire.call("GET", _app(app, f"releases/{version}"), model.Release)
 
+    def deploy_image(self, app: str, image: str, commands: Mapping[str, str], description: str = "") -> Lines:
+        """Deploy an image that hosts pull. `commands` by process type; none: one `web`, as the image says."""
+        body = {"image": image, "processes": dict(commands), "description": description}
+        return self.wire.lines("POST", _app(app, "releases"), json=body)
+
     def rollback(self, app: str, version: int | None = None) -> Lines:
         body = {} if version is None else {"version": version}
         return self.wire.lines("POST", _app(app, "rollback"), json=body)

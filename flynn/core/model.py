@@ -37,11 +37,12 @@ class Grid(Record, frozen=True, kw_only=True):
 
 
 class Artifact(Record, frozen=True, kw_only=True):
-    """An application, built: a blob on the shelf, named by its digest."""
+    """An application, built: a blob on the shelf, named by its digest; or an image, by the name that engines pull."""
 
-    sha256: str
+    sha256: str = ""
     size: int = 0
     kind: Literal["slug", "image"] = "slug"
+    image: str = ""
 
 
 class ProcessType(Record, frozen=True, kw_only=True):
@@ -49,6 +50,7 @@ class ProcessType(Record, frozen=True, kw_only=True):
 
     `memory` is what a job of it reserves, `memory_limit` what it may take at most (0: BURST times what it reserves),
     in MiB. `cpu` in thousandths of a core (0: no limit), `pids`, `files` as above.
+    An empty `command` is what the image itself says.
     """
 
     command: str
@@ -128,6 +130,7 @@ class Job(Record, frozen=True, kw_only=True):
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log.
     `memory`, `memory_limit`, `cpu`, `pids` and `files` are those of its process type.
+    With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
 
     id: str
@@ -148,6 +151,7 @@ class Job(Record, frozen=True, kw_only=True):
     cache: str = ""
     output: bool = False
     attached: bool = False
+    image: str = ""
 
 
 class Queued(Record, frozen=True, kw_only=True):
@@ -196,6 +200,7 @@ class Host(Record, frozen=True, kw_only=True):
     """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API.
 
     `lacks` says what its backend cannot isolate or limit there, and the remedy ("": nothing).
+    `backend` runs its jobs; `images`: whether it runs images too.
     """
 
     name: str
@@ -207,6 +212,7 @@ class Host(Record, frozen=True, kw_only=True):
     cpus: int = 0
     backend: str = ""
     lacks: str = ""
+    images: bool = False
     tags: dict[str, str] = {}
 
 

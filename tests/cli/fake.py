@@ -53,7 +53,7 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}/log", self.stream)
         add("GET", "/v1/jobs/{job}/attach", self.attach)
         add("DELETE", "/v1/jobs/{job}", self.kill)
-        for method, path in (("PATCH", "env"), ("PATCH", "formation"), ("POST", "rollback")):
+        for method, path in (("PATCH", "env"), ("PATCH", "formation"), ("POST", "rollback"), ("POST", "releases")):
             add(method, f"/v1/apps/{{app}}/{path}", self.stream)
         add("DELETE", "/v1/apps/{app}", self.stream)
         return app

@@ -60,3 +60,23 @@ async def test_nothing_is_sent_that_cannot_be(grid: FakeGrid, flynn: Shell, tmp_
     done = await flynn("deploy")
     assert (done.code, "out -> ../secret leads out of the directory" in done.err) == (1, True)
     assert grid.asked == []
+
+
+async def test_an_image_is_deployed_by_its_name(grid: FakeGrid, flynn: Shell) -> None:
+    grid.lines = [{"kind": "release", "version": 3, "description": "Deploy shop/x:1"}, UP, {**DONE, "seconds": 2.5}]
+    done = await flynn("deploy", "--image", "shop/x:1", "--process", "web=./serve -p $PORT", "--process", "clock=tick")
+    shown = done.out.splitlines()
+    assert shown[0] == "-----> Deploying shop/x:1"
+    assert shown[-1] == "=====> v3 of hello is up at http://hello.flynn.localhost:8080"
+    assert (done.code, done.err) == (0, "")
+    ((method, path, sent),) = grid.asked
+    assert (method, path) == ("POST", "/v1/apps/hello/releases")
+    assert sent == {"image": "shop/x:1", "processes": {"web": "./serve -p $PORT", "clock": "tick"}, "description": ""}
+
+
+async def test_processes_are_for_images_and_have_commands(grid: FakeGrid, flynn: Shell, tmp_path: Path) -> None:
+    for told in (("deploy", str(tmp_path), "--process", "web=x"), ("deploy", "--image", "x", "--process", "web")):
+        done = await flynn(*told)
+        assert done.code == 2
+        assert "--process" in done.err
+    assert grid.asked == []

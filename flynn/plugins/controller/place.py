@@ -64,6 +64,8 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
 
 
 def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
+    if job.image and not host.images:
+        return "runs no images, for want of a Docker Engine"
     free = host.memory - ground.reserved[host.name]
     if job.memory > free:
         return f"has {max(free, 0)} MiB of {host.memory} free"

@@ -1,4 +1,4 @@
-"""The API of releases: list, show, roll back."""
+"""The API of releases: list, show, deploy an image, roll back."""
 
 import msgspec
 from aiohttp import web
@@ -9,10 +9,17 @@ from flynn.core.errors import NotFound
 from flynn.core.follow import follow_deploy
 from flynn.core.web import Route, answer, body, lines
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.deploy_image import deploy_image
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
     version: int | None = None
+
+
+class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
+    image: str
+    processes: dict[str, str] = {}
+    description: str = ""
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -31,6 +38,18 @@ def routes(ctx: Context) -> list[Route]:
             raise NotFound(f"{version[:40]!r} is no release; they are named v1, v2, ...")
         return answer(decide.find_release(ctx.mirror.facts, app, int(number)))
 
+    async def deploy(request: web.Request, app: str) -> web.StreamResponse:
+        new = await body(request, NewRelease)
+        before, now = ctx.mirror.facts, ctx.clock()
+        facts = await carry_out(
+            ctx.store,
+            ctx.mirror,
+            lambda facts: deploy_image(facts, app, new.image, new.processes, new.description, now),
+        )
+        response = await lines(request)
+        await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
+        return response
+
     async def rollback(request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, Rollback)
         before, now = ctx.mirror.facts, ctx.clock()
@@ -41,6 +60,7 @@ def routes(ctx: Context) -> list[Route]:
 
     return [
         Route("GET", "/v1/apps/{app}/releases", list_releases),
+        Route("POST", "/v1/apps/{app}/releases", deploy),
         Route("GET", "/v1/apps/{app}/releases/{version}", show),
         Route("POST", "/v1/apps/{app}/rollback", rollback),
     ]

@@ -22,6 +22,7 @@ from flynn.plugins.host.backend import Backend
 from flynn.plugins.host.choice import Choice
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.images import Images
 from flynn.plugins.host.kept import Kept, save
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.life import Life
@@ -68,7 +69,8 @@ class Agent:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
-        return Ground(ctx, config, self.choice, self.backends, layers, self.ports, self.sockets, logs, tasks)
+        images = Images(tasks)
+        return Ground(ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, tasks)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
@@ -86,6 +88,7 @@ class Agent:
             cpus=os.cpu_count() or 1,
             backend=self.choice.backend.name,
             lacks=self.choice.backend.lacks,
+            images=self.choice.images is not None,
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:

@@ -7,11 +7,12 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in MiB.
 
     `backend`: `auto` is `sandbox` where bubblewrap works, else `docker` where there is an engine, else `process`.
-    `log_size` is for one job's log, `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the
-    machine has.
+    `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
+    one job's log, `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the machine has.
     """
 
     backend: str = "auto"
+    stack: str = ""
     boot_timeout: float = 60.0
     stop_timeout: float = 30.0
     drain_timeout: float = 30.0

@@ -8,10 +8,11 @@ from typing import Any
 
 from flynn.core import keys
 from flynn.core.brick import Context
-from flynn.core.model import JobState
-from flynn.plugins.host.backend import Backend
+from flynn.core.model import Job, JobState
+from flynn.plugins.host.backend import Backend, NotStarted
 from flynn.plugins.host.choice import Choice
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.images import Images
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.ports import Ports
@@ -27,6 +28,7 @@ class Ground:
     choice: Choice
     backends: Mapping[str, Backend]
     layers: Layers
+    images: Images
     ports: Ports
     sockets: Sockets
     logs: Logs
@@ -35,6 +37,13 @@ class Ground:
     @property
     def jobs(self) -> Path:
         return self.ctx.data / "jobs"
+
+    def backend_of(self, job: Job) -> Backend:
+        """What a job is to run in. NotStarted: it is an image, and nothing here runs those."""
+        found = self.choice.images if job.image else self.choice.backend
+        if found is None:
+            raise NotStarted(f"this host runs no images, so not {job.image}: no Docker Engine works with flynn here")
+        return found
 
     def later(self, what: Coroutine[Any, Any, Any], name: str) -> None:
         """Do it without waiting for it. What is given first begins first."""

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from flynn.core.errors import FlynnError, Full
 from flynn.core.model import Failure, Job, JobState
-from flynn.plugins.host.backend import NotStarted, Running
+from flynn.plugins.host.backend import Backend, NotStarted, Running
+from flynn.plugins.host.choice import IMAGES
 from flynn.plugins.host.ending import exit_code, kill, terminate
 from flynn.plugins.host.environ import check
 from flynn.plugins.host.ground import Ground
@@ -123,19 +124,27 @@ class Life:
         job = self.job
         self._set(state="starting")
         check(job)
+        backend = self.ground.backend_of(job)
+        image = await self._image(backend)
         layers = {name: await self.ground.layers.get(sha256) for name, sha256 in job.layers.items()}
         if job.attached:
             await self._wait_for_client()
         if job.service:
             self._set(port=self.ground.ports.take())
-        self.running = await self.ground.choice.backend.start(
-            spec_of(self.ground, job, self.state.port, layers), self._commit
-        )
+        spec = spec_of(self.ground, job, self.state.port, layers, image)
+        self.running = await backend.start(spec, lambda process: self._commit(process, backend.name))
         self.stdin = self.running.stdin
         if self.stdin >= 0:
             os.set_blocking(self.stdin, False)
         self.begun.set()
         await self._say("started")
+
+    async def _image(self, backend: Backend) -> str:
+        """What the engine calls the image that the job is, or runs on; empty: there is none."""
+        if self.job.image:
+            return await self.ground.images.get(self.job, self._say)
+        stack = self.ground.config.stack if backend.name == IMAGES else ""
+        return await self.ground.images.stack(stack, self._say) if stack else ""
 
     async def _wait_for_client(self) -> None:
         self._set(reason="waits to be attached")
@@ -146,8 +155,8 @@ class Life:
             raise NotStarted(f"nobody attached within {ATTACH:g} s") from None
         self._set(reason="")
 
-    def _commit(self, process: Identity) -> None:
-        self.kept = replace(self.kept, process=process, backend=self.ground.choice.backend.name, restart=0.0)
+    def _commit(self, process: Identity, backend: str) -> None:
+        self.kept = replace(self.kept, process=process, backend=backend, restart=0.0)
         try:
             save(self.dir, self.kept)
         except OSError as error:

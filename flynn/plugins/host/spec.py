@@ -11,8 +11,8 @@ from flynn.plugins.host.environ import environ
 from flynn.plugins.host.ground import Ground
 
 
-def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path]) -> Spec:
-    """The process of a job; its directories are made. `port` 0: it has none."""
+def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "") -> Spec:
+    """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
     dir = ground.jobs / job.id
     socket = ground.sockets.of(job.id) if port else None
     return Spec(
@@ -25,6 +25,7 @@ def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path]) -> 
         out=_made(dir / "out") if job.output else None,
         socket=socket.make() if socket else None,
         stdin=job.attached,
+        image=image,
         limits=limits_of(job),
     )
 

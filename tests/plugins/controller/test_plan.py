@@ -1,9 +1,12 @@
 """The plan, case by case, on a grid in memory."""
 
+import pytest
 from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
+from flynn.core.errors import Invalid
+from flynn.plugins.controller.deploy_image import deploy_image
 from tests.plugins.controller.world import SLUG, World
 
 
@@ -22,6 +25,48 @@ def test_a_first_deploy_runs_what_the_formation_asks_for() -> None:
     assert world.facts.apps["hello"].release == 1
     assert world.facts.deploys["hello"].state == "complete"
     assert world.plan().sentence == "runs 3 jobs of 1 app on 1 host"
+
+
+def test_an_image_waits_for_a_host_that_runs_images() -> None:
+    world = grid("a", "b")
+    world.put(keys.app("hello"), model.App(name="hello", created=world.now))
+    world.write(deploy_image(world.facts, "hello", "shop/hello:1", {}, "", world.now))
+    world.run()
+    (waits,) = world.facts.queues.values()
+    assert waits.reason == "; ".join(f"{host} runs no images, for want of a Docker Engine" for host in "ab")
+    world.put(keys.host("b"), replace(world.facts.hosts["b"], images=True))
+    world.run()
+    assert world.up("hello") == {(1, "web"): 1}
+    (job,) = [a.job for a in world.facts.jobs.values()]
+    assert (job.image, job.command, job.layers, job.service) == ("shop/hello:1", "", {}, "hello-web")
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["hello", "hello:1.2-x", "shop/hello", "ghcr.io/a_b/c.d:v1", "localhost:5000/x@sha256:" + "a" * 64],
+)
+def test_names_of_images(image: str) -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    world.write(deploy_image(world.facts, "hello", image, {"web": "./go", "clock": "tick"}, "words", 1.0))
+    release = world.facts.releases["hello/1"]
+    assert (release.artifact.image, release.artifact.kind, release.description) == (image, "image", "words")
+    assert release.processes["clock"] == model.ProcessType(command="tick")
+
+
+@pytest.mark.parametrize(
+    ("image", "commands"),
+    [
+        *((image, {}) for image in ("", "Hello", "a b", "a:", "a;b", "http://a/b", "../a", "a@sha256:12", "a" * 256)),
+        ("a", {"Web": "x"}),
+        ("a", {"web": "x\0"}),
+    ],
+)
+def test_what_is_no_image(image: str, commands: dict[str, str]) -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    with pytest.raises(Invalid):
+        deploy_image(world.facts, "hello", image, commands, "", 1.0)
 
 
 def test_jobs_of_a_kind_spread_over_the_hosts() -> None:

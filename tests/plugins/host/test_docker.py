@@ -164,6 +164,6 @@ async def test_a_service_is_found_by_its_labels_and_has_its_limits(docker: Engin
             filters = {"label": ["flynn.app=hello", "flynn.release=v3", "flynn.type=web", "flynn.job=web-1"]}
             (found,) = await client.containers.list(filters=filters)
             made = (await found.show())["HostConfig"]
-        assert (made["Memory"], made["PidsLimit"], made["NanoCpus"]) == (256 << 20, 4096, 0)
+        assert (made["Memory"], made["PidsLimit"], made["NanoCpus"]) == (256 << 20, 2048, 0)
         assert Path(f"/proc/{up.pid}/comm").read_text() == "python3\n"
     assert await docker.left() == []
