@@ -21,6 +21,10 @@ is set aside as well, and one that hardly ever does is not."""
 WEIGHT = 0.1
 """What the last answer counts in an instance's pace."""
 
+SURPRISE = 8.0
+"""Times its pace that one answer counts at most: one slow request in a thousand says nothing of the instance, and must
+not starve it for long; ten slow ones in a row do say something."""
+
 PACE = 0.001
 """Seconds below which paces count as equal, and the pace of an instance that was not asked yet."""
 
@@ -46,6 +50,13 @@ class Load:
         self.strikes += strikes
         if self.strikes >= STRIKES:
             self.aside = now + ASIDE[1 if self.aside else 0]
+
+    def paced(self, seconds: float) -> None:
+        """An answer took so long to begin."""
+        pace = self.pace
+        if seconds > (most := SURPRISE * (pace + PACE)):
+            seconds = most
+        self.pace = pace + (seconds - pace) * WEIGHT
 
     def answered(self) -> None:
         """A request was answered here. That ends a trial; then one failure is enough to set it aside again."""

@@ -4,7 +4,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from flynn.router import admit, dispatch, ending, pages, tunnel, upstream
-from flynn.router.balance import WEIGHT
 from flynn.router.body import BadBody, Body, Chunks, Counted
 from flynn.router.connection import CONNECTING, READY, SENDING, WAITING, Connection
 from flynn.router.fields import CHUNKED
@@ -170,7 +169,7 @@ class Exchange(Connection):
         target = self.target
         assert target is not None
         target.answers[status // 100] += 1
-        target.pace += (self.stirred - self.asked - target.pace) * WEIGHT
+        target.paced(self.stirred - self.asked)
         if target.strikes:
             target.answered()
 

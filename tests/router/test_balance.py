@@ -104,3 +104,18 @@ def test_one_set_aside_is_better_than_none() -> None:
     only, other = load(aside=9.0), load(aside=9.0)
     assert choose([only], [], 0, random.Random(1).getrandbits) is only
     assert choose([only, other], [only], 0, random.Random(1).getrandbits) is other
+
+
+def test_one_slow_answer_starves_nobody_and_many_are_noticed() -> None:
+    load = Load()
+    for _ in range(50):
+        load.paced(0.005)
+    usual = load.pace
+    load.paced(20.0)
+    assert load.pace < 2 * usual
+    for _ in range(10):
+        load.paced(0.005)
+    assert load.pace < 1.4 * usual
+    for _ in range(12):
+        load.paced(0.05)
+    assert load.pace > 5 * usual
