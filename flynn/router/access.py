@@ -4,6 +4,7 @@ What cannot be written in time is dropped and counted, and the log says how many
 """
 
 import asyncio
+import errno
 import logging
 import random
 import threading
@@ -172,7 +173,8 @@ async def open_access(path: str, form: str, sample: float) -> AsyncIterator[Acce
     try:
         access.open()
     except OSError as error:
-        raise StartError(f"router.access_log: {path} cannot be written: {error.strerror}") from None
+        reason = "nobody reads this pipe; start its reader first" if error.errno == errno.ENXIO else error.strerror
+        raise StartError(f"router.access_log: {path} cannot be written: {reason}") from None
     sweeping = asyncio.create_task(access.sweep(), name="router access log")
     try:
         yield access

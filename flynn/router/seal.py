@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 NAME = b"_backend"
 
-_COOKIE = re.compile(rb"\n(?i:cookie):(?:[^\r]*[;, \t])?_backend=([0-9A-Za-z_-]{40,400}=*)")
+_COOKIE = re.compile(rb"\n(?i:cookie):(?:[^\r]*?[;, \t])??_backend=([0-9A-Za-z_-]{40,400}=*)")
 _NONCE = 12
 
 _UNFIT = re.compile(r"[^!-:<-~]")

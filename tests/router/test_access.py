@@ -242,6 +242,13 @@ def test_a_pipe_that_nobody_empties_is_an_error_and_no_wait(tmp_path: Path) -> N
     file.close()
 
 
+async def test_a_pipe_that_nobody_reads_is_no_place_to_begin(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StartError, match="pipe cannot be written: nobody reads this pipe; start its reader first"):
+        async with open_access(str(tmp_path / "pipe"), "json", 1.0):
+            pass
+
+
 async def test_off_is_no_log_and_no_file(tmp_path: Path) -> None:
     for path, sample in (("", 1.0), (str(tmp_path / "a"), 0.0)):
         async with open_access(path, "heroku", sample) as access:

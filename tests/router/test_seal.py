@@ -65,3 +65,18 @@ async def test_clients_of_a_sticky_route_are_kept_below_its_whole_path() -> None
                 data = GET.replace(b"/ ", asked.encode() + b" ")[:-2] + f"Cookie:{sent}\r\n\r\n".encode()
                 reply = await rig.ask(data)
                 assert (reply.body, reply.value("Set-Cookie")) == (first.body, None)
+
+
+async def test_sticky_routes_of_one_domain_do_not_mix_their_cookies_up() -> None:
+    """The client sends that of the longer path first (RFC 6265 section 5.4)."""
+    async with open_rig() as rig:
+        apps = [await rig.app(always(body_of(str(n)))) for n in range(3)]
+        rig.routes[keys.route("r")] = Route(id="r", domain="app.test", path="/api", service="app-web", sticky=True)
+        rig.show(*(app.address for app in apps))
+        ask = GET.replace(b"/ ", b"/api/1 ")[:-2]
+        reply = await rig.ask(ask + b"\r\n")
+        cookie = str(reply.value("Set-Cookie")).partition(";")[0].encode()
+        other = Seal("").field("other-web/i1", "/").partition(b": ")[2].partition(b";")[0]
+        for _ in range(10):
+            again = await rig.ask(ask + b"Cookie: %b; %b\r\n\r\n" % (cookie, other))
+            assert (again.body, again.value("Set-Cookie")) == (reply.body, None)
