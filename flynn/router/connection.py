@@ -55,8 +55,7 @@ class Connection(Wire):
         self.state = LINGER
         self.since = self.stirred
         self.buffer = b""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self.end()
         self.let_go()
 
     def reset(self) -> None:

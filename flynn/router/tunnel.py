@@ -99,7 +99,7 @@ def client_ends(client: "Exchange") -> bool:
     assert backend is not None
     client.halves += 1
     if client.halves < 2:
-        backend.transport.write_eof()
+        backend.end()
         return True
     client.backend, backend.client = None, None
     client.state = CLOSING
@@ -111,7 +111,7 @@ def app_ends(client: "Exchange") -> bool:
     """The app will send no more; whether its connection stays open."""
     client.halves += 1
     if client.halves < 2:
-        client.transport.write_eof()
+        client.end()
         return True
     client.close()
     return False

@@ -1,6 +1,7 @@
 """A connection's bytes out, and whether more shall come in: what both sides of the router do alike."""
 
 import asyncio
+import contextlib
 import os
 
 
@@ -46,6 +47,15 @@ class Wire(asyncio.Protocol):
                 transport.write(memoryview(data)[sent:])
                 return
         transport.write(data)
+
+    def end(self) -> None:
+        """End our side: the peer gets what was sent, and the end.
+
+        One that has broken the connection meanwhile is noticed when we read; here only some loops say so.
+        """
+        if self.transport.can_write_eof():
+            with contextlib.suppress(OSError):
+                self.transport.write_eof()
 
     def hold(self) -> None:
         """Read no more until `let_go`: the other side does not take what there is."""

@@ -1,6 +1,8 @@
 """How long a WebSocket lasts: as long as both like, unless it falls silent or what it belongs to goes away."""
 
+import asyncio
 import socket
+import struct
 
 from flynn.core import keys
 from flynn.core.model import Route
@@ -50,6 +52,12 @@ async def ping(talk: Talk) -> None:
     """It works."""
     await talk.send(PING)
     assert await talk.reader.readexactly(len(PONG)) == PONG
+
+
+async def deaf(call: Call) -> None:
+    """It agrees to something else, and reads nothing."""
+    call.writer.write(AGREED.replace(b"websocket", b"else"))
+    await asyncio.Event().wait()
 
 
 async def shown(rig: Rig) -> App:
@@ -151,3 +159,24 @@ async def test_tcp_asks_soon_whether_a_silent_peer_is_still_there() -> None:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             for name, value in KEEP_ALIVE.items():
                 assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
+
+
+async def test_a_client_that_broke_off_while_it_was_not_read_from_ends_as_the_others_do() -> None:
+    async with open_rig(sweep=OTHERS, tunnel_leave_timeout=20) as rig:
+        app = await rig.app(deaf, whole=False)
+        rig.show(app.address)
+        time = Time(rig)
+        talk = await websocket(rig)
+        (client,) = rig.proxy.clients
+        while not client.held:
+            talk.writer.write(bytes(65536))
+            await asyncio.sleep(0)
+        sock = talk.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        talk.writer.transport.abort()
+        await talk.close()
+        rig.show(app.address, draining=[app.address])
+        time.look()
+        time.passes(21)
+        await until(lambda: not rig.proxy.clients)
+        assert rig.registry.draining() == {"app-web/i0": 0}
