@@ -62,6 +62,7 @@ class Client(Exchange):
             return tunnel.client_ends(self)
         if self.state in UNDER_WAY:
             if self.done and not self.request.keep:
+                self.halves = 1
                 return True
             self._went_away()
             self.transport.abort()

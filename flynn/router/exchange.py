@@ -66,7 +66,7 @@ class Exchange(Connection):
         self.keep = False
         self.served = 0
         self.halves = 0
-        """How many sides of a tunnel have ended."""
+        """How many sides of a tunnel have ended; the client may have ended its own before there was one."""
 
     def begin(self, request: Request, rest: bytes) -> None:
         """Start on a request; `rest` follows its head."""

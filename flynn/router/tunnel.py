@@ -73,7 +73,6 @@ def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
     backend = client.backend
     assert backend is not None
     client.state = TUNNEL
-    client.halves = 0
     client.leave = 0.0
     clock = client.proxy.clock
     if protocol.lower() == b"websocket":
@@ -89,6 +88,8 @@ def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
     if client.buffer:
         backend.send(client.buffer)
         client.buffer = b""
+    if client.halves:
+        backend.end()
     if not backend.choked:
         client.let_go()
 

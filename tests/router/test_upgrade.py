@@ -76,6 +76,26 @@ async def test_either_side_ends_the_other() -> None:
         await until(lambda: not rig.proxy.clients and not app.open)
 
 
+async def test_the_end_of_a_client_that_said_all_before_the_app_agreed_reaches_the_app() -> None:
+    agree = asyncio.Event()
+
+    async def late(call: Call) -> None:
+        await agree.wait()
+        await echo(call)
+
+    async with open_rig() as rig:
+        app = await rig.app(late)
+        rig.show(app.address)
+        talk = await rig.talk()
+        await talk.send(ASK % b"close, Upgrade" + b"all")
+        talk.writer.write_eof()
+        await until(lambda: [client for client in rig.proxy.clients if client.halves])
+        agree.set()
+        assert (await talk.reply()).status == 101
+        assert await talk.rest() == b"welcome allbye"
+        await until(lambda: not rig.proxy.clients and not app.open)
+
+
 async def test_an_app_may_decline() -> None:
     async with open_rig() as rig:
         app = await rig.app(always(OK))
