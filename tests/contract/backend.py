@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from flynn.plugins.host.backend import Backend, Running, Spec
+from flynn.plugins.host.backend import Backend, NotStarted, Running, Spec
 from flynn.plugins.host.identity import Identity, gone
 from flynn.plugins.host.identity import alive as lives
 
@@ -209,9 +210,67 @@ async def _runs_nothing_that_is_not_written_down(backend: Backend, dir: Path) ->
     assert told.stdout.read_text() == ""
 
 
+async def _runs_commands_beside_it(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "cd /; echo here; exec sleep 60")
+    (dir / "app" / ".profile.d").mkdir()
+    (dir / "app" / ".profile.d" / "a.sh").write_text("export A=1\n")
+    running = await start(backend, told)
+    await printed(told, b"here")
+    found = backend.adopt(told.dir, running.identity)
+    for beside in (running, found):
+        assert await said(beside, 'cat file; echo "$A$COLOR"; cat; echo $$ >&2') == b"hello1red; echo $HOME\nin"
+    for command, code in (("exit 3", 3), ("kill -9 $$", 137), ("nothere", 127), ("true", 0)):
+        assert await running.exec(command) == code, command
+    await running.kill()
+    await running.wait()
+    with pytest.raises(NotStarted, match="has ended"):
+        await running.exec("true")
+    await running.cleanup()
+
+
+async def said(running: Running, command: str) -> bytes:
+    """What a command prints that is given `in` to read."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
+        given.write(b"in")
+        given.seek(0)
+        assert await running.exec(command, given.fileno(), taken.fileno()) == 0
+        taken.seek(0)
+        return taken.read()
+
+
+async def _ends_commands_beside_it(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "echo here; exec sleep 60")
+    running = await start(backend, told)
+    await printed(told, b"here")
+    beat = 'echo begun; sh -c "while :; do date +%s%N >\\$CACHE_DIR/beat; sleep 0.02; done" & sleep 60'
+    with told.stderr.open("ab") as out:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await running.exec(beat, stdout=out.fileno())
+        assert told.stderr.read_bytes() == b"begun\n"
+        await still(dir / "cache" / "beat")
+        (dir / "cache" / "beat").unlink()
+        endless = asyncio.create_task(running.exec(beat))
+        while not (dir / "cache" / "beat").exists():
+            await asyncio.sleep(0.01)
+        await running.kill()
+        assert await endless == 137
+    await running.wait()
+    await running.cleanup()
+    await still(dir / "cache" / "beat")
+
+
+async def still(path: Path) -> None:
+    """Nobody writes to this file."""
+    before = path.read_bytes()
+    await asyncio.sleep(0.2)
+    assert path.read_bytes() == before
+
+
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
     _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
-    _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down,
+    _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,
+    _ends_commands_beside_it,
 ]  # fmt: skip

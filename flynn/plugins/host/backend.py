@@ -107,6 +107,14 @@ class Running(Protocol):
         """How many processes of the job the kernel has killed because the job was over its memory limit; the last
         answer holds on after the end, until `cleanup`."""
 
+    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+        """Run a command line beside the job's processes as `Spec.command` is run: where they are, as who they are,
+        with the environment that they began with. Its exit code, 128 + N after signal N; it ends with the job at the
+        latest. The streams are file descriptors, which the caller keeps (-1: /dev/null). Works on what was adopted.
+
+        Cancelled: it is killed, with its process group. NotStarted: the job has ended, or why it cannot be run.
+        """
+
     async def cleanup(self) -> None:
         """After the end: kill what was left behind, remove what the backend made for this run."""
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from flynn.plugins.host.backend import START, Spec, no_images
+from flynn.plugins.host.backend import START, NotStarted, Spec, no_images
+from flynn.plugins.host.beside import run_beside, write_environ
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.launch import descendants, first_child, launch, send
+from flynn.plugins.host.race import race
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where the programs of this machine are, the daemon's own Python first."""
@@ -38,6 +40,7 @@ class ProcessBackend:
         await asyncio.to_thread(_prepare, spec)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
+        write_environ(spec.dir, env)
         argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", START, "sh", spec.command]
         identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin)
         return RunningProcess(spec.dir, identity, stdin)
@@ -99,6 +102,15 @@ class RunningProcess:
 
     async def oom_kills(self) -> int:
         return 0
+
+    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+        if not (pid := await self.pid()):
+            raise NotStarted("the job has ended")
+        return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid), self._over())
+
+    async def _over(self) -> int:
+        await gone(self.identity)
+        return 128 + signal.SIGKILL
 
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)

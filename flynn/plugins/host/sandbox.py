@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backend import START, Spec, no_images
+from flynn.plugins.host.beside import write_environ
 from flynn.plugins.host.identity import Identity
 from flynn.plugins.host.launch import launch
 from flynn.plugins.host.process import directories, paths
@@ -81,7 +82,10 @@ class SandboxBackend:
             stack.callback(os.close, status)
             told = os.memfd_create("bwrap arguments")
             stack.callback(os.close, told)
-            words = [*WALLS, "--json-status-fd", str(status), *self._view(spec, mode), *_environ(spec)]
+            environ = _environ(spec)
+            write_environ(spec.dir, environ)
+            words = [*WALLS, "--json-status-fd", str(status), *self._view(spec, mode)]
+            words += [word for name, value in environ.items() for word in ("--setenv", name, value)]
             _write_all(told, b"".join(word.encode() + b"\0" for word in words))
             argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", START, "sh", spec.command]
             env = {"PATH": "/usr/bin:/bin"}
@@ -149,14 +153,12 @@ def _app(spec: Spec, mode: str) -> Iterator[str]:
         yield from ("--overlay-src", str(tree), "--tmp-overlay", "/app")
 
 
-def _environ(spec: Spec) -> Iterator[str]:
+def _environ(spec: Spec) -> dict[str, str]:
     names = {"app", *spec.layers}
     env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
     env |= directories(spec, {name: f"/{name}" for name in names})
     env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
-    env |= ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
-    for name, value in env.items():
-        yield from ("--setenv", name, value)
+    return env | ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
 
 
 def _prepare(spec: Spec, mode: str) -> None:

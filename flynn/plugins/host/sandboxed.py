@@ -11,6 +11,7 @@ import msgspec
 import psutil
 
 from flynn.plugins.host.backend import NotStarted
+from flynn.plugins.host.beside import run_beside
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.launch import descendants, first_child, send
 
@@ -56,6 +57,20 @@ class RunningSandbox:
 
     async def oom_kills(self) -> int:
         return 0
+
+    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+        await self.pid()
+        if not (inner := self._inner()):
+            raise NotStarted("the job has ended")
+        with contextlib.ExitStack() as stack:
+            try:
+                held = os.pidfd_open(inner)
+            except OSError as error:
+                raise NotStarted(f"nothing can be run beside it: {error.strerror}") from None
+            stack.callback(os.close, held)
+            if self._inner() != inner:
+                raise NotStarted("the job has ended")
+            return await run_beside(self.dir, command, (stdin, stdout, stderr), inner, held)
 
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)
