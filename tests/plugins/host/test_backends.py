@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,23 @@ async def test_without_bubblewrap_it_says_what_to_do(tmp_path: Path) -> None:
     broken.bwrap = "/bin/false"
     with pytest.raises(StartError, match=r"host\.backend=process"):
         await broken.probe()
+
+
+async def test_what_runs_beside_a_job_has_its_walls(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    """No privilege, no capability, and the job's filter for system calls, if it has one."""
+    (tmp_path / "job").mkdir()
+    told = spec(tmp_path, "echo here; exec sleep 60")
+    running = await contract.start(sandbox, told)
+    await contract.printed(told, b"here")
+    status = (await contract.said(running, "grep -E '^(CapBnd|CapPrm|NoNewPrivs)' /proc/self/status")).decode().split()
+    assert status == ["CapPrm:", "0" * 16, "CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
+    for name in ("user", "mnt", "pid", "ipc", "uts"):
+        assert await contract.said(running, f"readlink /proc/1/ns/{name}") == await contract.said(
+            running, f"readlink /proc/self/ns/{name}"
+        )
+    for answer, works in ((0x7FFF0000, True), (0x00050001, False)):  # SECCOMP_RET_ALLOW, _ERRNO with EPERM: every call
+        (told.dir / "seccomp").write_bytes(struct.pack("HBBI", 0x06, 0, 0, answer))
+        assert (await running.exec("true") == 0) == works
+    await running.kill()
+    await running.wait()
+    await running.cleanup()
