@@ -15,7 +15,8 @@ class Registration:
         self.ground, self.job = ground, job
         self.key = keys.instance(job.service, job.id)
         self.port = 0
-        self.socket = ""
+        self._offered = ground.sockets.of(job.id) if job.service else None
+        self.socket = self._offered.found if self._offered else ""
         """Where it answers as well, on this machine; it is told with the next `put`."""
         self.on = bool(job.service) and ground.ctx.mirror.facts.get(self.key) is not None
 
@@ -34,6 +35,17 @@ class Registration:
             draining=draining,
         )
         return await self.ground.ctx.lease.put(self.key, instance)
+
+    def look(self) -> bool:
+        """Look at the UNIX socket; whether it is another now than at the last look."""
+        before, self.socket = self.socket, self._offered.look() if self._offered else ""
+        return self.socket != before
+
+    async def clear(self) -> None:
+        """Leave nothing of the socket behind."""
+        if self._offered:
+            await asyncio.to_thread(self._offered.remove)
+            self.socket = ""
 
     def remove(self) -> None:
         """Unregister at once, as soon as the store answers."""

@@ -3,8 +3,19 @@
 import signal
 from dataclasses import dataclass
 
+from flynn.core.model import Failure
+
 STABLE = 300.0
 """Seconds of being up after which a job's earlier failures are forgotten."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process came to its end. `code` None: it had to be killed, or nobody knows."""
+
+    failure: Failure
+    reason: str
+    code: int | None = None
 
 
 @dataclass(frozen=True)
