@@ -44,6 +44,7 @@ class Api:
         count = number(request, "n", 100, BACKLOG)
         with self.logs.following(wanted) as reader:
             jobs = [job for job in self.jobs.values() if wanted.takes(job.app, job.type, job.id)]
+            await self.logs.take_in(job.id for job in jobs)
             told = await asyncio.to_thread(past, self.logs.root, jobs, count)
             response = await lines(request)
             for line in told:

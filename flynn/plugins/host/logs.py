@@ -5,7 +5,7 @@ import heapq
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,8 +101,12 @@ class Logs:
         """Take in what is new, for ever."""
         while True:
             await asyncio.sleep(INTERVAL)
-            if grown := [id for id, (_, joblog) in self._open.items() if joblog.grown()]:
-                await self._take(grown, lambda joblog: joblog.take_in(self.clock()))
+            await self.take_in(self._open)
+
+    async def take_in(self, jobs: Iterable[str]) -> None:
+        """What these jobs have printed until now, a turn's worth of each at most."""
+        if grown := [id for id in jobs if id in self._open and self._open[id][1].grown()]:
+            await self._take(grown, lambda joblog: joblog.take_in(self.clock()))
 
     @contextmanager
     def following(self, wanted: Wanted) -> Iterator[Reader]:

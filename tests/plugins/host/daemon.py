@@ -19,7 +19,7 @@ async def main(data: Path, backend: str) -> None:
             up = await rig.state("worker-1", "up")
             print(up.pid, flush=True)
             while True:
-                print(len(await rig.printed("worker-1")), flush=True)
+                print(int((await rig.printed("worker-1"))[-1]) + 1, flush=True)
                 await asyncio.sleep(0.05)
 
 

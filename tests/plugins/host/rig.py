@@ -21,6 +21,7 @@ from flynn.core.model import Assignment, Instance, Job, JobState, Router
 from flynn.core.store import Delete, Put, Store
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.logs import tail
 from tests.harness import TestNode, free_port, open_node
 
 HOST = "host-a"
@@ -32,8 +33,8 @@ if "SLOW" in os.environ: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("0.0.0.0", int(os.environ["PORT"])))
-s.listen(16)
 print("serving", flush=True)
+s.listen(16)
 while True:
     c, _ = s.accept()
     c.sendall(f"{os.environ['FLYNN_JOB_ID']}\\n".encode())
@@ -151,6 +152,10 @@ class Rig:
             while (found := await self.printed(id)) != list(lines):
                 assert found == list(lines[: len(found)])
                 await asyncio.sleep(0.02)
+
+    def kept_lines(self, id: str, stream: str = "stdout") -> list[str]:
+        """All that is in a job's log, however much: the API tells the last 10 000 lines at most."""
+        return [line.line for line in tail(self.dir(id), sys.maxsize) if line.stream == stream]
 
     def running(self) -> Any:
         """The agent, for the length of a block; it leaves its jobs as a daemon does that stops."""
