@@ -37,8 +37,7 @@ def sweep(client: "Client", now: float) -> None:
         if now - client.stirred > limit and not client.trickles(now):
             _stalled(client, first)
     elif state == LINGER:
-        if now - client.stirred > LINGER_QUIET or now - client.since > LINGER_ALL:
-            client.transport.abort()
+        _linger(client, now)
     elif state == CLOSING:
         if now - max(client.since, client.stirred) > limits.idle_timeout and not client.trickles(now):
             client.transport.abort()
@@ -58,6 +57,15 @@ def _tunnel(client: "Client", now: float) -> None:
         client.leave = now + limits.tunnel_leave_timeout
     elif now > client.leave:
         tunnel.go_away(client)
+
+
+def _linger(client: "Client", now: float) -> None:
+    """Until our last words are on their way the client's silence may last as always; then not long."""
+    if client.trickles(now):
+        return
+    quiet, all = now - client.stirred, now - client.since
+    if all > client.proxy.limits.idle_timeout if client.backlog else quiet > LINGER_QUIET or all > LINGER_ALL:
+        client.transport.abort()
 
 
 def _ready(client: "Client", now: float) -> None:

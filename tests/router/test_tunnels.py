@@ -6,6 +6,7 @@ import struct
 
 from flynn.core import keys
 from flynn.core.model import Route
+from flynn.router import tunnel
 from flynn.router.deadlines import sweep
 from flynn.router.tunnel import KEEP_ALIVE
 from tests.router.rig import App, Call, Rig, Talk, open_rig, until
@@ -180,3 +181,53 @@ async def test_a_client_that_broke_off_while_it_was_not_read_from_ends_as_the_ot
         time.passes(21)
         await until(lambda: not rig.proxy.clients)
         assert rig.registry.draining() == {"app-web/i0": 0}
+
+
+FRAME = b"\x82\x7e" + (60_000).to_bytes(2) + bytes(60_000)
+"""More than is on its way to a slow client at a time, and less than makes the router stop to read from the app."""
+
+
+async def one_frame(call: Call) -> None:
+    call.writer.write(AGREED + FRAME)
+    await call.reader.read()
+
+
+async def slow_websocket(rig: Rig) -> Talk:
+    """One that ended before its client has taken the last frame from the router."""
+    rig.show((await rig.app(one_frame, whole=False)).address)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", rig.port))
+    talk = Talk(*await asyncio.open_connection(sock=sock, limit=512))
+    rig.stack.push_async_callback(talk.close)
+    await until(lambda: rig.proxy.clients)
+    (client,) = rig.proxy.clients
+    client.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await talk.send(ASK % b"app.test")
+    assert (await talk.reply()).status == 101
+    await until(client.transport.get_write_buffer_size)
+    tunnel.go_away(client)
+    return talk
+
+
+async def test_a_client_that_reads_slowly_gets_all_that_was_sent_before_the_end() -> None:
+    async with open_rig(sweep=OTHERS) as rig:
+        talk = await slow_websocket(rig)
+        time = Time(rig)
+        for _ in range(5):
+            time.passes(10)
+        assert await talk.rest() == FRAME + AWAY
+
+
+async def test_a_client_that_reads_no_more_is_waited_for_as_long_as_it_may_be_silent() -> None:
+    async with open_rig(sweep=OTHERS, idle_timeout=40) as rig:
+        await slow_websocket(rig)
+        time = Time(rig)
+        time.passes(1)
+        time.passes(39)
+        await asyncio.sleep(0)
+        assert rig.proxy.clients
+        # The first of these may see that some bytes did go out in between.
+        time.passes(41)
+        time.passes(41)
+        await until(lambda: not rig.proxy.clients)
