@@ -219,7 +219,8 @@ class Host(Record, frozen=True, kw_only=True):
 class Instance(Record, frozen=True, kw_only=True):
     """One place where a service answers. While `draining` it gets no new request.
 
-    `socket` is the path of a UNIX socket on `host` where it answers too ("": it has none).
+    `socket` is the path of a UNIX socket on `host` where it answers too ("": it has none). `ttl` is for those that
+    registered over the API of `host`: seconds of silence after which they are gone.
     """
 
     id: str
@@ -230,6 +231,7 @@ class Instance(Record, frozen=True, kw_only=True):
     socket: str = ""
     meta: dict[str, str] = {}
     draining: bool = False
+    ttl: float = 0.0
 
 
 class Route(Record, frozen=True, kw_only=True):

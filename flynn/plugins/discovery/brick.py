@@ -45,6 +45,7 @@ class Discovery:
                     ctx.say(sentence(facts))
 
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(registrar.adopt(), name="discovery: adopt")
                 watching = tasks.create_task(registrar.watch(), name="discovery: watch for silence")
                 with ctx.mirror.listening(show), ctx.web.serving(*api.routes()):
                     async with ctx.registered("controller"):

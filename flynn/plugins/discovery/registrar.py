@@ -34,7 +34,9 @@ class Registrar:
         """
         key = keys.instance(service, id)
         before = self._ours(key)
-        record = Instance(id=id, service=service, address=told.address, host=self._ctx.host, meta=told.meta)
+        record = Instance(
+            id=id, service=service, address=told.address, host=self._ctx.host, meta=told.meta, ttl=told.ttl
+        )
         is_held = key in self._registry
         if not is_held:
             self._registry.check_room()
@@ -53,6 +55,14 @@ class Registrar:
         self._registry.forget(key)
         await self._seen(self._ctx.lease.delete(key))
         return instance
+
+    async def adopt(self) -> None:
+        """Go on with those that registered at the daemon before this one: they beat as if nothing had happened."""
+        found = [one for one in self._ctx.mirror.facts.services.values() if one.ttl and one.host == self._ctx.host]
+        here = {key: one for one in found if (key := keys.instance(one.service, one.id)) not in self._registry}
+        for key, one in here.items():
+            self._registry.beat(key, one.ttl, time.monotonic())
+        await asyncio.gather(*(self._ctx.lease.put(key, one) for key, one in here.items()))
 
     async def watch(self) -> None:
         """Remove who falls silent, for ever."""

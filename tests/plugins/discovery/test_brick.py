@@ -144,6 +144,28 @@ async def test_streams_end_when_discovery_stops(tmp_path: Path) -> None:
         await node.mirror.until(lambda facts: not facts.services, 5)
 
 
+async def test_who_registered_at_the_daemon_before_goes_on_beating(tmp_path: Path) -> None:
+    """However long the lease of that one lasts."""
+    async with open_node(tmp_path) as node:
+        here = node.node.name
+        before = await node.store.grant(60)
+        told = [
+            Instance(id="beats", service="web", address="10.0.0.1:80", host=here, ttl=300.0),
+            Instance(id="silent", service="web", address="10.0.0.1:81", host=here, ttl=1.0),
+            Instance(id="there", service="web", address="10.0.0.1:82", host="there", ttl=1.0),
+            Instance(id="job", service="web", address="10.0.0.1:83", host=here, job="job"),
+        ]
+        await node.store.commit([Put(keys.instance(one.service, one.id), encode(one), before) for one in told])
+        await node.mirror.until(lambda facts: len(facts.services) == 4, 5)
+        async with node.running(Discovery(DiscoveryConfig())):
+            await node.mirror.until(lambda facts: "silent" not in {one.id for one in facts.services.values()}, 5)
+            assert (await shown(node, "web"))[1] == ["beats", "job", "there"]
+            await node.store.revoke(before)
+            await node.mirror.until(lambda facts: len(facts.services) == 2, 5)
+            assert (await shown(node, "web"))[1] == ["beats"]
+            assert (await register(node, "web/beats", ttl=300))[0] == 200
+
+
 async def test_who_stops_beating_is_gone_after_the_ttl_and_not_before(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with discovery(tmp_path) as (node, _):
