@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from flynn.core.store import Put
 
 SIZES = (1_000, ROUTES, 100_000)
 
-ADDED = 10
+ADDED = 20
 """Routes that are added to flynn in one round; the median of them counts."""
 
 LIMIT = 60.0
@@ -55,8 +55,8 @@ async def measure(run: Run, work: Path) -> list[Figure]:
         own: dict[int, list[Seen]] = {size: [] for size in SIZES}
         theirs: dict[str, list[float]] = {peer.peer.name: [] for peer in peers}
         for number in range(run.rounds):
-            for size, grid in grids.items():
-                own[size].append(await _median(grid, number * ADDED))
+            for size, seen in (await _medians(grids, number * ADDED)).items():
+                own[size].append(seen)
             for changing in peers:
                 theirs[changing.peer.name].append(await asyncio.to_thread(_seen, changing, f"fresh{number}.test"))
             await asyncio.sleep(REST)
@@ -71,9 +71,16 @@ class Seen:
     sent: float
 
 
-async def _median(grid: Grid, first: int) -> Seen:
-    seen = [await _added(grid, f"fresh{number}.test") for number in range(first, first + ADDED)]
-    return Seen(statistics.median(s.committed for s in seen), statistics.median(s.sent for s in seen))
+async def _medians(grids: Mapping[int, Grid], first: int) -> dict[int, Seen]:
+    """Add to each in turn, so that what else the machine does meets all alike."""
+    seen: dict[int, list[Seen]] = {size: [] for size in grids}
+    for number in range(first, first + ADDED):
+        for size, grid in grids.items():
+            seen[size].append(await _added(grid, f"fresh{number}.test"))
+    return {
+        size: Seen(statistics.median(s.committed for s in all), statistics.median(s.sent for s in all))
+        for size, all in seen.items()
+    }
 
 
 async def _added(grid: Grid, host: str) -> Seen:
