@@ -4,6 +4,7 @@ Each job then lives by itself (`life.py`).
 """
 
 import asyncio
+import dataclasses
 import os
 import re
 import shutil
@@ -19,8 +20,9 @@ from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
 from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.choice import Choice
+from flynn.plugins.host.choice import IMAGES, Choice
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.engine_watch import EngineWatch, until_open
 from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.images import Images
 from flynn.plugins.host.kept import Kept, save
@@ -52,6 +54,7 @@ class Agent:
         self.lives: dict[str, Life] = {}
         self.ended: dict[str, Kept] = {}
         self.jobs: dict[str, Job] = {}
+        self.engine: EngineWatch | None = None
 
     async def work(self, kept: Iterable[Kept]) -> None:
         """Take the jobs of before over, then run those assigned, for ever."""
@@ -60,6 +63,8 @@ class Agent:
             await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
+            if self.choice.images or self.config.backend == "auto":
+                tasks.create_task(self._watch_engine(), name="engine")
             with self.ctx.web.serving(*Api(self.ctx, self.ground.logs, self.lives, self.jobs).routes()):
                 self.ctx.ready()
                 async for facts in self.ctx.mirror.photos():
@@ -69,8 +74,23 @@ class Agent:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
-        images = Images(tasks)
+        images = Images(ctx.data, tasks)
         return Ground(ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, tasks)
+
+    async def _watch_engine(self) -> None:
+        """Begin with images once there is an engine, and keep an eye on that."""
+        if self.choice.images is None:
+            await until_open(self.backends[IMAGES])
+            self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
+            self.ctx.log.info("images run in the backend docker from now on")
+            await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
+        self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_engine)
+        await self.engine.run()
+
+    def _tell_of_engine(self) -> None:
+        """So that no image is placed here while the engine is away."""
+        self.ground.later(self.ctx.lease.put(keys.host(self.ctx.host), self._host()), "tell of the engine")
+        self._pass(self.ctx.mirror.facts)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
@@ -88,7 +108,7 @@ class Agent:
             cpus=os.cpu_count() or 1,
             backend=self.choice.backend.name,
             lacks=self.choice.backend.lacks,
-            images=self.choice.images is not None,
+            images=self.choice.images is not None and not (self.engine and self.engine.trouble),
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
@@ -129,7 +149,8 @@ class Agent:
         for id in plan.forget:
             self._forget(id)
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
-        self.ctx.say(sentence(up, len(self.lives), began, stopped))
+        said = sentence(up, len(self.lives), began, stopped)
+        self.ctx.say(f"{said}; {self.engine.trouble}" if self.engine and self.engine.trouble else said)
 
     def _begin(self, assignment: Assignment) -> bool:
         job, now = assignment.job, self.ctx.clock()

@@ -12,15 +12,16 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 from aiodocker import Docker, DockerError
 
 from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
 from flynn.plugins.host import overlay
 from flynn.plugins.host.engine import CALL, WORK, engine
-from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
+from flynn.plugins.host.identity import Identity, alive, gone
 from flynn.plugins.host.launch import descendants, first_child, send
+from flynn.plugins.host.made import Made, save, seen, unborn
+from flynn.plugins.host.memory_kills import killed_for_memory
 
 log = logging.getLogger(__name__)
 
@@ -31,59 +32,13 @@ HOLD = 50.0
 """Seconds after which a question that is answered at a container's end is put anew."""
 
 
-class Made(msgspec.Struct, frozen=True):
-    """`jobs/JOB/container`: the engine's id of it, and its first process. `local`: the daemon sees that one itself."""
-
-    id: str
-    process: Identity
-    local: bool = False
-
-
-def save(dir: Path, made: Made) -> None:
-    """Full: the disk cannot take it."""
-    partial = dir / "container.part"
-    try:
-        partial.write_bytes(msgspec.json.encode(made))
-        os.replace(partial, dir / "container")
-    except OSError as error:
-        raise Full(f"the container cannot be written to {dir}: {error.strerror}") from None
-
-
-def load(dir: Path) -> Made | None:
-    try:
-        return msgspec.json.decode((dir / "container").read_bytes(), type=Made)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def unborn() -> Identity:
-    """Who stands for a container that was not started yet."""
-    return Identity(0, 0.0, boot_id())
-
-
-def seen(id: str, pid: int) -> Made:
-    """A container whose first process has this pid, as the engine numbers it; 0 if it does not run."""
-    found = identify(pid) if pid else None
-    if found and _holds(id, pid):
-        return Made(id, found, local=True)
-    return Made(id, Identity(pid, 0.0, boot_id()))
-
-
-def _holds(id: str, pid: int) -> bool:
-    """Whether that process is one of the container: else it only has the number of one on the engine's machine."""
-    try:
-        return id in Path(f"/proc/{pid}/cgroup").read_text()
-    except OSError:
-        return False
-
-
 class RunningContainer:
     """`made` None: there is none. `identity`: the container's first process, which reaps."""
 
     def __init__(self, dir: Path, identity: Identity, made: Made | None, stdin: int = -1) -> None:
         self.dir, self.identity, self.made, self.stdin = dir, identity, made, stdin
         self._ended = made is None
-        self._short_of_memory = False
+        self._killed_for_memory = 0
 
     def alive(self) -> bool:
         if self.made and self.made.local:
@@ -120,7 +75,7 @@ class RunningContainer:
         if made.process.pid and not made.local:
             with contextlib.suppress(Full):
                 await asyncio.to_thread(save, self.dir, Made(made.id, unborn()))
-        self._short_of_memory = bool(state.get("OOMKilled"))
+        self._killed_for_memory = max(self._killed_for_memory, int(state.get("OOMKilled", False)))
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
     async def _state(self, made: Made) -> dict[str, Any]:
@@ -164,11 +119,15 @@ class RunningContainer:
             log.info("signal %d did not reach container %s: %s", number, made.id[:12], error)
 
     async def oom_kills(self) -> int:
-        return int(self._short_of_memory)
+        """By the container's cgroup while that is there; once it has ended, the engine has told whether there were."""
+        if self.made and self.made.local and self.alive():
+            found = await asyncio.to_thread(killed_for_memory, self.made.process.pid)
+            self._killed_for_memory = max(self._killed_for_memory, found)
+        return self._killed_for_memory
 
     async def cleanup(self) -> None:
-        if self._short_of_memory:
-            self._short_of_memory = False
+        if self._killed_for_memory:
+            self._killed_for_memory = 0
             await asyncio.to_thread(_append, self.dir / "stderr", b"flynn: out of memory, so a process was killed\n")
         if self.made:
             await remove(self.made.id)

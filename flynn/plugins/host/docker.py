@@ -6,6 +6,7 @@ loses a line of it.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from aiodocker.containers import DockerContainer
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
 from flynn.plugins.host import overlay
 from flynn.plugins.host.backend import NotStarted, Spec
-from flynn.plugins.host.container import Made, RunningContainer, discard, load, remove, save, seen, unborn
+from flynn.plugins.host.container import RunningContainer, discard, remove
 from flynn.plugins.host.engine import WORK, Refused, engine
 from flynn.plugins.host.identity import Identity
+from flynn.plugins.host.made import Made, load, save, seen, unborn
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.rootfs import write_etc
@@ -36,6 +38,9 @@ OPENED = 20.0
 """Seconds in which a job must have opened its standard input."""
 
 
+log = logging.getLogger(__name__)
+
+
 class DockerBackend:
     """Each job in a container of its own, on the machine's own system or an image; the network is the machine's."""
 
@@ -47,14 +52,25 @@ class DockerBackend:
         self.mode = ""
 
     async def open(self) -> None:
-        """Find out which way of making `/app` writable works here. StartError: none does, or there is no engine."""
+        """Find out which way of making `/app` writable works here. StartError: none does, or there never was an engine.
+
+        One that is away now but worked before is believed to come back: its jobs may run on meanwhile.
+        """
         await asyncio.to_thread(write_etc, self.data / "etc", overlay.owner(), overlay.group())
-        await _answers()
+        try:
+            await _answers()
+        except StartError as error:
+            self.mode = await asyncio.to_thread(_known_mode, self.data)
+            if not self.mode:
+                raise
+            log.warning("%s; what is in containers runs on, new ones wait for it", error)
+            return
         reason = ""
         for mode in MODES:
             reason = await self._try(mode)
             if not reason:
                 self.mode = mode
+                await asyncio.to_thread((self.data / "mode").write_text, mode)
                 return
         raise StartError(
             f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
@@ -121,6 +137,15 @@ async def _answers() -> None:
             await client.version()
     except FlynnError as error:
         raise StartError(str(error)) from None
+
+
+def _known_mode(data: Path) -> str:
+    """What worked when the backend was last opened; empty: it never was."""
+    try:
+        found = (data / "mode").read_text()
+    except OSError:
+        return ""
+    return found if found in MODES else ""
 
 
 async def _look(container: DockerContainer) -> Made:

@@ -1,18 +1,21 @@
 """The images of jobs: pulled once for each release on this host, and kept under a name that does not move.
 
-A tag like `hello:latest` may name another image tomorrow. So what a release ran as first is kept as `flynn/APP:vN`, and
-all later jobs of that release on this host run just that.
+A tag like `hello:latest` may name another image tomorrow. So what a release ran as first is kept as `flynn-ID/APP:vN`,
+and all later jobs of that release on this host run just that. ID is of the data directory: others may use the engine.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiodocker import Docker, DockerError
 
 from flynn.core.errors import FlynnError, NotFound
+from flynn.core.facts import Facts
 from flynn.core.model import Job
 from flynn.plugins.host.backend import NotStarted
 from flynn.plugins.host.engine import CALL, engine
@@ -29,12 +32,8 @@ EVERY = 5.0
 """Seconds between two lines of a job's log on how far its image is."""
 
 MIB = 1024 * 1024
-OWN = "flynn/"
-
-
-def name_of(app: str, release: int) -> str:
-    """What the engine calls the image of a release."""
-    return f"{OWN}{app}:v{release}"
+LAST = 5
+"""Images of an app that are kept: of its last releases, and of that which serves."""
 
 
 @dataclass(eq=False)
@@ -60,15 +59,20 @@ class Pull:
 
 
 class Images:
-    """`tasks`: where pulls live, which many jobs may wait for."""
+    """`data`: the agent's directory; `tasks`: where pulls live, which many jobs may wait for."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, data: Path, tasks: asyncio.TaskGroup) -> None:
         self.tasks = tasks
+        self.own = f"flynn-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}/"
         self._pulls: dict[str, Pull] = {}
+
+    def name(self, app: str, release: int) -> str:
+        """What the engine calls the image of a release."""
+        return f"{self.own}{app}:v{release}"
 
     async def get(self, job: Job, say: Callable[[str], Awaitable[None]]) -> str:
         """The image of a job, by the engine's name for it. NotStarted: it cannot be had, and why."""
-        return await self._get(job.image, name_of(job.app, job.release), say)
+        return await self._get(job.image, self.name(job.app, job.release), say)
 
     async def stack(self, image: str, say: Callable[[str], Awaitable[None]]) -> str:
         """The same for an image under slugs, which is pulled if the engine has none of this name."""
@@ -90,16 +94,27 @@ class Images:
             raise NotStarted(reason)
         return name
 
-    async def keep(self, wanted: Collection[str]) -> None:
-        """Let go of every image that flynn has pulled and that is not `wanted`, but for those that containers have."""
+    async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
+        """Let go of all images of releases but the `wanted` (app and version), and those that containers have."""
+        names = {self.name(app, release) for app, release in wanted}
         try:
             async with engine() as client:
                 found = [tag for image in await client.images.list() for tag in image.get("RepoTags") or ()]
                 for tag in found:
-                    if tag.startswith(OWN) and tag not in wanted and tag not in self._pulls:
+                    if tag.startswith(self.own) and tag not in names and tag not in self._pulls:
                         await _let_go(client, tag)
         except FlynnError as error:
             log.info("images are not looked through now: %s", error)
+
+
+def wanted(facts: Facts) -> set[tuple[str, int]]:
+    """The releases whose images a host keeps, if it has them."""
+    by_app: dict[str, list[int]] = {}
+    for release in facts.releases.values():
+        if release.artifact.image and release.app in facts.apps:
+            by_app.setdefault(release.app, []).append(release.version)
+    last = {(app, version) for app, versions in by_app.items() for version in sorted(versions)[-LAST:]}
+    return last | {(app, facts.apps[app].release) for app in by_app}
 
 
 async def _let_go(client: Docker, tag: str) -> None:

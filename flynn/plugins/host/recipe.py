@@ -69,7 +69,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         **({} if alone else {"WorkingDir": "/app"}),
         "HostConfig": {
             "Binds": [*root.binds, *_binds(spec, copied)],
-            "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec)],
+            "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec, data)],
             "Tmpfs": {} if writable else _tmpfs(root),
             "ReadonlyRootfs": not writable,
             **WALLS,
@@ -128,12 +128,13 @@ def _binds(spec: Spec, copied: bool) -> Iterator[str]:
         yield f"{spec.dir / name}:{STREAMS}/{name}"
 
 
-def _overlay(spec: Spec) -> dict[str, Any]:
+def _overlay(spec: Spec, data: Path) -> dict[str, Any]:
     """A volume of this container alone, which goes with it; the tree below it is shared."""
     lower, upper, work = spec.layers["app"], spec.dir / "upper", spec.dir / "work"
     options = {"type": "overlay", "device": "overlay", "o": f"lowerdir={lower},upperdir={upper},workdir={work}"}
     driver = {"Name": "local", "Options": options}
-    return {"Type": "volume", "Target": "/app", "VolumeOptions": {"NoCopy": True, "DriverConfig": driver}}
+    told = {"NoCopy": True, "Labels": {"flynn.data": str(data)}, "DriverConfig": driver}
+    return {"Type": "volume", "Target": "/app", "VolumeOptions": told}
 
 
 def _tmpfs(root: Root) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.plugins.host.rig import open_rig
 
-COUNT = "i=0; while :; do echo $i; i=$((i+1)); [ $((i % 20)) -eq 0 ] && sleep 0.01; done"
+COUNT = "i=0; while :; do echo $i; i=$((i+1)); [ $((i % 20)) -eq 0 ] && sleep 0.02; done"
 
 
 async def main(data: Path, backend: str) -> None:

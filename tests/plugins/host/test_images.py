@@ -36,7 +36,7 @@ async def rig(docker: Engine, registry: Registry, tmp_path: Path) -> AsyncIterat
     assert await docker.left() == []
     async with Docker(docker.url) as client:
         for one in await client.images.list():
-            if not one["RepoTags"][0].startswith("flynn-machine"):
+            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
                 await client.images.delete(one["Id"], force=True)
 
 
@@ -124,11 +124,12 @@ async def test_images_that_nobody_wants_are_let_go(rig: Rig, registry: Registry,
     for release in (3, 4):
         await ran(rig, job(rig, f"run-{release}", name, release=release))
     async with asyncio.TaskGroup() as tasks:
-        await images.Images(tasks).keep({"flynn/hello:v4"})
+        mine = images.Images(rig.node.node.data / "host", tasks)
+        await mine.keep({("hello", 4)})
     async with Docker(docker.url) as client:
         tags = [tag for one in await client.images.list() for tag in one["RepoTags"] or ()]
-    assert "flynn/hello:v4" in tags
-    assert "flynn/hello:v3" not in tags
+    assert mine.name("hello", 4) in tags
+    assert mine.name("hello", 3) not in tags
 
 
 async def test_a_host_without_an_engine_runs_no_images(tmp_path: Path) -> None:

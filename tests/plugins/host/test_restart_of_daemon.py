@@ -204,5 +204,5 @@ async def test_killed_daemons_lose_no_line_and_double_none(backend: Backend, tmp
             lines = rig.kept_lines("worker-1")
     assert len(lines) >= 900
     first = int(lines[0])
-    assert first == 0 or len(lines) == 10_000, "a log is asked for 10 000 lines at most"
+    assert first == 0 or len(lines) > 9_900, "a log is asked for 10 000 lines at most, some of them flynn's own"
     assert lines == [str(n) for n in range(first, first + len(lines))]
