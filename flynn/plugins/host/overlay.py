@@ -4,6 +4,7 @@ The daemon may be root while jobs are not, so the trees are opened to the jobs' 
 root's, and a job that changes a file gets a copy of its own (overlayfs, "copy up"), which keeps owner and mode.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -72,5 +73,7 @@ def make(dir: Path, tree: Path | None, copied: bool) -> None:
 
 
 def remove(dir: Path) -> None:
+    with contextlib.suppress(OSError):  # Root's own, closed to all others, where it is root that mounts.
+        os.rmdir(dir / "work" / "work")
     for name in ("upper", "work"):
         remove_tree(dir / name)

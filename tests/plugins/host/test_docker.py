@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from tests.docker import Engine
 from tests.plugins.host.rig import open_rig
 
 LIMIT = 20.0
+OTHER = 61_001
+"""An ordinary user, of whom nobody else knows."""
 
 
 @pytest.fixture(scope="module")
@@ -166,4 +170,20 @@ async def test_a_service_is_found_by_its_labels_and_has_its_limits(docker: Engin
             made = (await found.show())["HostConfig"]
         assert (made["Memory"], made["PidsLimit"], made["NanoCpus"]) == (256 << 20, 2048, 0)
         assert Path(f"/proc/{up.pid}/comm").read_text() == "python3\n"
+    assert await docker.left() == []
+
+
+async def test_an_ordinary_user_may_do_it_too(docker: Engine, tmp_path: Path) -> None:
+    """One who may use the engine; jobs are this user then."""
+    docker.home.chmod(0o711)
+    (docker.home / "sock").chmod(0o666)
+    with tempfile.TemporaryDirectory() as dir:  # pytest's own are closed to others
+        os.chown(dir, OTHER, OTHER)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.plugins.host.ordinary", dir, str(OTHER),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(3 * LIMIT):
+            out, err = await process.communicate()
+    assert out.decode() == f"overlay {OTHER}\n", err.decode()
     assert await docker.left() == []
