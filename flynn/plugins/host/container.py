@@ -18,6 +18,7 @@ from aiodocker import Docker, DockerError
 from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
 from flynn.plugins.host import overlay
 from flynn.plugins.host.engine import CALL, WORK, engine
+from flynn.plugins.host.engine_log import EngineLog
 from flynn.plugins.host.identity import Identity, alive, gone
 from flynn.plugins.host.launch import descendants, first_child, send
 from flynn.plugins.host.made import Made, save, seen, unborn
@@ -30,6 +31,10 @@ SOON, LATER = 0.01, 1.0
 
 HOLD = 50.0
 """Seconds after which a question that is answered at a container's end is put anew."""
+
+
+REST = 10.0
+"""Seconds in which the engine must have told the end of a log."""
 
 
 class RunningContainer:
@@ -53,6 +58,18 @@ class RunningContainer:
         return self.made.process.pid if self.alive() and self.made else 0
 
     async def wait(self) -> int | None:
+        if not self.made or not self.made.logged:
+            return await self._wait()
+        following = asyncio.create_task(EngineLog(self.dir, self.made.id).follow(), name=f"log of {self.made.id[:12]}")
+        try:
+            code = await self._wait()
+            await asyncio.wait([following], timeout=REST)
+            return code
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+    async def _wait(self) -> int | None:
         pause = SOON
         while self.made:
             try:
@@ -74,7 +91,7 @@ class RunningContainer:
         self._ended = True
         if made.process.pid and not made.local:
             with contextlib.suppress(Full):
-                await asyncio.to_thread(save, self.dir, Made(made.id, unborn()))
+                await asyncio.to_thread(save, self.dir, Made(made.id, unborn(), logged=made.logged))
         self._killed_for_memory = max(self._killed_for_memory, int(state.get("OOMKilled", False)))
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
@@ -84,7 +101,7 @@ class RunningContainer:
             container = client.containers.container(made.id)
             state: dict[str, Any] = (await container.show())["State"]
         if state["Running"] and state["Pid"] != made.process.pid:
-            self.made = seen(made.id, state["Pid"])  # Somebody has started it again by hand.
+            self.made = seen(made.id, state["Pid"], made.logged)  # Somebody has started it again by hand.
         return state
 
     async def signal(self, number: int) -> None:
@@ -167,6 +184,6 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _clean(dir: Path) -> None:
-    for name in ("container", "stdin"):
+    for name in ("container", "stdin", "stdout.mark", "stderr.mark"):
         (dir / name).unlink(missing_ok=True)
     overlay.remove(dir)

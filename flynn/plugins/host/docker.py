@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiodocker import Docker
-from aiodocker.containers import DockerContainer
 
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
 from flynn.plugins.host import overlay
@@ -25,7 +24,7 @@ from flynn.plugins.host.made import Made, load, save, seen, unborn
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.rootfs import write_etc
-from flynn.plugins.host.roots import root_of
+from flynn.plugins.host.roots import Roots
 from flynn.plugins.host.sandboxed import last_line, remove_tree
 
 MODES = ("overlay", "copy")
@@ -49,6 +48,7 @@ class DockerBackend:
 
     def __init__(self, data: Path) -> None:
         self.data = data / "docker"
+        self.roots = Roots(self.data)
         self.mode = ""
 
     async def open(self) -> None:
@@ -102,12 +102,13 @@ class DockerBackend:
         """Make the container, write it down, set it going. One of before, of the same job, makes way."""
         name = name_of(spec.dir)
         await discard(client, name)
-        config = recipe(spec, await root_of(client, spec, self.data / "etc"), self.data, copied)
-        container = await client.containers.create(config, name=name)
-        await asyncio.to_thread(save, spec.dir, Made(container.id, unborn()))
+        root = await self.roots.of(client, spec)
+        container = await client.containers.create(recipe(spec, root, self.data, copied), name=name)
+        await asyncio.to_thread(save, spec.dir, Made(container.id, unborn(), logged=not root.shell))
         commit(unborn())
         await container.start()
-        return await _look(container)
+        found = await container.show()
+        return seen(found["Id"], found["State"]["Pid"], logged=not root.shell)
 
     async def _try(self, mode: str) -> str:
         """Why a container with this mode does not work; empty if it does."""
@@ -146,11 +147,6 @@ def _known_mode(data: Path) -> str:
     except OSError:
         return ""
     return found if found in MODES else ""
-
-
-async def _look(container: DockerContainer) -> Made:
-    found = await container.show()
-    return seen(found["Id"], found["State"]["Pid"])
 
 
 async def _open_stdin(spec: Spec, made: Made) -> int:

@@ -10,11 +10,15 @@ from flynn.plugins.host.identity import Identity, boot_id, identify
 
 
 class Made(msgspec.Struct, frozen=True):
-    """The engine's `id` of it, and its first process. `local`: the daemon sees that process itself."""
+    """The engine's `id` of it, and its first process. `local`: the daemon sees that process itself.
+
+    `logged`: it prints to the engine's log, not to its raw files.
+    """
 
     id: str
     process: Identity
     local: bool = False
+    logged: bool = False
 
 
 def save(dir: Path, made: Made) -> None:
@@ -39,12 +43,12 @@ def unborn() -> Identity:
     return Identity(0, 0.0, boot_id())
 
 
-def seen(id: str, pid: int) -> Made:
+def seen(id: str, pid: int, logged: bool = False) -> Made:
     """A container whose first process has this pid, as the engine numbers it; 0 if it does not run."""
     found = identify(pid) if pid else None
     if found and _holds(id, pid):
-        return Made(id, found, local=True)
-    return Made(id, Identity(pid, 0.0, boot_id()))
+        return Made(id, found, local=True, logged=logged)
+    return Made(id, Identity(pid, 0.0, boot_id()), logged=logged)
 
 
 def _holds(id: str, pid: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flynn.plugins.host import overlay
 from flynn.plugins.host.backend import START, Limits, Spec
+from flynn.plugins.host.engine_log import LOG
 from flynn.plugins.host.process import directories
 from flynn.plugins.host.rootfs import RUN_LIMIT, TMP_LIMIT
 
@@ -30,7 +31,7 @@ class Root:
     """What a container sees as its root: an image, what is mounted into it, and the directories to cover.
 
     `path`: where programs are ("": the image says it). `command`, `user` and `writable` are what the image says of
-    itself: what it runs, as whom, and whether it writes to its own files.
+    itself: what it runs, as whom, and whether it writes to its own files. `shell`: there is a `/bin/sh` in it.
     """
 
     image: str
@@ -40,6 +41,7 @@ class Root:
     command: tuple[str, ...] = ()
     user: str = ""
     writable: bool = True
+    shell: bool = True
 
 
 def name_of(dir: Path) -> str:
@@ -60,7 +62,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
     writable = alone and root.writable
     return {
         "Image": root.image,
-        "Entrypoint": ["/bin/sh", "-c", *_command(spec, root)],
+        "Entrypoint": _command(spec, root),
         "Cmd": [],
         "Env": list(_environ(spec, root)),
         "User": root.user if alone and root.user else f"{overlay.owner()}:{overlay.group()}",
@@ -68,11 +70,12 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         "Labels": labels(spec, data),
         **({} if alone else {"WorkingDir": "/app"}),
         "HostConfig": {
-            "Binds": [*root.binds, *_binds(spec, copied)],
+            "Binds": [*root.binds, *_binds(spec, copied), *(_streams(spec) if root.shell else ())],
             "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec, data)],
             "Tmpfs": {} if writable else _tmpfs(root),
             "ReadonlyRootfs": not writable,
             **WALLS,
+            "LogConfig": ENGINE_LOG if root.shell else LOG,
             **limits(spec.limits),
         },
     }
@@ -84,11 +87,19 @@ def is_alone(spec: Spec) -> bool:
 
 
 def _command(spec: Spec, root: Root) -> list[str]:
-    """The arguments of the shell that opens the streams and then becomes the job's process."""
+    """The shell that opens the streams and then becomes the job's process; without one, that process itself."""
+    if not root.shell:
+        return list(root.command)
     streams = OUTPUTS + (INPUT if spec.stdin else "")
     if not is_alone(spec):
-        return [streams + START, "sh", spec.command]
-    return [f'{streams}exec "$@"', "sh", *(["/bin/sh", "-c", spec.command] if spec.command else root.command)]
+        return ["/bin/sh", "-c", streams + START, "sh", spec.command]
+    return [
+        "/bin/sh",
+        "-c",
+        f'{streams}exec "$@"',
+        "sh",
+        *(["/bin/sh", "-c", spec.command] if spec.command else root.command),
+    ]
 
 
 WALLS: Mapping[str, Any] = {
@@ -96,7 +107,6 @@ WALLS: Mapping[str, Any] = {
     "SecurityOpt": ["no-new-privileges:true"],
     "Init": True,
     "NetworkMode": "host",
-    "LogConfig": ENGINE_LOG,
     "OomScoreAdj": 500,
     "RestartPolicy": {"Name": "no"},
 }
@@ -124,6 +134,9 @@ def _binds(spec: Spec, copied: bool) -> Iterator[str]:
             yield f"{path}:/{name}"
     if spec.socket:
         yield f"{spec.socket.parent}:{SOCKET_DIR}"
+
+
+def _streams(spec: Spec) -> Iterator[str]:
     for name in ("stdout", "stderr", *(["stdin"] if spec.stdin else [])):
         yield f"{spec.dir / name}:{STREAMS}/{name}"
 
@@ -138,7 +151,7 @@ def _overlay(spec: Spec, data: Path) -> dict[str, Any]:
 
 
 def _tmpfs(root: Root) -> dict[str, str]:
-    own = f"rw,nosuid,nodev,exec,uid={overlay.owner()},gid={overlay.group()}"
+    own = "rw,nosuid,nodev,exec"
     told = {"/tmp": f"{own},size={TMP_LIMIT},mode=1777", "/run": f"{own},size={RUN_LIMIT},mode=1777"}
     return told | dict.fromkeys(root.covered, "ro,size=4k,mode=000")
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flynn.plugins.host import engine_watch
+from flynn.plugins.host import engine_log, engine_watch
 from flynn.plugins.host.engine_watch import sweep
+from tests.conftest import engine
 from tests.docker import Engine, running_docker
 from tests.plugins.host.rig import Rig, alive, ask, open_rig
+from tests.registry import busybox, image, open_registry
 
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.01; done"
 UNTIL_GO = 'while ! test -e "$CACHE_DIR/go"; do sleep 0.02; done; echo last words; exit 5'
@@ -39,15 +41,15 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def host(data: Path, engine: Engine) -> AsyncIterator[Rig]:
+async def host(data: Path, its: Engine) -> AsyncIterator[Rig]:
     """A host without its agent, which leaves nothing in the engine."""
     async with open_rig(data / "data", backend="docker") as rig:
         yield rig
-    if engine.flags:  # It holds on to volumes that it was restarted over, until the next time.
-        await asyncio.to_thread(engine.stop)
-        await asyncio.to_thread(engine.start)
+    if its.flags:  # It holds on to volumes that it was restarted over, until the next time.
+        await asyncio.to_thread(its.stop)
+        await asyncio.to_thread(its.start)
         await sweep(data / "data" / "host" / "docker", young=0)
-    assert await engine.left() == []
+    assert await its.left() == []
 
 
 async def counted(rig: Rig, id: str, more: int) -> list[int]:
@@ -136,6 +138,28 @@ async def test_a_frozen_engine_makes_no_job_fall(live: Engine, tmp_path: Path) -
         async with asyncio.timeout(20):
             while "answer" in ctx.sentence:
                 await asyncio.sleep(0.02)
+
+
+async def test_the_log_of_an_image_without_a_shell_has_each_line_once(
+    live: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a daemon that starts again and an engine that is killed, wherever a mark was set."""
+    monkeypatch.setattr(engine_log, "SAVED", 0.3)
+    engine("busybox", busybox(), "run tests/engines.sh, which installs it or says how")
+    async with open_registry() as registry, host(tmp_path, live) as rig:
+        name = registry.add("bare:1", image(shell=False, Cmd=["/bin/busybox", "sh", "-c", COUNT]))
+        await rig.assign(rig.job("worker-1", "", image=name, layers={}))
+        for _ in range(2):
+            async with rig.running():
+                await counted(rig, "worker-1", 50)
+            await asyncio.sleep(0.3)  # It prints while nobody takes it.
+        async with rig.running():
+            before = await rig.state("worker-1", "up")
+            await counted(rig, "worker-1", 50)
+            live.kill()
+            await asyncio.to_thread(live.start)
+            await counted(rig, "worker-1", 100)
+            assert await rig.state("worker-1", "up") == before
 
 
 async def test_what_an_engine_ended_with_itself_is_started_again(plain: Engine, tmp_path: Path) -> None:

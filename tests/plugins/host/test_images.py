@@ -109,6 +109,21 @@ async def test_what_an_image_says_of_itself_is_heeded(rig: Rig, registry: Regist
     assert await ran(rig, job(rig, "run-3", root, app="root")) == [str(USER)]
 
 
+async def test_an_image_without_a_shell_runs_what_it_says(rig: Rig, registry: Registry) -> None:
+    """Each byte of it comes once, whatever it is, though it comes by the engine's log."""
+    told = "echo one; printf 'two\\n\\nthree'; printf 'no\\377 end' >&2; head -c 40000 /dev/zero; exit 3"
+    name = registry.add("bare:1", image(shell=False, Cmd=["/bin/busybox", "sh", "-c", told]))
+    await rig.assign(job(rig, "run-1", name))
+    down = await rig.state("run-1", "down")
+    assert down.exit_code == 3
+    lines = await rig.printed("run-1")
+    assert lines[:3] == ["one", "two", ""]
+    assert "".join(lines[3:]) == "three" + "\0" * 40_000
+    assert await rig.printed("run-1", "stderr") == ["no\ufffd end"]
+    await rig.assign(job(rig, "run-2", name, "echo no"))
+    assert "has no /bin/sh" in (await rig.state("run-2", "down")).reason
+
+
 async def test_slugs_run_on_a_stack(docker: Engine, registry: Registry, tmp_path: Path) -> None:
     stack = registry.add("stack:1", image({"etc/mark": "of the stack"}, Env=["PATH=/bin"]))
     async with open_rig(tmp_path / "data", backend="docker", stack=stack) as rig, rig.running():
