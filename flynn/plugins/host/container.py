@@ -17,6 +17,8 @@ from aiodocker import Docker, DockerError
 
 from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
 from flynn.plugins.host import overlay
+from flynn.plugins.host.backend import NotStarted
+from flynn.plugins.host.container_exec import run_inside
 from flynn.plugins.host.engine import CALL, WORK, engine
 from flynn.plugins.host.engine_log import EngineLog
 from flynn.plugins.host.identity import Identity, alive, gone
@@ -141,6 +143,11 @@ class RunningContainer:
             found = await asyncio.to_thread(killed_for_memory, self.made.process.pid)
             self._killed_for_memory = max(self._killed_for_memory, found)
         return self._killed_for_memory
+
+    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+        if not self.made or not await self.pid():
+            raise NotStarted("the job has ended")
+        return await run_inside(self.made.id, command, (stdin, stdout, stderr))
 
     async def cleanup(self) -> None:
         if self._killed_for_memory:
