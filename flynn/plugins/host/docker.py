@@ -9,10 +9,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from aiodocker import Docker
+from aiodocker.containers import DockerContainer
 
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
 from flynn.plugins.host import overlay
@@ -36,6 +38,9 @@ PROBE = 30.0
 OPENED = 20.0
 """Seconds in which a job must have opened its standard input."""
 
+
+PATIENCE = 5.0
+"""Seconds that a start which is given up waits for the container that the engine makes at this moment."""
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +108,7 @@ class DockerBackend:
         name = name_of(spec.dir)
         await discard(client, name)
         root = await self.roots.of(client, spec)
-        container = await client.containers.create(recipe(spec, root, self.data, copied), name=name)
+        container = await _patiently(client.containers.create(recipe(spec, root, self.data, copied), name=name))
         await asyncio.to_thread(save, spec.dir, Made(container.id, unborn(), logged=not root.shell))
         commit(unborn())
         await container.start()
@@ -147,6 +152,17 @@ def _known_mode(data: Path) -> str:
     except OSError:
         return ""
     return found if found in MODES else ""
+
+
+async def _patiently(asked: Coroutine[Any, Any, DockerContainer]) -> DockerContainer:
+    """The container; a cancellation waits a while for it: the engine would make one though nobody is there any more."""
+    making = asyncio.create_task(asked, name="make a container")
+    try:
+        return await asyncio.shield(making)
+    finally:
+        await asyncio.wait([making], timeout=PATIENCE)
+        if not making.cancel() and not making.cancelled():
+            making.exception()  # which has been raised, or is of no interest any more
 
 
 async def _open_stdin(spec: Spec, made: Made) -> int:

@@ -147,6 +147,22 @@ async def test_a_start_that_is_cancelled_leaves_nothing(backend: DockerBackend, 
         assert not (tmp_path / "job" / "container").exists()
 
 
+async def test_a_start_given_up_while_the_engine_hangs_leaves_nothing(
+    backend: DockerBackend, docker: Engine, tmp_path: Path
+) -> None:
+    """The engine makes the container once it goes on, whether somebody waits for it or not."""
+    (tmp_path / "job").mkdir()
+    starting = asyncio.create_task(contract.start(backend, spec(tmp_path, "exec sleep 60")))
+    while not (tmp_path / "job" / "upper").exists():
+        await asyncio.sleep(0)
+    docker.freeze()
+    await asyncio.sleep(0.1)
+    starting.cancel()
+    asyncio.get_running_loop().call_later(0.3, docker.thaw)
+    await asyncio.wait([starting], timeout=LIMIT)
+    assert starting.cancelled()
+
+
 async def test_a_container_that_cannot_be_made_says_why(backend: DockerBackend, tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
     told = spec(tmp_path, "true")
