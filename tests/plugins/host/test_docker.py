@@ -6,13 +6,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiodocker import Docker
 
 from flynn.core.errors import StartError
 from flynn.plugins.host.backend import Limits, NotStarted, Spec
-from flynn.plugins.host.docker import MODES, DockerBackend
+from flynn.plugins.host.docker import MODES, DockerBackend, _patiently
 from flynn.plugins.host.overlay import USER
 from tests.contract import backend as contract
 from tests.contract.backend import output, printed, spec
@@ -147,20 +148,23 @@ async def test_a_start_that_is_cancelled_leaves_nothing(backend: DockerBackend, 
         assert not (tmp_path / "job" / "container").exists()
 
 
-async def test_a_start_given_up_while_the_engine_hangs_leaves_nothing(
-    backend: DockerBackend, docker: Engine, tmp_path: Path
-) -> None:
-    """The engine makes the container once it goes on, whether somebody waits for it or not."""
-    (tmp_path / "job").mkdir()
-    starting = asyncio.create_task(contract.start(backend, spec(tmp_path, "exec sleep 60")))
-    while not (tmp_path / "job" / "upper").exists():
-        await asyncio.sleep(0)
-    docker.freeze()
-    await asyncio.sleep(0.1)
+async def test_a_start_that_is_given_up_waits_for_the_container_that_is_being_made() -> None:
+    """Else the engine would have it, and nobody would know."""
+    go, made = asyncio.Event(), []
+
+    async def make() -> Any:
+        await go.wait()
+        made.append("container")
+
+    starting = asyncio.create_task(_patiently(make()))
+    await asyncio.sleep(0)
     starting.cancel()
-    asyncio.get_running_loop().call_later(0.3, docker.thaw)
+    await asyncio.wait([starting], timeout=0.1)
+    assert not starting.done()
+    go.set()
     await asyncio.wait([starting], timeout=LIMIT)
     assert starting.cancelled()
+    assert made == ["container"]
 
 
 async def test_a_container_that_cannot_be_made_says_why(backend: DockerBackend, tmp_path: Path) -> None:
