@@ -11,8 +11,9 @@ import msgspec
 
 Queue = Literal["services", "ephemeral", "builders"]
 State = Literal["starting", "up", "stopping", "down"]
-Failure = Literal["", "crash", "boot", "start"]
-"""Why a job last failed: it ended by itself, it never listened on its port, or it could not be started at all."""
+Failure = Literal["", "crash", "boot", "start", "health"]
+"""Why a job last failed: it ended by itself, it did not come up in its time, it could not be started at all, or it was
+killed because it was not well for too long."""
 
 MEMORY = 128
 """MiB that a process reserves on its host unless its type says otherwise."""
@@ -45,12 +46,35 @@ class Artifact(Record, frozen=True, kw_only=True):
     image: str = ""
 
 
+class Check(Record, frozen=True, kw_only=True):
+    """How a host finds out whether a job is well. Times in seconds.
+
+    `kind` "" is `tcp` for what listens on $PORT (a connection is taken there), and nothing for the rest. `http`: a GET
+    of `path`, as for `host` if that is given, is answered with `status` and, among the body's first 5 120 bytes, has
+    `match`. `command`: this command line, run beside the job, ends with code 0. A check may take `timeout`; the next
+    follows `interval` later. The first must succeed within `start_timeout` (0: what the host is set to). A job that has
+    not been well for `kill_after` is killed and started again (0: never).
+    """
+
+    kind: Literal["", "tcp", "http", "command"] = ""
+    path: str = "/"
+    host: str = ""
+    status: int = 200
+    match: str = ""
+    command: str = ""
+    timeout: float = 2.0
+    interval: float = 2.0
+    start_timeout: float = 0.0
+    kill_after: float = 0.0
+
+
 class ProcessType(Record, frozen=True, kw_only=True):
     """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`.
 
     `memory` is what a job of it reserves, `memory_limit` what it may take at most (0: BURST times what it reserves),
     in MiB. `cpu` in thousandths of a core (0: no limit), `pids`, `files` as above.
-    An empty `command` is what the image itself says.
+    An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
+    killed `stop_timeout` seconds later (0: what the host is set to).
     """
 
     command: str
@@ -60,6 +84,9 @@ class ProcessType(Record, frozen=True, kw_only=True):
     cpu: int = 0
     pids: int = PIDS
     files: int = FILES
+    check: Check = Check()
+    stop_signal: str = "SIGTERM"
+    stop_timeout: float = 0.0
 
 
 class App(Record, frozen=True, kw_only=True):
@@ -129,7 +156,7 @@ class Job(Record, frozen=True, kw_only=True):
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log.
-    `memory`, `memory_limit`, `cpu`, `pids` and `files` are those of its process type.
+    `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout` are its process type's.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
 
@@ -152,6 +179,9 @@ class Job(Record, frozen=True, kw_only=True):
     output: bool = False
     attached: bool = False
     image: str = ""
+    check: Check = Check()
+    stop_signal: str = "SIGTERM"
+    stop_timeout: float = 0.0
 
 
 class Queued(Record, frozen=True, kw_only=True):

@@ -128,6 +128,9 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         cpu=process.cpu,
         pids=process.pids,
         files=process.files,
+        check=process.check,
+        stop_signal=process.stop_signal,
+        stop_timeout=process.stop_timeout,
     )
 
 

@@ -32,6 +32,7 @@ from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
+from flynn.plugins.host.turns import Turns
 
 MIB = 1024 * 1024
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -74,8 +75,10 @@ class Agent:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
-        images = Images(ctx.data, tasks)
-        return Ground(ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, tasks)
+        images, turns = Images(ctx.data, tasks), Turns(config.starts)
+        return Ground(
+            ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, tasks
+        )
 
     async def _watch_engine(self) -> None:
         """Begin with images once there is an engine, and keep an eye on that."""

@@ -7,6 +7,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in MiB.
 
     `backend`: `auto` is `sandbox` where bubblewrap works, else `docker` where there is an engine, else `process`.
+    `boot_timeout` is for what does not say itself how long its start may take, `stop_timeout` for what does not say how
+    long its end may. `starts`: how many jobs may start at a time, the others wait.
     `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
     one job's log, `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the machine has.
     """
@@ -16,6 +18,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boot_timeout: float = 60.0
     stop_timeout: float = 30.0
     drain_timeout: float = 30.0
+    starts: int = 4
     ports: str = "20000-29999"
     log_size: int = 10
     layers_size: int = 4096

@@ -1,7 +1,8 @@
 """What the lives of all jobs of this host share."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
+from flynn.plugins.host.turns import Turns
 
 
 @dataclass(eq=False)
 class Ground:
-    """`choice` starts processes; any of `backends` may have started those that run. `root` holds `jobs`, `cache`."""
+    """`choice` starts processes; any of `backends` may have started those that run. `turns`: who may start now.
+
+    `steady` is a clock that no one sets (seconds since the machine began), the same for each daemon of this machine.
+    """
 
     ctx: Context
     config: HostConfig
@@ -32,7 +37,9 @@ class Ground:
     ports: Ports
     sockets: Sockets
     logs: Logs
+    turns: Turns
     tasks: asyncio.TaskGroup
+    steady: Callable[[], float] = time.monotonic
 
     @property
     def jobs(self) -> Path:

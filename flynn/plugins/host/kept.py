@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A job, its state as last told, the process that stands for it (None: it has none now), and since when it is up.
 
-    `backend` started the process. `restart` is the moment of the restart that is waited for.
+    `backend` started the process. `restart` is the moment of the restart that is waited for. Both moments are on the
+    steady clock of the machine's run `boot`: the other one may be set meanwhile.
     """
 
     job: Job
@@ -27,6 +28,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     up_since: float = 0.0
     restart: float = 0.0
+    boot: str = ""
 
 
 def save(dir: Path, kept: Kept) -> None:

@@ -21,7 +21,7 @@ from flynn.plugins.host.registration import Registration
 from flynn.plugins.host.restart import Ending, describe
 from flynn.plugins.host.standing import Standing
 from flynn.plugins.host.starting import found, start
-from flynn.plugins.host.stopping import stop
+from flynn.plugins.host.stopping import signal_of, stop
 from flynn.plugins.host.tending import tend
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Life:
         self.stdin = -1
         self._stop_asked = asyncio.Event()
         self._stop_reason = "stopped"
-        self._stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM,)
+        self._stop_signals: tuple[signal.Signals, ...] = (signal_of(kept.job),)
         self.running = found(self.standing)
         if self.running:
             ground.ports.keep(kept.state.port)
@@ -68,7 +68,7 @@ class Life:
         return self._stop_asked.is_set()
 
     def stop(self, reason: str = "stopped", *signals: signal.Signals) -> None:
-        """End it, whatever it is doing; by SIGTERM or other signals."""
+        """End it, whatever it is doing; by its own signal, or by others."""
         if not self._stop_asked.is_set():
             self._stop_reason, self._stop_signals = reason, signals or self._stop_signals
             self._stop_asked.set()
@@ -83,6 +83,7 @@ class Life:
             log.exception("the life of %s went wrong", self.job.id)
             await self._give_up(error)
         finally:
+            self.standing.started()
             self.ground.logs.close(self.job.id)
             self.close_stdin()
         if not self.job.attached:
@@ -111,7 +112,7 @@ class Life:
     async def _once(self) -> Ending:
         """One process, from its start to its end. FlynnError: it could not be started."""
         if self.running is None:
-            await asyncio.sleep(max(min(self.kept.restart - self.ground.ctx.clock(), 30.0), 0.0))
+            await asyncio.sleep(self.standing.pause())
             self.running = await start(self.standing, self.attached)
             self.stdin = self.running.stdin
             self.begun.set()
@@ -125,7 +126,7 @@ class Life:
     async def _again(self, ending: Ending) -> bool:
         """What follows the end of a process: True, another one; False, the job is down."""
         assert self.running
-        if ending.failure == "boot":
+        if ending.failure in ("boot", "health"):
             await kill(self.running)
         await self._clear()
         if self.job.queue != "services":
@@ -144,6 +145,7 @@ class Life:
 
     async def _stop(self) -> None:
         ending = Ending("", self._stop_reason)
+        self.running = self.running or found(self.standing)
         if self.running:
             ending = await stop(self.running, self.standing, self.place, self._stop_signals, self._stop_reason)
         await self._clear()
@@ -152,7 +154,9 @@ class Life:
 
     async def _clear(self) -> None:
         """Leave nothing of the process behind, and its whole output in the log."""
+        self.standing.started()
         self.place.remove()
+        self.running = self.running or found(self.standing)
         if self.running:
             await self.running.cleanup()
             await self.ground.logs.finish(self.job.id)
@@ -163,6 +167,7 @@ class Life:
 
     async def _give_up(self, error: Exception) -> None:
         reason = f"flynn made a mistake with it, its log on {self.ground.ctx.host} says more: {error}"
+        self.running = self.running or found(self.standing)
         if self.running:
             await kill(self.running)
         await self._clear()

@@ -9,19 +9,22 @@ from msgspec.structs import replace
 from flynn.core.errors import Full
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.ground import Ground
-from flynn.plugins.host.identity import Identity
+from flynn.plugins.host.identity import Identity, boot_id
 from flynn.plugins.host.kept import Kept, save
 from flynn.plugins.host.output import Output
 from flynn.plugins.host.restart import Ending, next_restart
+from flynn.plugins.host.turns import Turn
 
 log = logging.getLogger(__name__)
 
 
 class Standing:
-    """`kept` is what is on disk, in `dir`. `down` is set when all is over."""
+    """`kept` is what is on disk, in `dir`. `down` is set when all is over. `turn`: its right to start, if it has it."""
 
     def __init__(self, ground: Ground, kept: Kept) -> None:
-        self.ground, self.kept = ground, kept
+        boot = boot_id()
+        self.ground, self.kept = ground, kept if kept.boot == boot else replace(kept, up_since=0, restart=0, boot=boot)
+        self.turn: Turn | None = None
         self.dir = ground.jobs / kept.job.id
         self.down = asyncio.Event()
 
@@ -56,13 +59,24 @@ class Standing:
             self.kept = replace(self.kept, process=None)
             raise Full(f"the job cannot be written to {self.dir}: {error.strerror}") from None
 
+    def started(self) -> None:
+        """It has come so far that another one may start."""
+        if self.turn:
+            self.turn.end()
+            self.turn = None
+
+    def pause(self) -> float:
+        """Seconds until it may be started again."""
+        return max(self.kept.restart - self.ground.steady(), 0.0)
+
     def up(self) -> None:
-        self.kept = replace(self.kept, up_since=self.ground.ctx.clock())
+        self.started()
+        self.kept = replace(self.kept, up_since=self.ground.steady())
         self.set(state="up", failure="", exit_code=None, reason="")
 
     def again(self, ending: Ending) -> str:
         """Another process shall follow the one that has ended; why and when, in words."""
-        now = self.ground.ctx.clock()
+        now = self.ground.steady()
         restart = next_restart(self.state.restarts, now - self.kept.up_since if self.kept.up_since else 0.0)
         self.kept = replace(self.kept, process=None, up_since=0.0, restart=now + restart.pause)
         reason = restart.after(ending.reason)

@@ -1,4 +1,4 @@
-"""What comes before a job's process runs: its layers fetched, its client there, a port taken, the process set going."""
+"""What comes before a job's process runs: its client there, its turn come, its layers fetched; then it is set going."""
 
 import asyncio
 import os
@@ -21,17 +21,20 @@ async def start(standing: Standing, attached: asyncio.Event) -> Running:
     ground, job = standing.ground, standing.job
     standing.set(state="starting")
     check(job)
+    if job.attached:
+        await _wait_for_client(standing, attached)
+    await _wait_for_turn(standing)
     backend = ground.backend_of(job)
     image = await _image(standing, backend)
     layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
-    if job.attached:
-        await _wait_for_client(standing, attached)
     if job.service:
         standing.set(port=ground.ports.take())
     spec = spec_of(ground, job, standing.state.port, layers, image)
     running = await backend.start(spec, lambda process: standing.commit(process, backend.name))
     if running.stdin >= 0:
         os.set_blocking(running.stdin, False)
+    if not job.service:
+        standing.started()
     return running
 
 
@@ -60,3 +63,12 @@ async def _wait_for_client(standing: Standing, attached: asyncio.Event) -> None:
     except TimeoutError:
         raise NotStarted(f"nobody attached within {ATTACH:g} s") from None
     standing.set(reason="")
+
+
+async def _wait_for_turn(standing: Standing) -> None:
+    turns, before = standing.ground.turns, standing.state.reason
+    if not turns.free:
+        standing.set(reason=f"waits: {turns.limit} jobs are starting")
+    standing.turn = await turns.take(standing.job.app)
+    if standing.state.reason != before:
+        standing.set(reason=before)

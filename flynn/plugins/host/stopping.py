@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterable
 
+from flynn.core.model import Job
 from flynn.plugins.host.backend import Running
 from flynn.plugins.host.ending import exit_code, terminate
 from flynn.plugins.host.race import race
@@ -11,11 +12,16 @@ from flynn.plugins.host.restart import Ending
 from flynn.plugins.host.standing import Standing
 
 
+def signal_of(job: Job) -> signal.Signals:
+    """What asks a job of this type to end. A name that this system does not know is no reason not to ask."""
+    return getattr(signal.Signals, job.stop_signal, signal.SIGTERM)
+
+
 async def stop(
     running: Running, standing: Standing, place: Registration, signals: Iterable[signal.Signals], reason: str
 ) -> Ending:
     """Let routers be done with it first, if it is registered; how it ended."""
-    limit = standing.ground.config.stop_timeout
+    limit = standing.job.stop_timeout or standing.ground.config.stop_timeout
     standing.set(state="stopping", reason="")
     if place.on and standing.state.port:
         await standing.say("stopping: waits until routers have drained it")
