@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ class TestNode:
     web: Web
     http: aiohttp.ClientSession
     stack: AsyncExitStack
+    clock: Callable[[], float] = time.time
 
     @property
     def url(self) -> str:
@@ -61,7 +62,7 @@ class TestNode:
             web=self.web,
             http=self.http,
             hooks=hooks.load(),
-            clock=time.time,
+            clock=self.clock,
             data=data,
             token=TOKEN,
             domain=self.node.domain,

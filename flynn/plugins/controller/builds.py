@@ -1,20 +1,26 @@
 """Builds that have ended: a slug becomes a release and its deploy begins, or the build has failed. Pure."""
 
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
+from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
+from flynn.plugins.controller.described import described
 from flynn.plugins.controller.jobs import find_state
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
 
 class Built(msgspec.Struct, frozen=True):
-    """What a build job says of its slug: the buildpack that made it, and the command of each process type."""
+    """What a build job says of its slug: the buildpack that made it, the command of each process type, and what else
+    the app says of them (`described.py`)."""
 
     processes: dict[str, str]
     buildpack: str = ""
+    described: dict[str, Any] = {}
 
 
 def end_builds(facts: Facts, now: float) -> list[Change]:
@@ -51,12 +57,15 @@ def _release(facts: Facts, build: model.Build, state: model.JobState, now: float
         return None
     try:
         built = msgspec.json.decode(state.result, type=Built)
+        processes = described(process_types(built.processes), built.described)
     except msgspec.DecodeError as error:
         return _failed(facts, build, f"it left no usable result ({error})", now)
+    except Invalid as error:
+        return _failed(facts, build, f"{error}", now)
     assert state.output is not None
     description = build.description or f"Deploy {state.output.sha256[:8]}"
     change, version = begin_deploy(
-        facts, build.app, state.output, process_types(built.processes), facts.apps[build.app].env, description, now
+        facts, build.app, state.output, processes, facts.apps[build.app].env, description, now
     )
     ended = replace(build, state="complete", release=version, ended=now)
     return Change(

@@ -68,7 +68,7 @@ async def _wait_for_client(standing: Standing, attached: asyncio.Event) -> None:
 async def _wait_for_turn(standing: Standing) -> None:
     turns, before = standing.ground.turns, standing.state.reason
     if not turns.free:
-        standing.set(reason=f"waits: {turns.limit} jobs are starting")
+        standing.set(reason=f"waits: {turns.limit} {'jobs are' if turns.limit > 1 else 'job is'} starting")
     standing.turn = await turns.take(standing.job.app)
     if standing.state.reason != before:
         standing.set(reason=before)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 HELD = 10.0
 """Seconds after which a start that is still under way does not count any more: it waits for something itself."""
@@ -16,27 +16,29 @@ def next_one(waiting: Sequence[str], starting: Mapping[str, int]) -> int:
 class Turn:
     """The right to start, until it is ended; that may be said more than once."""
 
-    def __init__(self, app: str, over: Callable[["Turn"], None]) -> None:
-        self.app, self._over = app, over
-        self._timer = asyncio.get_running_loop().call_later(HELD, self.end)
+    def __init__(self, app: str, turns: "Turns") -> None:
+        self.app, self._turns = app, turns
+        self._timer = asyncio.get_running_loop().call_later(turns.held, turns.late, self)
 
     def end(self) -> None:
         self._timer.cancel()
-        self._over(self)
+        self._turns.over(self)
 
 
 class Turns:
-    """`limit`: how many may start at a time."""
+    """`limit`: how many may start at a time; `held`: for how long one counts as starting, in seconds."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = max(limit, 1)
-        self._held: set[Turn] = set()
+    def __init__(self, limit: int, held: float = HELD) -> None:
+        self.limit, self.held = max(limit, 1), held
+        self._starting: set[Turn] = set()
+        self._late: set[Turn] = set()
+        """Those that count no more but for their app, which comes after others."""
         self._waiting: list[tuple[str, asyncio.Future[Turn]]] = []
 
     @property
     def free(self) -> bool:
         """Whether one who asks now need not wait."""
-        return not self._waiting and len(self._held) < self.limit
+        return not self._waiting and len(self._starting) < self.limit
 
     async def take(self, app: str) -> Turn:
         """A turn for a job of this app, as soon as there is one."""
@@ -53,15 +55,26 @@ class Turns:
                 waits[1].result().end()
             raise
 
+    def late(self, turn: Turn) -> None:
+        """It has had its time."""
+        self._late.add(turn)
+        self._starting.discard(turn)
+        self._next()
+
+    def over(self, turn: Turn) -> None:
+        """It needs it no more."""
+        self._late.discard(turn)
+        self._starting.discard(turn)
+        self._next()
+
     def _give(self, app: str) -> Turn:
-        turn = Turn(app, self._ended)
-        self._held.add(turn)
+        turn = Turn(app, self)
+        self._starting.add(turn)
         return turn
 
-    def _ended(self, turn: Turn) -> None:
-        self._held.discard(turn)
-        while self._waiting and len(self._held) < self.limit:
-            at = next_one([app for app, _ in self._waiting], Counter(turn.app for turn in self._held))
-            app, waits = self._waiting.pop(at)
+    def _next(self) -> None:
+        while self._waiting and len(self._starting) < self.limit:
+            counts = Counter(turn.app for turn in self._starting | self._late)
+            app, waits = self._waiting.pop(next_one([app for app, _ in self._waiting], counts))
             if not waits.done():
                 waits.set_result(self._give(app))

@@ -76,6 +76,13 @@ async def test_default_types_and_config_vars_come_from_release(tmp_path: Path, k
     assert "export A='it'\\''s'" in (built.app / ".profile.d" / "000_config_vars.sh").read_text()
 
 
+async def test_what_the_source_says_of_its_types_is_handed_on(tmp_path: Path, kit: Path, cache: Path) -> None:
+    files = {"flynn.json": '{"processes": {"web": {"stop_signal": "SIGINT"}}}', **WEB}
+    built = await build(write_app(tmp_path / "app", files), kit, cache)
+    assert built.code == 0, built.text
+    assert built.result["described"] == {"processes": {"web": {"stop_signal": "SIGINT"}}}
+
+
 async def test_a_build_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, kit: Path, cache: Path) -> None:
     tools = own_pack(kit, tmp_path / "tools", "trap '' TERM; (sleep 60; touch $1/late) & echo $! >$1/pid; wait\n")
     built = await build(write_app(tmp_path / "app", WEB), tools, cache, timeout=1)
@@ -116,6 +123,27 @@ FAILURES = {
         {"Procfile": "# later\n"},
         "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: web: "
         "./server --port $PORT",
+    ),
+    "flynn.json is no JSON": (
+        {"flynn.json": '{"processes": {', **WEB},
+        "flynn.json is not well formed: Expecting property name enclosed in double quotes: line 1 column 16 (char 15)",
+    ),
+    "flynn.json says a thing twice": (
+        {"flynn.json": '{"processes": {}, "processes": {}}', **WEB},
+        "flynn.json is not well formed: the key 'processes' is there twice",
+    ),
+    "flynn.json says what is no number": (
+        {"flynn.json": '{"processes": NaN}', **WEB},
+        "flynn.json is not well formed: NaN is no number in JSON",
+    ),
+    "flynn.json is a list": (
+        {"flynn.json": "[]", **WEB},
+        'flynn.json is no JSON object; it begins with {"processes": ...',
+    ),
+    "flynn.json is deep": ({"flynn.json": "[" * 30_000, **WEB}, "flynn.json is not well formed: it is too deep"),
+    "flynn.json is large": (
+        {"flynn.json": " " * 40_000, **WEB},
+        "flynn.json has over 32 KiB; it only describes process types",
     ),
     "no such package": (
         {"requirements.txt": "flynn-has-no-such-package==9", **WEB},

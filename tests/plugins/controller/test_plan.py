@@ -285,6 +285,33 @@ def test_a_build_becomes_a_release_and_its_deploy() -> None:
     assert world.up("hello") == {(1, "web"): 1}
 
 
+def test_what_an_app_says_of_its_types_reaches_its_jobs() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    said = '{"processes": {"web": {"check": {"path": "/up", "kill_after": 30}, "stop_signal": "SIGINT"}}}'
+    world.tell(a, "down", exit_code=0, output=SLUG, result=f'{{"processes": {{"web": "serve"}}, "described": {said}}}')
+    world.run()
+    (job,) = (one.job for one in world.facts.jobs.values() if one.job.queue == "services")
+    assert job.check == model.Check(kind="http", path="/up", kill_after=30)
+    assert (job.stop_signal, job.stop_timeout) == ("SIGINT", 0.0)
+
+
+def test_a_build_whose_app_says_what_cannot_be_fails() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    result = '{"processes": {"web": "serve"}, "described": {"process": {}}}'
+    world.tell(a, "down", exit_code=0, output=SLUG, result=result)
+    world.run()
+    assert world.facts.builds["hello"].reason == "flynn.json: unknown key 'process'; known are: processes"
+    assert not world.facts.releases
+
+
 def test_a_build_that_fails_says_why() -> None:
     world = grid("a")
     world.put(keys.app("hello"), model.App(name="hello", created=1.0))

@@ -9,11 +9,12 @@ import pytest
 from flynn.core import keys
 from flynn.core.errors import Full, Invalid, StartError
 from flynn.core.facts import Facts
-from flynn.core.model import Assignment, Job, Router
+from flynn.core.model import Assignment, Check, Job, Router
 from flynn.plugins.host.drain import drained
 from flynn.plugins.host.environ import check, environ
 from flynn.plugins.host.plan import KEPT, Ended, decide, mine, sentence, too_many
 from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.pulse import Pulse
 from flynn.plugins.host.restart import describe, next_restart
 
 
@@ -78,6 +79,22 @@ def test_reasons() -> None:
     assert describe(255) == "exited with code 255"
     assert next_restart(5, 0).after(describe(1)) == "exited with code 1; restart 6 in 10 s"
     assert next_restart(0, 0).after(describe(1)) == "exited with code 1"
+
+
+def test_pulses() -> None:
+    pulse, told = Pulse(), []
+    for second, good in enumerate([1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0]):
+        pulse = pulse.after(bool(good), float(second))
+        told.append(int(pulse.well))
+    assert told == [1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1]
+    assert (pulse.since, pulse.against) == (9.0, 1)
+
+
+def test_when_a_job_is_lost() -> None:
+    ill = Pulse(well=False, since=100.0)
+    assert not ill.lost(Check(), 1e9)
+    assert [ill.lost(Check(kill_after=30), now) for now in (100.0, 129.9, 130.0)] == [False, False, True]
+    assert not Pulse(well=True, since=100.0).lost(Check(kill_after=30), 1e9)
 
 
 def test_drained() -> None:
