@@ -117,7 +117,7 @@ class Agent:
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
         """Adopt what runs, tell again what ended, clear the store of what is true no more."""
         assigned = mine(facts.jobs, self.ctx.host)
-        for one in kept:
+        for one in sorted(kept, key=lambda kept: kept.state.since):
             self.jobs[one.job.id] = one.job
             if one.state.state == "down":
                 self.ended[one.job.id] = one
@@ -142,7 +142,7 @@ class Agent:
 
     def _pass(self, facts: Facts) -> None:
         """One look, and what follows from it."""
-        ended = [Ended(kept.job.id, kept.job.app, kept.state.since) for kept in self.ended.values()]
+        ended = [Ended(kept.job.id, kept.job.app) for kept in self.ended.values()]
         fresh = self.ctx.mirror.stale_since is None
         plan = decide(mine(facts.jobs, self.ctx.host), self.lives.keys(), ended, fresh)
         began = [a.job.id for a in plan.begin if self._begin(a)]

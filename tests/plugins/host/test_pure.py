@@ -37,7 +37,7 @@ def assigned(*ids: str, stop: bool = False) -> dict[str, Assignment]:
 
 def test_decisions() -> None:
     a = assigned("new", "runs", "ended")
-    plan = decide(a, {"runs"}, [Ended("ended", "hello", 1.0)], True)
+    plan = decide(a, {"runs"}, [Ended("ended", "hello")], True)
     assert ([x.job.id for x in plan.begin], plan.stop, plan.forget) == (["new"], (), ())
     assert decide(assigned("runs", stop=True), {"runs"}, [], True).stop == ("runs",)
     assert decide({}, {"runs"}, [], True).stop == ("runs",)
@@ -46,10 +46,10 @@ def test_decisions() -> None:
 
 
 def test_what_is_forgotten() -> None:
-    ended = [Ended(f"job-{n}", "hello", float(n)) for n in range(KEPT + 2)]
-    assert too_many(ended) == ["job-1", "job-0"]
-    assert too_many([*ended[:KEPT], Ended("other-1", "other", 0.0)]) == []
-    assert decide({}, (), ended, True).forget == ("job-1", "job-0")
+    ended = [Ended(f"job-{n}", "hello") for n in range(KEPT + 2)]
+    assert too_many(ended) == ["job-0", "job-1"]
+    assert too_many([*ended[:KEPT], Ended("other-1", "other")]) == []
+    assert decide({}, (), ended, True).forget == ("job-0", "job-1")
     assert decide(assigned("job-0"), (), ended, True).forget == ("job-1",)
     assert decide({}, (), ended, False).forget == ()
 
