@@ -149,11 +149,6 @@ class RunningContainer:
             raise NotStarted("the job has ended")
         return await run_inside(self.made.id, command, (stdin, stdout, stderr))
 
-    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
-        if not self.made or not await self.pid():
-            raise NotStarted("the job has ended")
-        return await run_inside(self.made.id, command, (stdin, stdout, stderr))
-
     async def cleanup(self) -> None:
         if self._killed_for_memory:
             self._killed_for_memory = 0
