@@ -31,7 +31,8 @@ def decide(
 ) -> Plan:
     """The plan for the assignments of this host by job. `alive`: jobs begun and not down yet.
 
-    `ended`: in the order that they did. `fresh`: the store answers. While it does not, nothing is stopped for not being assigned.
+    `ended`: in the order that they did. `fresh`: the store answers; while it does not, nothing is stopped for not
+    being assigned.
     """
     ended = tuple(ended)
     known = {*alive, *(job.id for job in ended)}
