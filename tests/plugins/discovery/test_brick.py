@@ -244,7 +244,7 @@ async def test_a_subscriber_who_does_not_read_is_dropped(tmp_path: Path) -> None
             await _ask_for_events(raw, node)
             async with stream(node, "web") as events:
                 await events.take(2)
-                await register(node, "web/a", ttl=600)
+                await register(node, "web/a", ttl=300)
                 await events.take(2)
                 for number in range(3000):
                     meta = {"fill": "x" * 4000}
