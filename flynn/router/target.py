@@ -82,8 +82,9 @@ class Target(Load):
             backend.transport.close()
         else:
             backend.since = now
+            if not self._idle:
+                self._warm.add(self)
             self._idle.append(backend)
-            self._warm.add(self)
 
     def forget(self, backend: "Backend") -> None:
         """The connection is gone, idle or not."""
