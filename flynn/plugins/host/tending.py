@@ -59,6 +59,8 @@ async def _watch(patient: Patient, standing: Standing, place: Registration) -> s
     """Registered while it is well; returns why it is to be killed. One found unwell before keeps to that."""
     check, clock = patient.check, standing.ground.steady
     pulse = Pulse(well=not standing.state.reason, since=clock())
+    if not pulse.well:
+        place.remove()
     while True:
         wrong = await problem(patient)
         pulse, before = pulse.after(not wrong, clock()), pulse

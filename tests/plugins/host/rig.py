@@ -174,11 +174,14 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(data: Path, **settings: Any) -> AsyncIterator[Rig]:
-    """A host without an agent yet (`rig.running()`), which ends all its jobs after the block."""
+async def open_rig(data: Path, store: Store | None = None, **settings: Any) -> AsyncIterator[Rig]:
+    """A host without an agent yet (`rig.running()`), which ends all its jobs after the block.
+
+    `store`: default one in memory.
+    """
     config = HostConfig(**{"stop_timeout": 5.0, "drain_timeout": 5.0, "boot_timeout": 15.0, **settings})
     shelf = Shelf()
-    async with open_node(data) as node, shelf.serving(node.store):
+    async with open_node(data, store) as node, shelf.serving(node.store):
         rig = Rig(node, shelf, config)
         try:
             yield rig
