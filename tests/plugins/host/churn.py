@@ -30,7 +30,7 @@ AT_ONCE = 8
 START = """
 exec 9>>"$CACHE_DIR/lock"; flock -w 3 9 || echo twin >>"$CACHE_DIR/twins"; echo run >>"$CACHE_DIR/runs"
 say() { echo "$1" && echo "$1" >>"$CACHE_DIR/told"; }
-n=$(wc -l <"$CACHE_DIR/runs")
+n=$(wc -l <"$CACHE_DIR/runs"); sleep 600 &
 """
 TALK = START + 'i=0; while :; do i=$((i+1)); say "$n.$i"; sleep 0.03; done'
 ONCE = START + 'i=0; while [ $i -lt 20 ]; do i=$((i+1)); say "$n.$i"; sleep 0.02; done; exit 7'
