@@ -108,7 +108,12 @@ def _job(rig: Rig, chance: random.Random) -> Job:
     """A new one, of an app of its own, so that none is forgotten."""
     id = f"job-{chance.randrange(1 << 40):010x}"
     (blob,) = (rig.node.node.data / "blobs").iterdir()
-    told: dict[str, Any] = {"app": id, "layers": {"app": blob.name}, "cache": id, "env": {MARK: str(rig.node.node.data)}}
+    told: dict[str, Any] = {
+        "app": id,
+        "layers": {"app": blob.name},
+        "cache": id,
+        "env": {MARK: str(rig.node.node.data)},
+    }
     dir = rig.node.node.data / "host" / "cache" / id
     dir.mkdir(parents=True)
     (dir / "answer").write_text("200")

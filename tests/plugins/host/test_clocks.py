@@ -1,0 +1,79 @@
+"""The machine's clock is set while jobs run: what lasts a while lasts as long as it shall."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.host.rig import Rig, open_rig
+
+HOUR = 3600.0
+
+
+class Clock:
+    """The time of day, as somebody sets it."""
+
+    def __init__(self) -> None:
+        self.off = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.off
+
+
+@pytest.fixture
+async def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def rig(clock: Clock, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A host without its agent, whose clock is set by the test."""
+    async with open_rig(tmp_path / "data", backend="process") as rig:
+        rig.node.clock = clock
+        yield rig
+
+
+async def test_a_pause_is_as_long_whatever_the_clock_says(rig: Rig, clock: Clock) -> None:
+    """Also when the daemon is started anew meanwhile."""
+    await rig.assign(rig.job("worker-1", "exit 3"))
+    async with rig.running():
+        await rig.state("worker-1", lambda s: s.restarts == 6)
+        began = time.monotonic()
+        clock.off += HOUR
+        await asyncio.sleep(0.5)
+    clock.off -= 2 * HOUR
+    async with rig.running():
+        await asyncio.sleep(0.5)
+        clock.off += 4 * HOUR
+        assert rig.node.mirror.facts.states["host-a/worker-1"].restarts == 6
+        await rig.state("worker-1", lambda s: s.restarts == 7)
+    assert 9.5 < time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("off", [HOUR, -HOUR])
+async def test_no_failure_is_forgotten_because_the_clock_is_set(rig: Rig, clock: Clock, off: float) -> None:
+    await rig.assign(rig.job("worker-1", "exec sleep 60"))
+    async with rig.running():
+        for restarts in (1, 2):
+            up = await rig.state("worker-1", "up")
+            clock.off += off
+            os.kill(up.pid, signal.SIGKILL)
+            await rig.state("worker-1", lambda s, wanted=restarts: s.restarts == wanted)  # type: ignore[misc]
+
+
+async def test_it_is_stopped_and_killed_in_time_though_the_clock_goes_back(rig: Rig, clock: Clock) -> None:
+    job = rig.job("worker-1", "trap '' TERM; while :; do sleep 0.05; done", stop_timeout=1)
+    await rig.assign(job)
+    async with rig.running():
+        await rig.state("worker-1", "up")
+        began = time.monotonic()
+        await rig.assign(job, stop=True)
+        await rig.state("worker-1", "stopping")
+        clock.off -= HOUR
+        down = await rig.state("worker-1", "down", 10)
+    assert down.reason == "stopped; killed, as it did not end within 1 s"
+    assert 0.9 < time.monotonic() - began < 8
