@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+import msgspec
 
 from flynn.cli import packing
 from flynn.cli.apps import add_remote
@@ -27,12 +28,19 @@ if TYPE_CHECKING:
 @click.option("--create", is_flag=True, help="Make the app first if there is none of that name.")
 @click.option("--image", default="", metavar="NAME", help="Deploy this image, which hosts pull, in place of DIR.")
 @click.option("--process", "processes", multiple=True, metavar="TYPE=COMMAND", help="With --image: a process type.")
+@click.option("--describe", type=click.File("rb"), metavar="FILE", help="With --image: its process types' flynn.json.")
 @click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
 @app_option
 @json_option
 @pass_session
 def deploy(
-    session: Session, directory: Path, create: bool, image: str, processes: tuple[str, ...], description: str
+    session: Session,
+    directory: Path,
+    create: bool,
+    image: str,
+    processes: tuple[str, ...],
+    describe: IO[bytes] | None,
+    description: str,
 ) -> None:
     """Build what is in DIR (here) and serve it.
 
@@ -42,10 +50,12 @@ def deploy(
     """
     commands = types(processes)
     if image:
-        deploy_image(session, directory, create, image, commands, description)
+        deploy_image(session, directory, create, image, commands, description, read_described(describe))
         return
-    if commands:
-        raise click.UsageError("--process is for --image; what is built has a Procfile")
+    if commands or describe:
+        raise click.UsageError(
+            "--process and --describe are for --image; what is built has a Procfile and a flynn.json"
+        )
     app = app_for(session, directory, create)
     if create:
         create_if_missing(session, app, directory)
@@ -65,8 +75,22 @@ def types(told: tuple[str, ...]) -> dict[str, str]:
     return {type: command for type, _, command in (text.partition("=") for text in told)}
 
 
+def read_described(file: IO[bytes] | None) -> object:
+    """The JSON of such a file. A usage error: it is none; what it says is judged by the grid."""
+    try:
+        return None if file is None else msgspec.json.decode(file.read())
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"--describe {file.name if file else ''}: {error}") from None
+
+
 def deploy_image(
-    session: Session, directory: Path, create: bool, image: str, commands: dict[str, str], description: str
+    session: Session,
+    directory: Path,
+    create: bool,
+    image: str,
+    commands: dict[str, str],
+    description: str,
+    described: object,
 ) -> None:
     """The same for an image; nothing is sent but its name."""
     app = app_for(session, directory, create)
@@ -75,7 +99,8 @@ def deploy_image(
     if not session.json:
         click.echo(paint(f"-----> Deploying {image}", "bold"))
     done = session.follow(
-        lambda client: client.deploy_image(app, image, commands, description), Progress(session.json, indent="       ")
+        lambda client: client.deploy_image(app, image, commands, description, described),
+        Progress(session.json, indent="       "),
     )
     if not session.json:
         click.echo(paint(f"=====> {outcome(app, done)}", "green"))

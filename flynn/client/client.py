@@ -64,9 +64,15 @@ class Client(BlobCalls):
     async def release(self, app: str, version: int) -> model.Release:
         return await self.wire.call("GET", _app(app, f"releases/{version}"), model.Release)
 
-    def deploy_image(self, app: str, image: str, commands: Mapping[str, str], description: str = "") -> Lines:
-        """Deploy an image that hosts pull. `commands` by process type; none: one `web`, as the image says."""
-        body = {"image": image, "processes": dict(commands), "description": description}
+    def deploy_image(
+        self, app: str, image: str, commands: Mapping[str, str], description: str = "", described: object = None
+    ) -> Lines:
+        """Deploy an image that hosts pull. `commands` by process type; none: one `web`, as the image says.
+
+        `described`: what is said of its process types beside that, as in flynn.json.
+        """
+        body: dict[str, object] = {"image": image, "processes": dict(commands), "description": description}
+        body |= {} if described is None else {"described": described}
         return self.wire.lines("POST", _app(app, "releases"), json=body)
 
     def rollback(self, app: str, version: int | None = None) -> Lines:

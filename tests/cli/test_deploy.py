@@ -74,6 +74,18 @@ async def test_an_image_is_deployed_by_its_name(grid: FakeGrid, flynn: Shell) ->
     assert sent == {"image": "shop/x:1", "processes": {"web": "./serve -p $PORT", "clock": "tick"}, "description": ""}
 
 
+async def test_what_is_said_of_an_images_types_is_sent(grid: FakeGrid, flynn: Shell, tmp_path: Path) -> None:
+    said = tmp_path / "flynn.json"
+    said.write_text('{"processes": {"web": {"stop_timeout": 5}}}')
+    grid.lines = [UP, DONE]
+    assert (await flynn("deploy", "--image", "shop/x:1", "--describe", str(said))).code == 0
+    ((_, _, sent),) = grid.asked
+    assert sent["described"] == {"processes": {"web": {"stop_timeout": 5}}}
+    said.write_text("{")
+    refused = await flynn("deploy", "--image", "shop/x:1", "--describe", str(said))
+    assert (refused.code, "--describe" in refused.err) == (2, True)
+
+
 async def test_processes_are_for_images_and_have_commands(grid: FakeGrid, flynn: Shell, tmp_path: Path) -> None:
     for told in (("deploy", str(tmp_path), "--process", "web=x"), ("deploy", "--image", "x", "--process", "web")):
         done = await flynn(*told)

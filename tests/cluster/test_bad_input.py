@@ -77,6 +77,30 @@ async def test_an_app_that_never_listens(serving: Grid, tmp_path: Path) -> None:
     await still_serves(serving)
 
 
+async def test_an_app_that_says_what_cannot_be_of_its_types(serving: Grid, tmp_path: Path) -> None:
+    said = {"flynn__json": '{"processes": {"web": {"check": {"pth": "/"}}}}'}
+    wrong = apps.make(tmp_path, Procfile="web: sleep 9\n", **said)
+    expect_refused(
+        await serving.flynn("deploy", str(wrong), "-a", "hello"),
+        "flynn.json, web, check: unknown key 'pth'; known are: kind, path",
+    )
+    await still_serves(serving)
+
+
+async def test_an_app_that_never_is_well(serving: Grid, tmp_path: Path) -> None:
+    said = (
+        '{"processes": {"web": {"check": {"path": "/", "status": 204, "start_timeout": 1.5}, "stop_signal": "SIGINT"}}}'
+    )
+    wrong = apps.make(apps.server(tmp_path), flynn__json=said)
+    expect_refused(
+        await serving.flynn("deploy", str(wrong), "-a", "hello"),
+        "did not come up within 1.5 s: GET / on port", "was answered with 200, not 204", "still serves",
+    )  # fmt: skip
+    apps.make(tmp_path, flynn__json=said.replace("204", "200"))
+    assert "is up" in (await serving.ok("deploy", str(tmp_path), "-a", "hello")).out
+    await still_serves(serving)
+
+
 async def test_an_app_that_exits_at_once(serving: Grid, tmp_path: Path) -> None:
     short = apps.make(tmp_path, Procfile="web: echo goodbye world; exit 3\n")
     expect_refused(await serving.flynn("deploy", str(short), "-a", "hello"), "exited with code 3", "goodbye world")

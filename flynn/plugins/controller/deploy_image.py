@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller.decide import find_app
+from flynn.plugins.controller.described import described
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
 _LABEL = r"[a-zA-Z0-9]+(-+[a-zA-Z0-9]+)*"
@@ -21,9 +23,18 @@ COMMAND_LIMIT = 10_000
 
 
 def deploy_image(
-    facts: Facts, name: str, image: str, commands: Mapping[str, str], description: str, now: float
+    facts: Facts,
+    name: str,
+    image: str,
+    commands: Mapping[str, str],
+    description: str,
+    now: float,
+    said: Mapping[str, Any] | None = None,
 ) -> Change:
-    """The release and its deploy. Without `commands` it has one type `web`, which runs what the image says."""
+    """The release and its deploy. Without `commands` it has one type `web`, which runs what the image says.
+
+    `said`: what is said of its types beside that, as in flynn.json.
+    """
     app = find_app(facts, name)
     if len(image) > IMAGE_LIMIT or not IMAGE.fullmatch(image):
         raise Invalid(f"{image[:80]!r} names no image; write [REGISTRY/]NAME[:TAG], or NAME@sha256:DIGEST")
@@ -33,5 +44,6 @@ def deploy_image(
             raise Invalid(f"the command of {type} is no good: no NUL byte, {COMMAND_LIMIT} characters at most")
     artifact = model.Artifact(kind="image", image=image)
     words = description or f"Deploy {image}"
-    change, _ = begin_deploy(facts, name, artifact, process_types(commands or {"web": ""}), app.env, words[:200], now)
+    processes = described(process_types(commands or {"web": ""}), said or {})
+    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now)
     return change

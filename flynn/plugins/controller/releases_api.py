@@ -1,5 +1,7 @@
 """The API of releases: list, show, deploy an image, roll back."""
 
+from typing import Any
+
 import msgspec
 from aiohttp import web
 
@@ -20,6 +22,7 @@ class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
     image: str
     processes: dict[str, str] = {}
     description: str = ""
+    described: dict[str, Any] = {}
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -44,7 +47,7 @@ def routes(ctx: Context) -> list[Route]:
         facts = await carry_out(
             ctx.store,
             ctx.mirror,
-            lambda facts: deploy_image(facts, app, new.image, new.processes, new.description, now),
+            lambda facts: deploy_image(facts, app, new.image, new.processes, new.description, now, new.described),
         )
         response = await lines(request)
         await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
