@@ -169,7 +169,7 @@ async def test_it_has_the_time_that_it_wants_and_then_nothing_of_it_is_left(rig:
     job = rig.job("worker-1", f"{deaf} & {deaf}", env=dict([mark.split("=")]), stop_timeout=0.3)
     await rig.assign(job)
     await rig.state("worker-1", "up")
-    assert len(marked(mark)) >= 4
+    assert len(marked(mark)) > 1
     await rig.assign(job, stop=True)
     down = await rig.state("worker-1", "down")
     assert down.reason == "stopped; killed, as it did not end within 0.3 s"
