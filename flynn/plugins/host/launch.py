@@ -7,19 +7,23 @@ a daemon that dies before closes the pipe, and the shell ends without having run
 import contextlib
 import os
 import resource
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from flynn.core.files import AT_START
+from flynn.core.model import FILES
 from flynn.plugins.host.backend import NotStarted
 from flynn.plugins.host.identity import Identity, identify
+from flynn.plugins.host.limiter import Hold
 
-_FILES = "unlimited" if AT_START == resource.RLIM_INFINITY else AT_START
-_GATE = f"read -r go || exit 125; ulimit -Sn {_FILES} 2>/dev/null; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
+_GATE = "read -r go || exit 125; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
+ENTER = "echo 0 >{} || exit 124; "
 GATE_NULL = _GATE + 'exec "$@" </dev/null'
 GATE_PIPE = _GATE + 'exec "$@"'
 """`read` takes the first line byte by byte from a pipe, so that the rest of it is the process's own input.
@@ -34,10 +38,12 @@ def launch(
     commit: Callable[[Identity], None],
     stdin: bool = False,
     files: Sequence[int] = (),
+    hold: Hold = Hold(),  # noqa: B008 (frozen)
 ) -> tuple[Identity, int]:
     """Start `argv` in a session of its own; its identity, and the end of its input pipe (-1 without `stdin`).
 
-    `files` are descriptors that it keeps, by the same numbers. What `commit` raises prevents the start.
+    `files` are descriptors that it keeps, by the same numbers. What `commit` raises prevents the start. It enters the
+    groups of `hold` while it waits, before it can have any children.
     """
     reading, writing = os.pipe()
     with contextlib.ExitStack() as stack:
@@ -45,7 +51,8 @@ def launch(
         unless_kept = stack.enter_context(contextlib.ExitStack())
         unless_kept.callback(os.close, writing)
         out, err = (stack.enter_context(path.open("ab", buffering=0)) for path in outputs)
-        gate = GATE_PIPE if stdin else GATE_NULL
+        enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
+        gate = enter + (GATE_PIPE if stdin else GATE_NULL)
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", gate, "flynn", *argv],
@@ -54,6 +61,8 @@ def launch(
         except OSError as error:
             raise NotStarted(f"the process could not be made: {error.strerror}") from None
         process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
+        if sys.platform == "linux":
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
         identity = identify(process.pid)
         assert identity is not None, "a child that was not waited for cannot vanish"
         commit(identity)
@@ -62,6 +71,17 @@ def launch(
             unless_kept.pop_all()
             return identity, writing
     return identity, -1
+
+
+def open_files(limit: int) -> tuple[int, int]:
+    """The soft and the hard limit of open files of a job with this limit (0: none of its own).
+
+    What is usual leaves the soft one as it was before the daemon raised its own: programs expect that.
+    """
+    hard = limit or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit not in (0, FILES) or resource.RLIM_INFINITY in (AT_START, hard):
+        return (limit, limit) if limit else (AT_START, hard)
+    return min(AT_START, hard), hard
 
 
 def descendants(pid: int) -> list[psutil.Process]:

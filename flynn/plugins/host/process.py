@@ -1,6 +1,7 @@
 """The backend for machines without sandboxes: plain processes of the daemon's own user. No isolation at all."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -12,8 +13,10 @@ import psutil
 
 from flynn.plugins.host.backend import START, NotStarted, Spec, no_images
 from flynn.plugins.host.beside import run_beside, write_environ
+from flynn.plugins.host.cgroup import kill_each, members
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.launch import descendants, first_child, launch, send
+from flynn.plugins.host.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,18 +25,25 @@ PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 WRAP = 'trap : HUP INT QUIT TERM USR1 USR2; "$@"; code=$?; echo $code >"$0"; exit $code'
 """The shell that stays beside the process to write down its exit code. What it traps, its child does not."""
 
+NO_WALLS = (
+    "jobs are not shut in: each sees this machine's files and processes, and may do what the daemon's user may; "
+    "install bubblewrap or Docker"
+)
+
 
 class ProcessBackend:
     """Each job is a session of processes; its layers are copied into its directory at each start."""
 
     name = "process"
-    lacks = "jobs are not shut in and have no limits: install bubblewrap or Docker"
+    lacks = ""
 
     def __init__(self, data: Path) -> None:
-        self.data = data
+        self.limiter = Limiter(data)
 
     async def open(self) -> None:
         """It runs everywhere."""
+        await asyncio.to_thread(self.limiter.open)
+        self.lacks = "; ".join([NO_WALLS, *filter(None, [self.limiter.lacks])])
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
         no_images(spec, self.name)
@@ -42,7 +52,8 @@ class ProcessBackend:
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
         write_environ(spec.dir, env)
         argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", START, "sh", spec.command]
-        identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin)
+        async with self.limiter.hold(spec) as hold:
+            identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, hold=hold)
         return RunningProcess(spec.dir, identity, stdin)
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":
@@ -98,10 +109,10 @@ class RunningProcess:
         await asyncio.to_thread(lambda: send(self._members(), number))
 
     async def kill(self) -> None:
-        await self.signal(signal.SIGKILL)
+        await asyncio.to_thread(self._kill)
 
     async def oom_kills(self) -> int:
-        return 0
+        return await oom_kills(self.dir)
 
     async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
         if not (pid := await self.pid()):
@@ -115,8 +126,15 @@ class RunningProcess:
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)
 
-    def _clean(self) -> None:
+    def _kill(self) -> None:
+        """All but the shell, which then tells how it ended."""
+        if group := group_of(self.dir):
+            kill_each(group, spare=self.identity.pid)
         send(self._members(), signal.SIGKILL)
+
+    def _clean(self) -> None:
+        self._kill()
+        end(self.dir)
         shutil.rmtree(self.dir / "root", ignore_errors=True)
 
     def _members(self) -> list[psutil.Process]:
@@ -130,4 +148,13 @@ class RunningProcess:
                     found[process.pid] = process
             except (ProcessLookupError, PermissionError):
                 continue
-        return list(found.values())
+        return list((found | self._grouped()).values())
+
+    def _grouped(self) -> dict[int, psutil.Process]:
+        """What is in the job's group, also where it has left the session."""
+        group = group_of(self.dir)
+        found = {}
+        for pid in (members(group) if group else set()) - {self.identity.pid}:
+            with contextlib.suppress(psutil.Error):
+                found[pid] = psutil.Process(pid)
+        return found

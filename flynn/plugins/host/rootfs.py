@@ -8,16 +8,16 @@ from pathlib import Path
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 ETC = (
-    "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies", "resolv.conf", "hosts", "nsswitch.conf",
-    "host.conf", "gai.conf", "protocols", "services", "localtime", "timezone", "mime.types", "alternatives",
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release",
+    "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies", "resolv.conf", "host.conf", "gai.conf",
+    "protocols", "services", "localtime", "timezone", "mime.types", "alternatives", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release",
 )  # fmt: skip
 
 SECRET = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/CA/private")
 """Directories of private keys below those of ETC: covered with emptiness."""
 
 TMP_LIMIT, RUN_LIMIT = 1024 * 1024 * 1024, 64 * 1024 * 1024
-"""Bytes (of memory) that a job can put into /tmp and into /run."""
+"""Bytes (of memory) that a job can put into /tmp and /dev/shm (each), and into /run, at most."""
 
 RESERVED = frozenset(
     {"boot", "cache", "dev", "etc", "home", "out", "proc", "root", "run", "sys", "tmp", "var", *(p[1:] for p in SYSTEM)}
@@ -26,10 +26,15 @@ RESERVED = frozenset(
 
 PASSWD = "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\napp:x:{user}:{group}:app:/app:/bin/sh\n"
 GROUP = "root:x:0:\napp:x:{group}:\n"
+NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+"""Names are looked up in files and by DNS: what else the machine asks (a directory, systemd) is not seen in there."""
 
 
-def base(etc: Path) -> Iterator[str]:
-    """The arguments of bubblewrap that make the root of a sandbox. `etc` holds its own `passwd` and `group`."""
+def base(etc: Path, memory: int = 0) -> Iterator[str]:
+    """The arguments of bubblewrap that make the root of a sandbox. `etc` holds the files of its own (`write_etc`).
+
+    `memory`: MiB that the job may take (0: no limit); files in /tmp count among them.
+    """
     for path in SYSTEM:
         if os.path.islink(path):
             yield from ("--symlink", os.readlink(path), path)
@@ -38,7 +43,7 @@ def base(etc: Path) -> Iterator[str]:
     for name in ETC:
         if os.path.exists(f"/etc/{name}"):
             yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
-    for name in ("passwd", "group"):
+    for name in ("passwd", "group", "nsswitch.conf"):
         yield from ("--ro-bind", str(etc / name), f"/etc/{name}")
     for path in SECRET:
         if os.path.isdir(path):
@@ -47,9 +52,30 @@ def base(etc: Path) -> Iterator[str]:
         yield from ("--ro-bind", path, path)
     # A job of root's daemon is root's to the kernel, though without capabilities: it could write to /proc/sys.
     yield from ("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
-    yield from ("--size", str(TMP_LIMIT), "--perms", "1777", "--tmpfs", "/tmp")
-    yield from ("--size", str(RUN_LIMIT), "--tmpfs", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp")
+    tmp, run = sizes(memory)
+    yield from ("--size", str(tmp), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev")
+    yield from ("--size", str(tmp), "--perms", "1777", "--tmpfs", "/tmp")
+    yield from ("--size", str(run), "--tmpfs", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp")
     yield from ("--symlink", "/run", "/var/run")
+
+
+def sizes(memory: int) -> tuple[int, int]:
+    """Bytes of /tmp (and of /dev/shm), and of /run, for a job that may take so many MiB (0: no limit).
+
+    A disk that is full shall be told so (ENOSPC) before the job is killed for its memory, where its files are.
+    """
+    limit = memory * 1024 * 1024 or 4 * TMP_LIMIT
+    return min(TMP_LIMIT, limit // 4), min(RUN_LIMIT, limit // 8)
+
+
+def hosts(name: str) -> str:
+    """The machine's own file, and the job's name in it: programs look for the address of the host they are on."""
+    try:
+        with open("/etc/hosts", encoding="utf-8", errors="replace") as file:
+            known = file.read().rstrip("\n")
+    except OSError:
+        known = "127.0.0.1 localhost\n::1 localhost"
+    return f"{known}\n127.0.0.1 {name}\n"
 
 
 def python_homes() -> list[str]:
@@ -61,7 +87,7 @@ def python_homes() -> list[str]:
 def write_etc(etc: Path, user: int = 1000, group: int = 1000) -> None:
     """The users that a sandbox knows: root, and `app`, who has these numbers."""
     etc.mkdir(parents=True, exist_ok=True)
-    for name, text in (("passwd", PASSWD), ("group", GROUP)):
+    for name, text in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH)):
         partial = etc / f"{name}.part"
         partial.write_text(text.format(user=user, group=group))
         partial.chmod(0o644)

@@ -8,18 +8,21 @@ Ending pid 1 ends everything in the sandbox.
 import asyncio
 import contextlib
 import os
+import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from flynn.core.errors import FlynnError, StartError
+from flynn.plugins.host import seccomp
 from flynn.plugins.host.backend import START, Spec, no_images
 from flynn.plugins.host.beside import write_environ
 from flynn.plugins.host.identity import Identity
 from flynn.plugins.host.launch import launch
-from flynn.plugins.host.process import directories, paths
-from flynn.plugins.host.rootfs import base, write_etc
+from flynn.plugins.host.limiter import Limiter
+from flynn.plugins.host.rootfs import hosts, write_etc
 from flynn.plugins.host.sandboxed import RunningSandbox, last_line, remove_tree
+from flynn.plugins.host.walls import environ, hostname, walls
 
 MODES = ("overlay", "tmp-overlay", "copy")
 """How `/app` is made writable, the best first: which works depends on the kernel and on the data's file system."""
@@ -27,15 +30,13 @@ MODES = ("overlay", "tmp-overlay", "copy")
 PROBE = 10.0
 """Seconds that one try of a sandbox may take."""
 
-SOCKET_DIR = "/run/flynn"
+ENV = {"PATH": "/usr/bin:/bin"}
 
-HOSTNAME = 63
-"""Characters that the kernel takes for a host's name (sethostname(2): HOST_NAME_MAX less one for safety)."""
+NPROC = "ulimit -u {0} 2>/dev/null || ulimit -p {0} 2>/dev/null; "
+"""The shell's word for RLIMIT_NPROC (bash, dash). Set inside, it counts this sandbox alone (since Linux 5.14; all of
+the user's processes before)."""
 
-WALLS = (
-    "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session",
-    "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
-)  # fmt: skip
+NO_FILTER = f"no system call filter: the calls of {platform.machine()} are not known to flynn"
 
 
 class SandboxBackend:
@@ -45,13 +46,16 @@ class SandboxBackend:
 
     def __init__(self, data: Path) -> None:
         self.data = data / "sandbox"
-        self.bwrap = self.lacks = ""
-        self.mode = ""
+        self.limiter = Limiter(data)
+        self.bwrap = self.lacks = self.mode = ""
+        self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does."""
         self.bwrap = _bwrap()
+        await asyncio.to_thread(self.limiter.open)
         await self.probe()
+        self.lacks = "; ".join(filter(None, [self.limiter.lacks, "" if self.filter else NO_FILTER]))
 
     async def probe(self) -> None:
         """Choose the mode; StartError as above."""
@@ -76,35 +80,31 @@ class SandboxBackend:
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
         await asyncio.to_thread(_prepare, spec, mode)
-        with contextlib.ExitStack() as stack:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            status = os.open(spec.dir / "status", flags, 0o600)
-            stack.callback(os.close, status)
-            told = os.memfd_create("bwrap arguments")
-            stack.callback(os.close, told)
-            environ = _environ(spec)
-            write_environ(spec.dir, environ)
-            words = [*WALLS, "--json-status-fd", str(status), *self._view(spec, mode)]
-            words += [word for name, value in environ.items() for word in ("--setenv", name, value)]
-            _write_all(told, b"".join(word.encode() + b"\0" for word in words))
-            argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", START, "sh", spec.command]
-            env = {"PATH": "/usr/bin:/bin"}
-            identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, (status, told))
-            return RunningSandbox(spec.dir, identity, stdin)
+        async with self.limiter.hold(spec) as hold:
+            with contextlib.ExitStack() as stack:
+                files = self._files(spec, stack)
+                env = environ(spec)
+                write_environ(spec.dir, env)
+                words = [*walls(spec, mode, self.data / "etc", files)]
+                words += [word for name, value in env.items() for word in ("--setenv", name, value)]
+                told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
+                start = (NPROC.format(hold.pids) if hold.pids else "") + START
+                argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
+                outputs = (spec.stdout, spec.stderr)
+                kept = [told, *files.values()]
+                return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
 
-    def _view(self, spec: Spec, mode: str) -> Iterator[str]:
-        """What the sandbox shows. The arguments go through a file: the environment shall not be seen in `ps`."""
-        yield from ("--hostname", spec.id[-HOSTNAME:].lstrip("-"), *base(self.data / "etc"))
-        yield from _app(spec, mode)
-        for name, tree in spec.layers.items():
-            if name != "app":
-                yield from ("--ro-bind", str(tree), f"/{name}")
-        for name, path in (("cache", spec.cache), ("out", spec.out)):
-            if path:
-                yield from ("--bind", str(path), f"/{name}")
-        if spec.socket:
-            yield from ("--bind", str(spec.socket.parent), SOCKET_DIR)
-        yield from ("--remount-ro", "/", "--chdir", "/app", "--clearenv")
+    def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
+        """What bubblewrap is given by descriptor, by the option that takes it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        files = {"--json-status-fd": os.open(spec.dir / "status", flags, 0o600)}
+        stack.callback(os.close, files["--json-status-fd"])
+        files["--file"] = _memory("hosts", hosts(hostname(spec)).encode(), stack)
+        if self.filter:
+            (spec.dir / "seccomp").write_bytes(self.filter)  # What is run beside the job needs it too.
+            files["--seccomp"] = os.open(spec.dir / "seccomp", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, files["--seccomp"])
+        return files
 
     async def _try(self, mode: str) -> str:
         """Why a sandbox with this mode does not work; empty if it does."""
@@ -142,25 +142,6 @@ def _bwrap() -> str:
         ) from None
 
 
-def _app(spec: Spec, mode: str) -> Iterator[str]:
-    tree = spec.layers.get("app")
-    if tree is None or mode == "copy":
-        yield from ("--bind", str(spec.dir / "upper"), "/app")
-    elif mode == "overlay":
-        upper, work = str(spec.dir / "upper"), str(spec.dir / "work")
-        yield from ("--overlay-src", str(tree), "--overlay", upper, work, "/app")
-    else:
-        yield from ("--overlay-src", str(tree), "--tmp-overlay", "/app")
-
-
-def _environ(spec: Spec) -> dict[str, str]:
-    names = {"app", *spec.layers}
-    env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
-    env |= directories(spec, {name: f"/{name}" for name in names})
-    env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
-    return env | ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
-
-
 def _prepare(spec: Spec, mode: str) -> None:
     (spec.dir / "status").unlink(missing_ok=True)
     for name in ("upper", "work"):
@@ -176,9 +157,12 @@ def _prepare_probe(dir: Path) -> None:
     (dir / "tree" / "a").write_text("a\n")
 
 
-def _write_all(file: int, data: bytes) -> None:
-    """Fill a file and go back to its beginning."""
+def _memory(name: str, data: bytes, stack: contextlib.ExitStack) -> int:
+    """A file in memory with this in it, open as long as the stack."""
+    file = os.memfd_create(name)
+    stack.callback(os.close, file)
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
     os.lseek(file, 0, os.SEEK_SET)
+    return file

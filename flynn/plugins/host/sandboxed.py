@@ -14,6 +14,7 @@ from flynn.plugins.host.backend import NotStarted
 from flynn.plugins.host.beside import run_beside
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.launch import descendants, first_child, send
+from flynn.plugins.host.limiter import end, oom_kills
 
 
 class _Status(msgspec.Struct, rename="kebab"):
@@ -56,7 +57,7 @@ class RunningSandbox:
         await asyncio.to_thread(self._kill)
 
     async def oom_kills(self) -> int:
-        return 0
+        return await oom_kills(self.dir)
 
     async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
         await self.pid()
@@ -85,6 +86,7 @@ class RunningSandbox:
 
     def _clean(self) -> None:
         self._kill()
+        end(self.dir)
         for name in ("upper", "work"):
             remove_tree(self.dir / name)
 
