@@ -95,7 +95,8 @@ def queues(waiting: Mapping[str, Sequence[model.Queued]], now: float) -> list[st
 
 def hosts(rows: Sequence[records.HostInfo], now: float) -> list[str]:
     head = ("NAME", "ADDRESS", "UP", "JOBS", "MEMORY", "CPUS", "BACKEND", "VERSION", "TAGS")
-    return table([_host(host, now) for host in rows], head) or ["no host is up"]
+    lacks = [f"{host.name} ({host.backend}): {host.lacks}" for host in rows if host.lacks]
+    return [*table([_host(host, now) for host in rows], head), *([""] if lacks else []), *lacks] or ["no host is up"]
 
 
 def _host(host: records.HostInfo, now: float) -> tuple[object, ...]:

@@ -7,6 +7,9 @@ import click
 MEANT = {
     "logs": "log",
     "config": "env",
+    "limits": "limit",
+    "resource": "limit",
+    "resources": "limit",
     "push": "deploy",
     "up": "deploy",
     "destroy": "delete",

@@ -4,7 +4,7 @@ Errors are those of `core/errors.py`, as the node answered them; Unavailable: it
 iterators of lines; leaving one early closes it, and what it told of goes on.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +56,16 @@ class Client(BlobCalls):
     def change_env(self, app: str, put: Mapping[str, str], unset: tuple[str, ...] = ()) -> Lines:
         body = {"set": dict(put), "unset": list(unset)}
         return self.wire.lines("PATCH", _app(app, "env"), json=body)
+
+    async def limits(self, app: str) -> dict[str, dict[str, int]]:
+        """All limits by process type: `memory`, `reserve` (MiB), `cpu` (thousandths of a core), `pids`, `files`."""
+        return await self.wire.call("GET", _app(app, "limits"), dict[str, dict[str, int]])
+
+    def change_limits(
+        self, app: str, put: Mapping[str, Mapping[str, int]], unset: Mapping[str, Sequence[str]]
+    ) -> Lines:
+        body = {"set": {type: dict(own) for type, own in put.items()}, "unset": {t: list(n) for t, n in unset.items()}}
+        return self.wire.lines("PATCH", _app(app, "limits"), json=body)
 
     async def releases(self, app: str) -> list[model.Release]:
         """Newest first."""

@@ -44,6 +44,7 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}", self.show)
         add("GET", "/v1/apps/{app}/env", self.env)
         add("GET", "/v1/apps/{app}/formation", self.formation)
+        add("GET", "/v1/apps/{app}/limits", self.limits)
         add("GET", "/v1/apps/{app}/jobs", self.ps)
         for path in ("/v1/apps/{app}/routes", "/v1/routes/{id}"):
             add("*", path, self.route)
@@ -53,7 +54,9 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}/log", self.stream)
         add("GET", "/v1/jobs/{job}/attach", self.attach)
         add("DELETE", "/v1/jobs/{job}", self.kill)
-        for method, path in (("PATCH", "env"), ("PATCH", "formation"), ("POST", "rollback"), ("POST", "releases")):
+        for method, path in (
+            ("PATCH", "env"), ("PATCH", "formation"), ("PATCH", "limits"), ("POST", "rollback"), ("POST", "releases"),
+        ):  # fmt: skip
             add(method, f"/v1/apps/{{app}}/{path}", self.stream)
         add("DELETE", "/v1/apps/{app}", self.stream)
         return app
@@ -81,6 +84,9 @@ class FakeGrid:
             "url": f"http://{name}.flynn.localhost:8080", "processes": {"web": {"wanted": 1, "up": 1}},
             "deploy": None, "build": None, "routes": [],
         }  # fmt: skip
+
+    async def limits(self, request: web.Request) -> web.Response:
+        return web.json_response({"web": {"memory": 512, "reserve": 128, "cpu": 500, "pids": 2048, "files": 16384}})
 
     async def list(self, request: web.Request) -> web.Response:
         return web.json_response(list(self.apps.values()))

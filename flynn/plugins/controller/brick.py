@@ -12,7 +12,7 @@ from flynn.core.change import Change, commit
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
-from flynn.plugins.controller import apps, grid, jobs_api, logs, releases_api, routes, run
+from flynn.plugins.controller import apps, grid, jobs_api, limits_api, logs, releases_api, routes, run
 from flynn.plugins.controller.plan import Limits, Moment, plan
 
 RETRY = 0.5
@@ -40,7 +40,9 @@ class Controller:
     async def run(self, ctx: Context) -> None:
         """Answer the API, stand for election, and plan while leading."""
         served = [
-            route for part in (apps, releases_api, jobs_api, run, logs, routes, grid) for route in part.routes(ctx)
+            route
+            for part in (apps, limits_api, releases_api, jobs_api, run, logs, routes, grid)
+            for route in part.routes(ctx)
         ]
         with ctx.web.serving(*served):
             leading = asyncio.create_task(self._lead(ctx), name="controller leader")

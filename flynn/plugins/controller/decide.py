@@ -12,7 +12,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller.formation import job_of
 from flynn.plugins.controller.jobs import jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
-from flynn.plugins.controller.releases import begin_deploy
+from flynn.plugins.controller.releases import begin_deploy, limited
 from flynn.plugins.controller.routing import add_route
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -140,7 +140,8 @@ def run_job(facts: Facts, name: str, command: str, env: Mapping[str, str], id: s
         raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
     for key, value in env.items():
         _check_variable(key, value)
-    once = replace(release, processes={"run": model.ProcessType(command=command)}, env={**release.env, **env})
+    types = limited({"run": model.ProcessType(command=command)}, app.limits)
+    once = replace(release, processes=types, env={**release.env, **env})
     job = replace(job_of(once, "run", "ephemeral", id, now), attached=True)
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Conflict
@@ -17,6 +19,27 @@ def process_types(commands: Mapping[str, str]) -> dict[str, model.ProcessType]:
     }
 
 
+def limited(
+    processes: Mapping[str, model.ProcessType], limits: Mapping[str, Mapping[str, int]]
+) -> dict[str, model.ProcessType]:
+    """The process types with these limits, and with what is usual where there are none."""
+    return {type: _limited(process, limits.get(type, {})) for type, process in processes.items()}
+
+
+def _limited(process: model.ProcessType, limits: Mapping[str, int]) -> model.ProcessType:
+    """A limit of memory is reserved too, unless it is said what is."""
+    usual = model.ProcessType(command=process.command, serves=process.serves)
+    memory = limits.get("memory", 0)
+    return replace(
+        usual,
+        memory=limits.get("reserve") or memory or usual.memory,
+        memory_limit=memory,
+        cpu=limits.get("cpu", usual.cpu),
+        pids=limits.get("pids", usual.pids),
+        files=limits.get("files", usual.files),
+    )
+
+
 def begin_deploy(
     facts: Facts,
     app: str,
@@ -25,8 +48,12 @@ def begin_deploy(
     env: Mapping[str, str],
     description: str,
     now: float,
+    limits: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[Change, int]:
-    """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way."""
+    """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
+
+    `limits`: by process type, if not those of the app.
+    """
     running = facts.deploys.get(app)
     if running and running.state == "running":
         raise Conflict(f"a deploy of {app} to v{running.new} is under way; wait for it, then try again")
@@ -36,7 +63,7 @@ def begin_deploy(
         version=version,
         created=now,
         artifact=artifact,
-        processes=dict(processes),
+        processes=limited(processes, facts.apps[app].limits if limits is None else limits),
         env=dict(env),
         description=description,
     )

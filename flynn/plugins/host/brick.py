@@ -35,6 +35,8 @@ class HostAgent:
         choice = await choose(backends, self.config.backend)
         level = logging.WARNING if choice.backend.name == "process" else logging.INFO
         ctx.log.log(level, "jobs run in the backend %s: %s", choice.backend.name, choice.why)
+        if choice.backend.lacks:
+            ctx.log.warning("on %s: %s", ctx.host, choice.backend.lacks)
         found, sockets = await asyncio.to_thread(_prepare, ctx)
         agent = Agent(ctx, self.config, choice, backends, ports, sockets)
         await race(agent.work(found), _stopping(ctx))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flynn.core.errors import FlynnError
 from flynn.core.model import Job, JobState
+from flynn.plugins.host import oom
 from flynn.plugins.host.backend import Running
 from flynn.plugins.host.ending import kill
 from flynn.plugins.host.ground import Ground
@@ -117,11 +118,13 @@ class Life:
             self.stdin = self.running.stdin
             self.begun.set()
             await self.standing.say("started")
-        return await race(self._exit(self.running), tend(self.running, self.standing, self.place))
+        watched = oom.watch(self.running, self.standing)
+        return await race(self._exit(self.running), tend(self.running, self.standing, self.place), watched)
 
     async def _exit(self, running: Running) -> Ending:
         code = await running.wait()
-        return Ending("crash", describe(code), code)
+        await oom.look(running, self.standing)
+        return Ending("crash", oom.reason(self.standing, describe(code)), code)
 
     async def _again(self, ending: Ending) -> bool:
         """What follows the end of a process: True, another one; False, the job is down."""

@@ -116,5 +116,9 @@ def end(dir: Path) -> None:
 
 async def oom_kills(dir: Path) -> int:
     """How many processes of a job were killed as it was over its limit of memory."""
-    group = await asyncio.to_thread(group_of, dir)
-    return await asyncio.to_thread(group.oom_kills) if group else 0
+
+    def count() -> int:
+        group = group_of(dir)
+        return group.oom_kills() if group else 0
+
+    return await asyncio.to_thread(count)

@@ -52,7 +52,7 @@ class Standing:
 
     def commit(self, process: Identity, backend: str) -> None:
         """Write down the process before it may do anything. Full: it cannot be written."""
-        self.kept = replace(self.kept, process=process, backend=backend, restart=0.0)
+        self.kept = replace(self.kept, process=process, backend=backend, restart=0.0, oom_kills=0, oom_at=0.0)
         try:
             save(self.dir, self.kept)
         except OSError as error:

@@ -247,3 +247,18 @@ async def test_what_could_not_be_written_is_tried_again_soon_though_nothing_else
                     await asyncio.sleep(0.01)
             line.mend()
             await node.mirror.until(lambda facts: bool(facts.queues), 5)
+
+
+async def test_limits_make_a_release(node: TestNode) -> None:
+    await call(node, "POST", "/v1/apps", {"name": "hello"})
+    kept = (await call(node, "PATCH", "/v1/apps/hello/limits", {"set": {"web": {"memory": 256}}}))[1][-1]
+    assert (kept["ok"], kept["message"]) == (True, "the limits are kept for what starts next")
+    await deploy(node, "hello")
+    _, told = await call(node, "PATCH", "/v1/apps/hello/limits", {"set": {"worker": {"pids": 100}}})
+    assert told[-1]["message"].startswith("v2 of hello is up")
+    _, limits = await call(node, "GET", "/v1/apps/hello/limits")
+    assert (limits["web"]["memory"], limits["worker"]["pids"], limits["run"]["reserve"]) == (256, 100, 128)
+    jobs = [a.job for a in node.mirror.facts.jobs.values() if a.job.release == 2 and a.job.type == "web"]
+    assert [job.memory_limit for job in jobs] == [256]
+    status, problem = await call(node, "PATCH", "/v1/apps/hello/limits", {"set": {"web": {"memory": "much"}}})
+    assert (status, problem["code"]) == (422, "invalid")
