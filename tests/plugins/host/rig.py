@@ -157,6 +157,12 @@ class Rig:
         """All that is in a job's log, however much: the API tells the last 10 000 lines at most."""
         return [line.line for line in tail(self.dir(id), sys.maxsize) if line.stream == stream]
 
+    async def until_told(self, id: str, text: str) -> None:
+        """Wait until the agent has said this of a job."""
+        async with asyncio.timeout(LIMIT):
+            while text not in await self.printed(id, "flynn"):
+                await asyncio.sleep(0.05)
+
     def running(self) -> Any:
         """The agent, for the length of a block; it leaves its jobs as a daemon does that stops."""
         return self.node.running(HostAgent(self.config))
