@@ -117,7 +117,8 @@ async def _numbers_its_process(backend: Backend, dir: Path) -> None:
     running = await start(backend, told)
     await printed(told, b"here")
     pid = await running.pid()
-    assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+        await asyncio.sleep(0.01)
     assert running.alive()
     assert lives(running.identity)
     await running.kill()

@@ -10,6 +10,7 @@ import msgspec
 import psutil
 
 from flynn.core.model import Job, JobState
+from flynn.plugins.host import limiter
 from flynn.plugins.host.identity import Identity
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def load(root: Path) -> list[Kept]:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("%s holds no job that can be read and is removed: %s", dir, error)
             _end_all(dir)
+            limiter.end(dir)
             shutil.rmtree(dir, ignore_errors=True)
     return found
 

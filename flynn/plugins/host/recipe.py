@@ -10,7 +10,7 @@ from flynn.plugins.host import overlay
 from flynn.plugins.host.backend import START, Limits, Spec
 from flynn.plugins.host.engine_log import LOG
 from flynn.plugins.host.process import directories
-from flynn.plugins.host.rootfs import RUN_LIMIT, TMP_LIMIT
+from flynn.plugins.host.rootfs import sizes
 
 STREAMS = "/run/flynn-streams"
 SOCKET_DIR = "/run/flynn"
@@ -60,6 +60,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
     """The whole of it. `data`: the backend's directory; `copied`: `/app` is no overlay but a copy."""
     alone = is_alone(spec)
     writable = alone and root.writable
+    tmp, run = sizes(spec.limits.memory)
     return {
         "Image": root.image,
         "Entrypoint": _command(spec, root),
@@ -72,7 +73,8 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         "HostConfig": {
             "Binds": [*root.binds, *_binds(spec, copied), *(_streams(spec) if root.shell else ())],
             "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec, data)],
-            "Tmpfs": {} if writable else _tmpfs(root),
+            "Tmpfs": {} if writable else _tmpfs(root, tmp, run),
+            "ShmSize": tmp,
             "ReadonlyRootfs": not writable,
             **WALLS,
             "LogConfig": ENGINE_LOG if root.shell else LOG,
@@ -150,9 +152,9 @@ def _overlay(spec: Spec, data: Path) -> dict[str, Any]:
     return {"Type": "volume", "Target": "/app", "VolumeOptions": told}
 
 
-def _tmpfs(root: Root) -> dict[str, str]:
+def _tmpfs(root: Root, tmp: int, run: int) -> dict[str, str]:
     own = "rw,nosuid,nodev,exec"
-    told = {"/tmp": f"{own},size={TMP_LIMIT},mode=1777", "/run": f"{own},size={RUN_LIMIT},mode=1777"}
+    told = {"/tmp": f"{own},size={tmp},mode=1777", "/run": f"{own},size={run},mode=1777"}
     return told | dict.fromkeys(root.covered, "ro,size=4k,mode=000")
 
 

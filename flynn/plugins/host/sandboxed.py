@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import psutil
 
 from flynn.plugins.host.backend import NotStarted
 from flynn.plugins.host.beside import run_beside
+from flynn.plugins.host.cgroup import PATIENCE
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.launch import descendants, first_child, send
 from flynn.plugins.host.limiter import end, oom_kills
@@ -87,6 +89,9 @@ class RunningSandbox:
     def _clean(self) -> None:
         self._kill()
         end(self.dir)
+        deadline = time.monotonic() + PATIENCE
+        while self._inner() and time.monotonic() < deadline:  # pid 1 is gone once all others are.
+            time.sleep(0.005)
         for name in ("upper", "work"):
             remove_tree(self.dir / name)
 

@@ -61,8 +61,8 @@ def processes() -> None:
                         say("BREACH reads", name, pid)
             except OSError:
                 pass
-        if libc.ptrace(16, pid, None, None) == 0:  # PTRACE_ATTACH
-            say("BREACH traces", pid)
+    if libc.ptrace(16, int(os.environ["NEIGHBOUR"]), None, None) == 0:  # PTRACE_ATTACH
+        say("BREACH traces")
     try:
         os.kill(int(os.environ["NEIGHBOUR"]), signal.SIGKILL)
         say("BREACH kills")
