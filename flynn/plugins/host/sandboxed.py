@@ -90,8 +90,8 @@ class RunningSandbox:
         self._kill()
         end(self.dir)
         deadline = time.monotonic() + PATIENCE
-        while self._inner() and time.monotonic() < deadline:  # pid 1 is gone once all others are.
-            time.sleep(0.005)
+        while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
+            time.sleep(0.005)  # pid 1 ends once all others have.
         for name in ("upper", "work"):
             remove_tree(self.dir / name)
 
@@ -118,6 +118,14 @@ class RunningSandbox:
                 with contextlib.suppress(msgspec.DecodeError):
                     found |= msgspec.json.decode(line)
         return msgspec.convert(found, _Status)
+
+
+def dead(pid: int) -> bool:
+    """Whether it has ended, be it that nobody has taken note yet."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
 
 
 def remove_tree(path: Path) -> None:

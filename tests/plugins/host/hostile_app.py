@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-SECRET = os.environ.get("SECRET", "")
-"""What stands in the files of the node, and in the environment and command line of the neighbour."""
+SECRET = os.environ.get("TERCES", "")[::-1]
+"""What stands in the environment and the command line of the neighbour; told backwards, to be in none of its own."""
 
 MIB = 1024 * 1024
 
