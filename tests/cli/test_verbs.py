@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from flynn.cli import show
 from flynn.cli.app import answer
+from flynn.client.records import HostInfo
 from tests.cli.fake import T0, TOKEN, FakeGrid
 from tests.cli.shell import Shell
 
@@ -222,3 +224,9 @@ async def test_a_log_that_is_followed_outlives_a_broken_stream(grid: FakeGrid, f
     await asyncio.wait_for(process.communicate(), 20)
     assert [text.split()[-1] for text in shown] == [b"one", b"two", b"three"]
     assert [path.split("?")[1] for _, path, _ in grid.asked[:2]] == ["n=2&follow=true", "n=1000&follow=true"]
+
+
+def test_a_host_that_cannot_shut_in_says_so() -> None:
+    told = HostInfo(name="a", address="10.0.0.1", url="", started=0.0, backend="process", lacks="jobs are not shut in")
+    lines = show.hosts([told, HostInfo(name="b", address="10.0.0.2", url="", started=0.0, backend="sandbox")], 60.0)
+    assert lines[3:] == ["", "a (process): jobs are not shut in"]
