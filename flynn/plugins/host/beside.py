@@ -48,7 +48,7 @@ async def run_beside(dir: Path, command: str, streams: tuple[int, int, int], pid
         with contextlib.suppress(BlockingIOError):
             if problem := near.recv(1000):
                 raise NotStarted(f"nothing can be run beside it: {problem.decode(errors='replace')}")
-        return code
+        return code if code >= 0 else 128 - code
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:

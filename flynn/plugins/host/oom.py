@@ -31,7 +31,7 @@ async def look(running: Running, standing: Standing) -> None:
     kills = await running.oom_kills()
     new = kills - standing.kept.oom_kills
     if new > 0:
-        standing.kept = replace(standing.kept, oom_kills=kills, oom_at=standing.ground.ctx.clock())
+        standing.kept = replace(standing.kept, oom_kills=kills, oom_at=standing.ground.steady())
         standing.set()
         await standing.say(killed(limits_of(standing.job).memory, new))
 
@@ -39,7 +39,7 @@ async def look(running: Running, standing: Standing) -> None:
 def reason(standing: Standing, ended: str) -> str:
     """Why the job ended, which otherwise would be `ended`."""
     at = standing.kept.oom_at
-    ago = standing.ground.ctx.clock() - at if at else -1.0
+    ago = standing.ground.steady() - at if at else -1.0
     return explained(ended, limits_of(standing.job).memory, ago)
 
 

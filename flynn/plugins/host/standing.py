@@ -23,7 +23,8 @@ class Standing:
 
     def __init__(self, ground: Ground, kept: Kept) -> None:
         boot = boot_id()
-        self.ground, self.kept = ground, kept if kept.boot == boot else replace(kept, up_since=0, restart=0, boot=boot)
+        fresh = replace(kept, up_since=0, restart=0, oom_at=0, boot=boot)
+        self.ground, self.kept = ground, kept if kept.boot == boot else fresh
         self.turn: Turn | None = None
         self.dir = ground.jobs / kept.job.id
         self.down = asyncio.Event()
