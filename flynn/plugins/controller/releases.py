@@ -28,10 +28,9 @@ def limited(
 
 def _limited(process: model.ProcessType, limits: Mapping[str, int]) -> model.ProcessType:
     """A limit of memory is reserved too, unless it is said what is."""
-    usual = model.ProcessType(command=process.command, serves=process.serves)
-    memory = limits.get("memory", 0)
+    usual, memory = model.ProcessType(command=""), limits.get("memory", 0)
     return replace(
-        usual,
+        process,
         memory=limits.get("reserve") or memory or usual.memory,
         memory_limit=memory,
         cpu=limits.get("cpu", usual.cpu),

@@ -150,9 +150,7 @@ class RunningContainer:
         return await run_inside(self.made.id, command, (stdin, stdout, stderr))
 
     async def cleanup(self) -> None:
-        if self._killed_for_memory:
-            self._killed_for_memory = 0
-            await asyncio.to_thread(_append, self.dir / "stderr", b"flynn: out of memory, so a process was killed\n")
+        self._killed_for_memory = 0
         if self.made:
             await remove(self.made.id)
             self.made = None
@@ -183,11 +181,6 @@ async def discard(client: Docker, id: str) -> None:
     except DockerError as error:
         if error.status != 404:
             raise
-
-
-def _append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
 
 
 def _clean(dir: Path) -> None:

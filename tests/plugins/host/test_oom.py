@@ -19,7 +19,7 @@ os.wait()
 print("lost a worker", flush=True)
 time.sleep(60)
 """
-BACKENDS = ("sandbox", "process")
+BACKENDS = ("sandbox", "process", "docker")
 
 
 def test_words() -> None:
@@ -31,8 +31,12 @@ def test_words() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_job_that_eats_too_much(tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if find(tmp_path) is None:
+async def test_a_job_that_eats_too_much(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "docker":
+        request.getfixturevalue("docker")
+    elif find(tmp_path) is None:
         pytest.skip("memory cannot be limited here: this user can make no control groups")
     monkeypatch.setattr(oom, "INTERVAL", 0.1)
     async with open_rig(tmp_path, backend=backend) as rig, rig.running():
