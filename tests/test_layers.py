@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "errors model frozen quantile route_stats",
     "keys",
-    "store groups",
+    "store groups logframe moment",
     "facts",
-    "change",
+    "change logquery logform logmerge",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
     "mirror lease",
     "election",

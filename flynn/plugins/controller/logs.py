@@ -1,88 +1,125 @@
-"""The log of an app: the streams of all hosts that ran jobs of it, merged."""
+"""The log of an app: the streams of all hosts, merged by time, and followed wherever its jobs go."""
 
 import asyncio
-import heapq
-from typing import Any
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
-import aiohttp
-import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
+from flynn.core import logform
 from flynn.core.brick import Context
-from flynn.core.web import Route, lines, number, send_line
+from flynn.core.logframe import ENCODER, Begin, Block, Live, Lost, Said
+from flynn.core.logmerge import Merge, Pair, merging
+from flynn.core.logquery import Wanted, count, flag, positions, told, wanted
+from flynn.core.web import Route
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.host_log import Reader
 
-MOST = 10_000
-"""Lines asked for at once."""
+BEAT = 15.0
+"""Seconds of silence after which a follower gets a sign of life."""
 
-BUFFER = 1000
-"""Lines that may wait for a slow reader; the hosts are not read faster than it."""
+SKEW = 5.0
+"""Seconds that the clocks of two hosts may differ."""
 
 
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
 
     async def log(request: web.Request, app: str) -> web.StreamResponse:
-        decide.find_app(ctx.mirror.facts, app)
-        count = number(request, "n", 100, MOST)
-        query = {key: request.query[key] for key in ("type", "job") if request.query.get(key)} | {"app": app}
-        response = await lines(request)
-        for line in await _last(ctx, query, count):
-            await send_line(response, line)
-        if request.query.get("follow") == "true":
-            await _follow(ctx, query, response)
-        return response
+        query, now = request.query, ctx.clock()
+        created = decide.find_app(ctx.mirror.facts, app).created
+        asked = wanted(query, now)
+        since = max(asked.since, created - SKEW)  # Another app had the name before, perhaps.
+        at = positions(query.get("from", "") or request.headers.get("Last-Event-ID", ""))
+        told = Told(ctx, request, flag(query, "follow"), None if at else count(query), at)
+        return await told.send(replace(asked, app=app, since=since))
 
     return [Route("GET", "/v1/apps/{app}/log", log)]
 
 
-async def _last(ctx: Context, query: dict[str, str], count: int) -> list[dict[str, Any]]:
-    """The last `count` lines over all hosts, oldest first; a host that does not answer says so in a line."""
-    hosts = sorted(ctx.mirror.facts.hosts)
-    found = await asyncio.gather(*(_read(ctx, host, query, count) for host in hosts))
-    merged = list(heapq.merge(*found, key=lambda line: line["time"]))
-    return merged[max(len(merged) - count, 0) :]
+class Told:
+    """One who reads. `count`: lines of the past (None: all); `at`: by host the number of the line to go on with."""
 
+    def __init__(self, ctx: Context, request: web.Request, follow: bool, count: int | None, at: dict[str, int]) -> None:
+        self.ctx, self.request, self.follow, self.count, self.at = ctx, request, follow, count, at
+        self.begun = ctx.clock()
+        accepted = request.headers.get("Accept", "")
+        self.form = next((form for form in (logform.EVENTS, logform.TEXT) if form in accepted), logform.JSON)
 
-async def _read(ctx: Context, host: str, query: dict[str, str], count: int) -> list[dict[str, Any]]:
-    try:
-        async with asyncio.timeout(10), ctx.http.get(_url(ctx, host), params=query | {"n": str(count)}) as answer:
-            return [msgspec.json.decode(line) async for line in answer.content if answer.status == 200]
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-        return [_problem(ctx, host, error)]
+    async def send(self, wanted: Wanted) -> web.StreamResponse:
+        """The answer, until it is complete or the reader has gone."""
+        headers = {"Content-Type": f"{self.form}; charset=utf-8", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        async with merging() as merge:
+            for host in sorted(self.ctx.mirror.facts.hosts):
+                self._add(merge, host, wanted, self.count)
+            await response.prepare(self.request)
+            async with aclosing(self._pieces(merge, wanted)) as pieces:
+                async for parts in pieces:
+                    for piece in logform.gathered(parts):
+                        await response.write(piece)
+        return response
 
+    def _add(self, merge: Merge, host: str, wanted: Wanted, count: int | None) -> None:
+        late = max(wanted.since, self.begun - SKEW)
+        reader = Reader(self.ctx, host, wanted, count, self.follow, late, self.at.get(host, 0))
+        merge.add(host, reader.frames())
 
-async def _follow(ctx: Context, query: dict[str, str], response: web.StreamResponse) -> None:
-    """New lines of all hosts as they come, until the client goes."""
-    queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(BUFFER)
-    readers = [
-        asyncio.create_task(_follow_host(ctx, host, query, queue), name=f"log of {host}")
-        for host in sorted(ctx.mirror.facts.hosts)
-    ]
-    try:
-        while True:
-            await send_line(response, await queue.get())
-    finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+    async def _pieces(self, merge: Merge, wanted: Wanted) -> AsyncGenerator[list[bytes], None]:
+        async for pairs in merge.past(self.count):
+            yield self._shown(pairs)
+        if not self.follow:
+            return
+        watching = asyncio.create_task(self._watch(merge, wanted), name="hosts of a log")
+        try:
+            yield [self._position()]
+            async for pairs in merge.new(BEAT):
+                yield self._shown(pairs) if pairs else [self._beat()]
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
+    async def _watch(self, merge: Merge, wanted: Wanted) -> None:
+        """Hosts that come while the log is followed."""
+        since = max(wanted.since, self.begun - SKEW)
+        async for facts in self.ctx.mirror.photos():
+            for host in sorted(set(facts.hosts) - merge.names):
+                self._add(merge, host, replace(wanted, since=since), None)
 
-async def _follow_host(ctx: Context, host: str, query: dict[str, str], queue: "asyncio.Queue[dict[str, Any]]") -> None:
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-    asked = query | {"n": "0", "follow": "true"}
-    try:
-        async with ctx.http.get(_url(ctx, host), params=asked, timeout=timeout) as answer:
-            async for line in answer.content:
-                await queue.put(msgspec.json.decode(line))
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-        await queue.put(_problem(ctx, host, error))
+    def _shown(self, pairs: Iterable[Pair]) -> list[bytes]:
+        return [piece for pair in pairs if (piece := self._piece(*pair))]
 
+    def _piece(self, host: str, frame: object) -> bytes:
+        if isinstance(frame, Block):
+            self.at[host] = frame.next
+            return self._block(host, frame)
+        if isinstance(frame, Begin | Live):
+            self.at[host] = max(frame.number, self.at.get(host, 0))
+        if isinstance(frame, Lost):
+            return self._word(host, logform.lost(frame, host))
+        return self._word(host, frame.text) if isinstance(frame, Said) else b""
 
-def _url(ctx: Context, host: str) -> str:
-    return f"{ctx.mirror.facts.hosts[host].url}/v1/hosts/{host}/log"
+    def _block(self, host: str, block: Block) -> bytes:
+        if self.form == logform.JSON:
+            return logform.json_lines(block, host)
+        if self.form == logform.TEXT:
+            return logform.plain(block)
+        others = told({name: number for name, number in self.at.items() if name != host})
+        return logform.events(block, host, others)
 
+    def _word(self, host: str, text: str) -> bytes:
+        line = logform.said(self.ctx.clock(), text, host)
+        if self.form == logform.EVENTS:
+            return b"event: log\ndata: " + line + b"\n"
+        return line if self.form == logform.JSON else f"{text}\n".encode()
 
-def _problem(ctx: Context, host: str, error: Exception) -> dict[str, Any]:
-    words = f"the log of {host} cannot be read now: {str(error) or type(error).__name__}"
-    return {"kind": "log", "time": ctx.clock(), "job": "", "type": "", "stream": "flynn", "line": words}
+    def _position(self) -> bytes:
+        """Where the past ends, so that one whose connection breaks can go on."""
+        line = ENCODER.encode({"kind": "position", "time": self.ctx.clock(), "hosts": self.at})
+        return {logform.JSON: line + b"\n", logform.EVENTS: b"event: position\ndata: " + line + b"\n\n"}.get(
+            self.form, b""
+        )
+
+    def _beat(self) -> bytes:
+        return {logform.JSON: b"\n", logform.EVENTS: b": beat\n\n"}.get(self.form, b"")

@@ -29,6 +29,7 @@ from flynn.plugins.host.kept import Kept, save
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.life import Life
 from flynn.plugins.host.logs import Logs
+from flynn.plugins.host.logtidy import DAY, Bounds, Tidy
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
@@ -66,6 +67,7 @@ class Agent:
             tasks.create_task(self.ground.logs.run(), name="job logs")
             if self.choice.images or self.config.backend == "auto":
                 tasks.create_task(self._watch_engine(), name="engine")
+            tasks.create_task(self._tidy().run(), name="old logs")
             with self.ctx.web.serving(*Api(self.ctx, self.ground.logs, self.lives, self.jobs).routes()):
                 self.ctx.ready()
                 async for facts in self.ctx.mirror.photos():
@@ -73,7 +75,7 @@ class Agent:
 
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
-        logs = Logs(ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
+        logs = Logs(ctx.data / "logs", ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
         images, turns = Images(ctx.data, tasks), Turns(config.starts)
         return Ground(
@@ -94,6 +96,10 @@ class Agent:
         """So that no image is placed here while the engine is away."""
         self.ground.later(self.ctx.lease.put(keys.host(self.ctx.host), self._host()), "tell of the engine")
         self._pass(self.ctx.mirror.facts)
+
+    def _tidy(self) -> Tidy:
+        bounds = Bounds(max(self.config.logs_size, 1) * MIB, max(self.config.log_days, 1) * DAY)
+        return Tidy(self.ground.logs, bounds)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""

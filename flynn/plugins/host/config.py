@@ -10,7 +10,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `boot_timeout` is for what does not say itself how long its start may take, `stop_timeout` for what does not say how
     long its end may. `starts`: how many jobs may start at a time, the others wait.
     `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
-    one job's log, `layers_size` for all unpacked layers that no job uses. `memory` 0: all that the machine has.
+    one app's log, `logs_size` for all logs of the host, `log_days` how long lines are kept, `layers_size` for all
+    unpacked layers that no job uses. `memory` 0: all that the machine has.
     """
 
     backend: str = "auto"
@@ -20,6 +21,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_timeout: float = 30.0
     starts: int = 4
     ports: str = "20000-29999"
-    log_size: int = 10
+    log_size: int = 100
+    logs_size: int = 4096
+    log_days: int = 30
     layers_size: int = 4096
     memory: int = 0

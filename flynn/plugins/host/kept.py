@@ -66,9 +66,9 @@ def _end_all(dir: Path) -> None:
 
 
 def sweep(dir: Path) -> None:
-    """Leave of a job that is down only what tells of it: its record and its log."""
+    """Leave of a job that is down only what tells of it: its record. What it printed is in the log of its app."""
     for path in dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in ("job.json", "log", "log.1"):
+        elif path.name != "job.json":
             path.unlink(missing_ok=True)

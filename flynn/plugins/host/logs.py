@@ -1,185 +1,179 @@
-"""The logs of all jobs of this host: one timer takes in what they print, readers get the past and what comes."""
+"""The logs of this host: what its jobs print is taken in as soon as the kernel tells of it, each app's in its log."""
 
 import asyncio
-import heapq
 import logging
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import msgspec
+from typing import TypeVar
+from urllib.parse import quote, unquote
 
 from flynn.core import model
-from flynn.plugins.host.joblog import JobLog, Line
+from flynn.core.logframe import Block
+from flynn.plugins.host.applog import AppLog
+from flynn.plugins.host.inotify import Inotify
+from flynn.plugins.host.intake import Intake
 from flynn.plugins.host.race import whole
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.1
-"""Seconds between two looks at what the jobs print."""
+PAUSE = 0.003
+"""Seconds between two turns at least: what is printed meanwhile is taken in together."""
 
-BACKLOG = 10_000
-"""Lines that wait for a reader who is too slow; the oldest are dropped past it, and the reader is told."""
+LOOK, BLIND = 1.0, 0.05
+"""Seconds between two looks at all jobs, where the kernel tells of what they print and where it does not."""
 
-BLOCK = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Told:
-    """A line of a job's log, as the API shows it."""
-
-    app: str
-    job: str
-    type: str
-    line: Line
-
-    def shown(self) -> dict[str, object]:
-        line = self.line
-        return {
-            "kind": "log", "time": line.time, "job": self.job, "type": self.type, "stream": line.stream,
-            "line": line.line,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which lines a reader asks for; empty fields mean all."""
-
-    app: str = ""
-    type: str = ""
-    job: str = ""
-
-    def takes(self, app: str, type: str, job: str) -> bool:
-        return all(mine in ("", its) for mine, its in ((self.app, app), (self.type, type), (self.job, job)))
-
-
-@dataclass(eq=False)
-class Reader:
-    """Someone who follows. `waiting` never holds more than BACKLOG lines."""
-
-    wanted: Wanted
-    waiting: deque[Told] = field(default_factory=lambda: deque(maxlen=BACKLOG))
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    dropped: int = 0
-
-    def give(self, told: Told) -> None:
-        self.dropped += len(self.waiting) == BACKLOG
-        self.waiting.append(told)
-        self.woken.set()
+T = TypeVar("T")
 
 
 class Logs:
-    """All logs below `root` (`root/JOB/log`). `limit`: bytes per job; `clock`: seconds since the epoch."""
+    """The logs below `dir`, of the jobs below `jobs`. `limit`: bytes of an app's; `clock`: seconds since the epoch."""
 
-    def __init__(self, root: Path, limit: int, clock: Callable[[], float]) -> None:
-        self.root, self.limit, self.clock = root, limit, clock
-        self._open: dict[str, tuple[model.Job, JobLog]] = {}
-        self._readers: set[Reader] = set()
+    def __init__(self, dir: Path, jobs: Path, limit: int, clock: Callable[[], float]) -> None:
+        self.dir, self.jobs, self.limit, self.clock = dir, jobs, limit, clock
+        self.readers = ThreadPoolExecutor(2, "log reader")
+        self._writer = ThreadPoolExecutor(1, "log writer")
+        self._logs: dict[str, AppLog] = {}
+        self._open: dict[str, Intake] = {}
+        self._failed: set[str] = set()
         self._taking = asyncio.Lock()
+        self._inotify = Inotify()
+        self._look_at = 0.0
 
     async def open(self, job: model.Job) -> None:
         """Begin to take in what the job prints, from where it was left."""
-        made = await asyncio.to_thread(JobLog, self.root / job.id, self.limit, not job.attached)
-        self._open[job.id] = (job, made)
+        log = await self.of(job.app)
+        dir = self.jobs / job.id
+        self._open[job.id] = Intake(dir, job, log, not job.attached)
+        self._inotify.add(job.id, dir)
+        self._look_at = 0.0
+
+    async def of(self, app: str) -> AppLog:
+        """The log of an app; there may be nothing in it."""
+        found = self._logs.get(app)
+        return found if found else await self._write(self._made, app)
+
+    @property
+    def known(self) -> set[str]:
+        """The apps whose logs were opened."""
+        return set(self._logs)
+
+    async def apps(self) -> list[str]:
+        """The apps that have a log here."""
+        return await asyncio.to_thread(lambda: sorted(unquote(path.name) for path in _dirs(self.dir)))
+
+    def jobs_open(self, app: str) -> bool:
+        """Whether jobs of the app may still print."""
+        return any(intake.job.app == app for intake in self._open.values())
 
     async def say(self, job: str, text: str) -> None:
         """The agent's own word on a job."""
-        await self._take([job], lambda joblog: joblog.say(self.clock(), text))
+        await self._take([job], lambda intake: intake.say(self.clock(), text))
 
     async def finish(self, job: str) -> None:
         """The job's process has ended: take in the rest."""
-        while await self._take([job], lambda joblog: joblog.take_in(self.clock(), ended=True)):
+        while await self._take([job], lambda intake: intake.take(self.clock(), ended=True)):
             pass
 
     def close(self, job: str) -> None:
-        self._open.pop(job, None)
+        if intake := self._open.pop(job, None):
+            intake.log.forget(job)
+            self._inotify.remove(job)
+            self._failed.discard(job)
+
+    async def take_in(self, app: str) -> None:
+        """What the jobs of an app have printed until now, a turn's worth of each at most."""
+        ids = [id for id, intake in self._open.items() if intake.job.app == app and intake.grown()]
+        if ids:
+            await self._take(ids, lambda intake: intake.take(self.clock()))
 
     async def run(self) -> None:
-        """Take in what is new, for ever."""
-        while True:
-            await asyncio.sleep(INTERVAL)
-            await self.take_in(self._open)
-
-    async def take_in(self, jobs: Iterable[str]) -> None:
-        """What these jobs have printed until now, a turn's worth of each at most."""
-        if grown := [id for id in jobs if id in self._open and self._open[id][1].grown()]:
-            await self._take(grown, lambda joblog: joblog.take_in(self.clock()))
-
-    @contextmanager
-    def following(self, wanted: Wanted) -> Iterator[Reader]:
-        """New lines from now on, for the length of a block."""
-        reader = Reader(wanted)
-        self._readers.add(reader)
+        """Take in what is new, for ever: half of the time at most, so that one who floods leaves the rest to others."""
+        self._inotify.open()
         try:
-            yield reader
+            for job in self._open:
+                self._inotify.add(job, self.jobs / job)
+            now = asyncio.get_running_loop().time
+            while True:
+                await self._quiet()
+                begun = now()
+                if ids := self._next(now()):
+                    await self._take(ids, lambda intake: intake.take(self.clock()))
+                await asyncio.sleep(max(now() - begun, PAUSE))
         finally:
-            self._readers.discard(reader)
+            self._inotify.close()
 
-    async def _take(self, ids: list[str], take: Callable[[JobLog], list[Line]]) -> int:
-        """How many lines were taken. One thread for all, one at a time, so that followers see each log in order."""
+    async def rotate(self, app: str) -> None:
+        """Begin a new file in the log of an app. OSError: the disk is full or broken."""
+        found = await self.of(app)
+        await self._write(found.rotate, self.clock())
+
+    def _made(self, app: str) -> AppLog:
+        """In the writer's thread, so one at a time."""
+        if app not in self._logs:
+            self._logs[app] = AppLog(self.dir / quote(app, safe="").replace(".", "%2E"), app, self.limit)
+        return self._logs[app]
+
+    async def _write(self, work: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work, *args)
+
+    async def _quiet(self) -> None:
+        """Until something may be there to take in."""
+        loop = asyncio.get_running_loop()
+        due = [intake.due - self.clock() for intake in self._open.values() if intake.due]
+        wait = min([max(self._look_at - loop.time(), 0.0), *(min(max(each, 0.0), LOOK) for each in due)])
+        if self._inotify.file < 0:
+            await asyncio.sleep(min(wait, BLIND))
+            return
+        heard = asyncio.Event()
+        loop.add_reader(self._inotify.file, heard.set)
+        try:
+            async with asyncio.timeout(wait):
+                await heard.wait()
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(self._inotify.file)
+
+    def _next(self, now: float) -> list[str]:
+        """The jobs that have something to take in."""
+        heard, clock = self._inotify.heard(), self.clock()
+        if heard is None or now >= self._look_at or self._inotify.file < 0:
+            heard = set(self._open)
+            self._look_at = now + LOOK
+        due = {id for id, intake in self._open.items() if intake.due and intake.due <= clock}
+        return [*due, *(id for id in heard - due if id in self._open and self._open[id].grown())]
+
+    async def _take(self, ids: Iterable[str], take: Callable[[Intake], list[Block]]) -> int:
+        """How many blocks were taken. One thread for all, one at a time, so that followers see each log in order."""
         async with self._taking:
             found = [self._open[id] for id in ids if id in self._open]
-            taken = await whole(asyncio.to_thread(_take_each, found, take))
-            for job, lines in taken:
-                self._publish(job, lines)
-        return sum(len(lines) for _, lines in taken)
+            taken = await whole(self._write(self._take_each, found, take))
+            for intake, blocks in taken:
+                intake.log.publish(blocks)
+                if intake.grown():
+                    self._look_at = 0.0
+        return sum(len(blocks) for _, blocks in taken)
 
-    def _publish(self, job: model.Job, lines: list[Line]) -> None:
-        for reader in self._readers:
-            if reader.wanted.takes(job.app, job.type, job.id):
-                for line in lines:
-                    reader.give(Told(job.app, job.id, job.type, line))
-
-
-def _take_each(
-    found: list[tuple[model.Job, JobLog]], take: Callable[[JobLog], list[Line]]
-) -> list[tuple[model.Job, list[Line]]]:
-    taken = []
-    for job, joblog in found:
-        try:
-            taken.append((job, take(joblog)))
-        except OSError as error:
-            log.warning("the log of %s cannot be written and waits: %s", job.id, error.strerror)
-    return taken
-
-
-def past(root: Path, jobs: list[model.Job], count: int) -> list[Told]:
-    """The last `count` lines of these jobs together, oldest first. Blocks: call it in a thread."""
-    each = [[Told(job.app, job.id, job.type, line) for line in tail(root / job.id, count)] for job in jobs]
-    merged = heapq.merge(*each, key=lambda told: told.line.time)
-    return list(deque(merged, maxlen=count))
+    def _take_each(
+        self, found: list[Intake], take: Callable[[Intake], list[Block]]
+    ) -> list[tuple[Intake, list[Block]]]:
+        taken = []
+        for intake in found:
+            id = intake.job.id
+            try:
+                if blocks := take(intake):
+                    taken.append((intake, blocks))
+                self._failed.discard(id)
+            except OSError as error:
+                if id not in self._failed:
+                    log.warning("the log of %s cannot be written and waits: %s", id, error.strerror)
+                self._failed.add(id)
+        return taken
 
 
-def tail(dir: Path, count: int) -> list[Line]:
-    """The last `count` records of one job's log."""
-    found: list[Line] = []
-    for name in ("log", "log.1"):
-        if len(found) < count:
-            found = _tail_of(dir / name, count - len(found)) + found
-    return found
-
-
-def _tail_of(path: Path, count: int) -> list[Line]:
-    data = b""
+def _dirs(dir: Path) -> list[Path]:
     try:
-        with path.open("rb") as file:
-            at = file.seek(0, os.SEEK_END)
-            while at > 0 and data.count(b"\n") <= count:
-                size = min(BLOCK, at)
-                at -= size
-                file.seek(at)
-                data = file.read(size) + data
+        return [path for path in dir.iterdir() if path.is_dir()]
     except OSError:
         return []
-    whole = data[data.find(b"\n") + 1 :] if at > 0 else data
-    return [line for raw in whole[: whole.rfind(b"\n") + 1].splitlines()[-count:] if (line := _decoded(raw))]
-
-
-def _decoded(raw: bytes) -> Line | None:
-    try:
-        return msgspec.json.decode(raw, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

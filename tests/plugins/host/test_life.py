@@ -240,4 +240,4 @@ async def test_ended_jobs_are_kept_and_the_oldest_forgotten(rig: Rig) -> None:
     async with asyncio.timeout(5):
         while rig.dir("run-01").exists():
             await asyncio.sleep(0.01)
-    assert sorted(path.name for path in rig.dir("run-26").iterdir()) == ["job.json", "log"]
+    assert sorted(path.name for path in rig.dir("run-26").iterdir()) == ["job.json"]
