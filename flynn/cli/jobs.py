@@ -1,29 +1,21 @@
-"""ps, scale, kill, log."""
+"""ps, scale, kill."""
 
-import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from flynn.cli import show
 from flynn.cli.config import pair
 from flynn.cli.options import app_option, json_option, pass_session
-from flynn.cli.pipe import while_read
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
-from flynn.client.records import JobInfo, Lines
-from flynn.client.wire import CONNECT
-from flynn.core.errors import NotFound, Unavailable
+from flynn.client.records import JobInfo
+from flynn.core.errors import NotFound
 
 if TYPE_CHECKING:
     from flynn.client import Client
-
-RESUME = 30.0
-"""Seconds that `log -f` tries to reach the grid again after the stream broke."""
 
 
 @click.command()
@@ -94,50 +86,3 @@ def find_job(session: Session, name: str) -> str:
         if show.short_job(job.id, job.type) == name:
             return job.id
     raise NotFound(f"{app} has no job {name}; 'flynn ps -a {app}' lists those it has")
-
-
-@click.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on with the lines to come.")
-@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="Of those that are there.")
-@click.option("-t", "--type", default="", help="Of this process type alone.")
-@click.option("-j", "--job", default="", help="Of this job alone.")
-@app_option
-@json_option
-@pass_session
-def log(session: Session, follow: bool, lines: int, type: str, job: str) -> None:
-    """Show the log of an app."""
-    app = session.app()
-    wanted = find_job(session, job) if "." in job else job
-
-    async def read(client: "Client") -> None:
-        opened = following(client, app, lines, type, wanted) if follow else client.log(app, lines, False, type, wanted)
-        async with aclosing(opened):
-            async for line in opened:
-                if line.get("kind") == "log":
-                    click.echo(msgspec.json.encode(line).decode() if session.json else show.log_line(line))
-
-    session.ask(lambda client: while_read(read(client)) if follow else read(client))
-
-
-async def following(client: "Client", app: str, n: int, type: str, job: str) -> Lines:
-    """The log without end: a stream that breaks, or is silent for too long, is opened again where it was.
-
-    Unavailable: the grid did not answer at first, or did not come back within RESUME seconds.
-    """
-    now = asyncio.get_running_loop().time
-    last = since = reached = 0.0
-    while True:
-        begun = now()
-        try:
-            async with aclosing(client.log(app, n, True, type, job)) as lines:
-                async for line in lines:
-                    last, reached = max(last, float(line.get("time") or 0)), now()
-                    if not since or float(line.get("time") or 0) > since:
-                        yield line
-        except Unavailable:
-            if now() - begun > 2 * CONNECT:  # so long it was open, only silent
-                reached = now()
-            if now() - reached > RESUME:
-                raise
-        since, n = last or time.time(), 1000
-        await asyncio.sleep(0.5)

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TextIO
 
 import click
@@ -36,6 +37,8 @@ def _cell(value: object) -> str:
 
 def printable(text: str) -> str:
     """The text without what could steer a terminal; tabs and colours (ECMA-48 SGR) stay."""
+    if text.isprintable():
+        return text
     return "".join(part if i % 2 else _clean(part) for i, part in enumerate(_SGR.split(text)))
 
 
@@ -68,6 +71,7 @@ def span(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+@lru_cache(64)
 def moment(at: float) -> str:
     """A time in UTC with its milliseconds: `2026-11-23T10:00:00.123+00:00`."""
     return _utc(at).isoformat(timespec="milliseconds")

@@ -116,11 +116,15 @@ class Client(BlobCalls):
         async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/attach") as attached:
             yield attached
 
-    def log(self, app: str, n: int = 100, follow: bool = False, type: str = "", job: str = "") -> Lines:
-        """The last `n` lines, oldest first; with `follow` those to come as well."""
-        query = {"n": str(n), "follow": "true" if follow else "false"}
-        query |= {"type": type} if type else {}
-        query |= {"job": job} if job else {}
+    def log(
+        self, app: str, n: int | None = None, follow: bool = False, wanted: Mapping[str, str] | None = None
+    ) -> Lines:
+        """The last `n` lines (None: as many as are usual), oldest first; with `follow` those to come as well.
+
+        `wanted` says which: `type`, `job`, `release`, `stream`, `since`, `text`; `from` is where to go on.
+        """
+        query = {"n": str(n)} if n is not None else {}
+        query |= {"follow": "true" if follow else "false", **(wanted or {})}
         return self.wire.lines("GET", _app(app, "log"), params=query)
 
     async def queues(self) -> dict[str, list[model.Queued]]:

@@ -8,7 +8,8 @@ import msgspec
 from flynn.core import model
 
 Line = dict[str, Any]
-"""One line of a stream: a JSON object whose `kind` is `release`, `build`, `job`, `log` or `done`."""
+"""One line of a stream: a JSON object whose `kind` is `release`, `build`, `job`, `log`, `position` or
+`done`."""
 
 Lines = AsyncGenerator[Line, None]
 """A stream of them. Read it within `contextlib.aclosing`: leaving it early must close the connection there and then."""

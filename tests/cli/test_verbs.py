@@ -213,17 +213,39 @@ async def test_a_reader_that_goes_away_is_no_error(grid: FakeGrid, flynn: Shell)
 
 
 async def test_a_log_that_is_followed_outlives_a_broken_stream(grid: FakeGrid, flynn: Shell) -> None:
-    line = {"kind": "log", "time": T0, "job": "hello-web-1", "type": "web", "stream": "stdout", "line": "one"}
-    grid.lines, grid.cut = [line, {**line, "line": "two"}], True
-    process = await flynn.spawn("log", "-f", "-n", "2")
+    line = {"kind": "log", "time": T0, "host": "a", "job": "hello-web-1", "type": "web", "stream": "stdout", "at": 7}
+    other = {**line, "host": "b", "at": 3, "line": "other"}
+    begun = {"kind": "position", "time": T0 + 9, "hosts": {"a": 9, "b": 4, "c": 80}}
+    grid.lines, grid.cut = (
+        [{**line, "line": "one"}, other, {**line, "line": "two"}, begun, {**line, "at": 9, "line": "3"}],
+        True,
+    )
+    process = await flynn.spawn("log", "-f", "-n", "2", "-s", "stdout", "--since", "10m")
     assert process.stdout is not None
-    shown = [await asyncio.wait_for(process.stdout.readline(), 20) for _ in range(2)]
-    grid.lines = [line, {**line, "line": "two"}, {**line, "time": T0 + 1, "line": "three"}]
+    shown = [await asyncio.wait_for(process.stdout.readline(), 20) for _ in range(4)]
+    grid.lines = [{**line, "at": 10, "line": "four"}]
     shown.append(await asyncio.wait_for(process.stdout.readline(), 20))
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(process.communicate(), 20)
-    assert [text.split()[-1] for text in shown] == [b"one", b"two", b"three"]
-    assert [path.split("?")[1] for _, path, _ in grid.asked[:2]] == ["n=2&follow=true", "n=1000&follow=true"]
+    assert [text.split()[-1] for text in shown] == [b"one", b"other", b"two", b"3", b"four"]
+    assert [path.split("?")[1] for _, path, _ in grid.asked[:2]] == [
+        "n=2&follow=true&stream=stdout&since=10m",
+        f"follow=true&stream=stdout&since={T0 + 4:.6f}&from=a:10,b:4,c:80",
+    ]
+
+
+async def test_a_log_is_asked_for_by_what_its_lines_are(grid: FakeGrid, flynn: Shell) -> None:
+    await flynn("log", "-j", "web.3f2a9c1e", "-r", "v3", "-g", "a b&c", "-s", "stderr", "-s", "flynn")
+    assert grid.asked[-1][1] == (
+        "/v1/apps/hello/log?follow=false&job=hello-web-3f2a9c1e&release=v3&stream=stderr,flynn&text=a+b%26c"
+    )
+    for bad, told in (("10 minutes", "is no time; write how long ago"), ("2026-13-45", "2026-11-25T10:00")):
+        done = await flynn("log", "--since", bad)
+        assert (done.code, done.out) == (1, "")
+        assert told in done.err
+    done = await flynn("log", "-s", "stdin")
+    assert done.code == 2
+    assert "'stdin' is not one of" in done.err
 
 
 def test_a_host_that_cannot_shut_in_says_so() -> None:

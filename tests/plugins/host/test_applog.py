@@ -157,9 +157,9 @@ def test_each_line_once_wherever_it_is_killed(tmp_path: Path) -> None:
     for id in wanted:
         while bench.intake(id).take(999.0):
             pass
-    for id, there in wanted.items():
-        assert sorted(bench.read(job=id)) == sorted(there)
-        assert len(bench.read(job=id)) == len(there)
+    for id, all in wanted.items():
+        assert sorted(bench.read(job=id)) == sorted(all)
+        assert len(bench.read(job=id)) == len(all)
 
 
 def test_a_log_is_bounded_and_frees_what_it_took(tmp_path: Path) -> None:
