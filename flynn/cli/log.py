@@ -13,6 +13,7 @@ from flynn.cli import show
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.pipe import while_read
 from flynn.cli.session import Session
+from flynn.cli.words import printable
 from flynn.core import moment
 from flynn.core.logquery import STREAMS
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     "-s", "--stream", multiple=True, type=click.Choice(STREAMS), help="Of this stream alone; may be repeated."
 )
 @click.option("-g", "--grep", default="", metavar="TEXT", help="With this text in them, as it is written.")
+@click.option("--raw", is_flag=True, help="The lines alone, without time and job.")
 @app_option
 @json_option
 @pass_session
@@ -45,6 +47,7 @@ def log(
     release: str,
     stream: Sequence[str],
     grep: str,
+    raw: bool,
 ) -> None:
     """Show the log of an app: all its jobs on all hosts, also those that have ended."""
     app = session.app()
@@ -61,15 +64,17 @@ def log(
         async with aclosing(opened):
             async for line in opened:
                 if line.get("kind") == "log":
-                    sys.stdout.write(shown(line, session.json))
+                    sys.stdout.write(shown(line, session.json, raw))
                     if follow:
                         sys.stdout.flush()
 
     session.ask(lambda client: while_read(read(client)) if follow else read(client))
 
 
-def shown(line: "Line", as_json: bool) -> str:
-    return (msgspec.json.encode(line).decode() if as_json else show.log_line(line)) + "\n"
+def shown(line: "Line", as_json: bool, raw: bool) -> str:
+    if as_json:
+        return msgspec.json.encode(line).decode() + "\n"
+    return (printable(line["line"]) if raw else show.log_line(line)) + "\n"
 
 
 def job_id(app: str, name: str) -> str:

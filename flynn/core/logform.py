@@ -29,7 +29,7 @@ def events(block: Block, host: str, others: str) -> bytes:
     return b"".join(b"%b:%d\ndata: %b%b}\n\n" % (before, at, data, ENCODER.encode(line)) for at, line in lines)
 
 
-def plain(block: Block, _host: str = "") -> bytes:
+def timed(block: Block) -> bytes:
     """`2026-11-25T10:00:00.123+00:00 app[web.3f2a9c1e]: text`, a line each; the text is as the app wrote it."""
     head = block.head
     source = "flynn" if head.stream == "flynn" else "app"

@@ -44,6 +44,7 @@ class Told:
     def __init__(self, ctx: Context, request: web.Request, follow: bool, count: int | None, at: dict[str, int]) -> None:
         self.ctx, self.request, self.follow, self.count, self.at = ctx, request, follow, count, at
         self.begun = ctx.clock()
+        self.times = flag(request.query, "times")
         accepted = request.headers.get("Accept", "")
         self.form = next((form for form in (logform.EVENTS, logform.TEXT) if form in accepted), logform.JSON)
 
@@ -104,7 +105,7 @@ class Told:
         if self.form == logform.JSON:
             return logform.json_lines(block, host)
         if self.form == logform.TEXT:
-            return logform.plain(block)
+            return logform.timed(block) if self.times else block.data
         others = told({name: number for name, number in self.at.items() if name != host})
         return logform.events(block, host, others)
 

@@ -26,6 +26,9 @@ PARTS = 8
 TOGETHER = 256 * 1024
 """Bytes that are written at once."""
 
+IOV_MAX = 1024
+"""Pieces that writev(2) takes at once."""
+
 RECENT = 1 << 20
 """Bytes of the newest blocks that are held for those who follow; who is further behind reads them from disk."""
 
@@ -87,7 +90,7 @@ class AppLog:
             )  # fmt: skip
             blocks.append(Block(head, piece.data))
             number += piece.lines
-        self._write(now, b"".join(block.encoded() for block in blocks))
+        self._write(now, [part for block in blocks for part in (ENCODER.encode(block.head), b"\n", block.data)])
         self.last = number - 1
         self.taken[job.id] = (pieces[-1].out, pieces[-1].err)
         return blocks
@@ -133,15 +136,16 @@ class AppLog:
             if self._newest and self.last >= self._newest.first:
                 self._begin(now)
 
-    def _write(self, now: float, data: bytes) -> None:
-        if self._newest is None or (self._size + len(data) > self.limit // PARTS and self.last >= self._newest.first):
+    def _write(self, now: float, parts: list[bytes]) -> None:
+        size = sum(map(len, parts))
+        if self._newest is None or (self._size + size > self.limit // PARTS and self.last >= self._newest.first):
             self._begin(now)
         assert self._newest
         path = self._newest.path
         if not path.exists():  # Somebody removed it.
             self._begin(now)
             path = self._newest.path
-        self._size = append(path, data)
+        self._size = append(path, parts)
 
     def _begin(self, now: float) -> None:
         """A new file; the oldest ones go, so that all have room."""
@@ -151,7 +155,7 @@ class AppLog:
         path.unlink(missing_ok=True)
         base = ENCODER.encode(Base(first, now, dict(self.taken))) + b"\n"
         try:
-            self._size = append(path, base)
+            self._size = append(path, [base])
         except OSError:
             path.unlink(missing_ok=True)
             raise
@@ -194,18 +198,21 @@ class AppLog:
                     self.taken = dict(head.taken)
 
 
-def append(path: Path, data: bytes) -> int:
+def append(path: Path, parts: list[bytes]) -> int:
     """Append all of it, or nothing; the size of the file now. OSError: the disk is full or broken."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         before = os.fstat(file).st_size
+        size = sum(map(len, parts))
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
+            written = os.writev(file, parts[:IOV_MAX])
+            if written < size:
+                view = memoryview(b"".join(parts))[written:]
+                while view:
+                    view = view[os.write(file, view) :]
         except OSError:
             os.ftruncate(file, before)
             raise
-        return before + len(data)
+        return before + size
     finally:
         os.close(file)

@@ -23,6 +23,8 @@ def cut(data: bytes, ended: bool = False) -> Cut:
     whole = data.rfind(b"\n") + 1
     taken, count = _whole(data[:whole])
     pieces, size = _open(data[whole:], ended)
+    if not pieces:
+        return Cut(taken, count, whole)
     return Cut(taken + b"".join(piece + b"\n" for piece in pieces), count + len(pieces), whole + size)
 
 

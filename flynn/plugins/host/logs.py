@@ -88,7 +88,7 @@ class Logs:
             await self._take(ids, lambda intake: intake.take(self.clock()))
 
     async def run(self) -> None:
-        """Take in what is new, for ever: half of the time at most, so that one who floods leaves the rest to others."""
+        """Take in what is new, for ever; with pauses, so that one who floods leaves some of the machine to others."""
         self._inotify.open()
         try:
             for job in self._open:
@@ -99,7 +99,7 @@ class Logs:
                 begun = now()
                 if ids := self._next(now()):
                     await self._take(ids, lambda intake: intake.take(self.clock()))
-                await asyncio.sleep(max(now() - begun, PAUSE))
+                await asyncio.sleep(max((now() - begun) / 2, PAUSE))
         finally:
             self._inotify.close()
 

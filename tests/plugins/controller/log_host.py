@@ -66,9 +66,11 @@ class LogHost:
 
 
 @asynccontextmanager
-async def log_host(node: TestNode, name: str, dir: Path, clock: Callable[[], float]) -> AsyncIterator[LogHost]:
+async def log_host(
+    node: TestNode, name: str, dir: Path, clock: Callable[[], float], limit: int = 1 << 22
+) -> AsyncIterator[LogHost]:
     """A host, not up yet, that takes in what its jobs print."""
-    logs = Logs(dir / "logs", dir / "jobs", 1 << 22, clock)
+    logs = Logs(dir / "logs", dir / "jobs", limit, clock)
     running = asyncio.create_task(logs.run())
     try:
         yield LogHost(node, name, dir, logs, free_port(), [])
