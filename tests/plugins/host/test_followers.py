@@ -63,13 +63,13 @@ async def test_one_of_two_hundred_takes_nothing(host: LogHost) -> None:
     """The others get each line of theirs; the one is told at last how many it lacks; memory stays as it is."""
     await host.prints("begun\n")
     stuck = await follow(host, size=4096)
-    others = [await follow(host, "&text=mark") for _ in range(199)]
+    others = [await follow(host, "&stream=stderr") for _ in range(199)]
     reading = [asyncio.create_task(other.until("mark 19")) for other in others]
     before = psutil.Process().memory_info().rss
     lines = 0
     for turn in range(20):
         await host.prints(("x" * 999 + "\n") * 600)
-        await host.prints(f"mark {turn}\n")
+        await host.prints(f"mark {turn}\n", stream="stderr")
         lines += 601
     assert await asyncio.gather(*reading) == [[f"mark {turn}" for turn in range(20)]] * 199
     assert psutil.Process().memory_info().rss - before < 60 * MIB
