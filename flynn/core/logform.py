@@ -15,7 +15,7 @@ def json_lines(block: Block, host: str) -> bytes:
     """A JSON object a line. `at` is the number of the block's first line on its host."""
     if (shown := block.shown.get(host)) is None:
         before = _before(block, host)
-        ends = ENCODER.encode_lines(_lines(block))[:-1].replace(b"\n", b"}\n" + before)
+        ends = ENCODER.encode_lines(block.lines())[:-1].replace(b"\n", b"}\n" + before)
         shown = block.shown[host] = b"".join((before, ends, b"}\n"))
     return shown
 
@@ -25,7 +25,7 @@ def events(block: Block, host: str, others: str) -> bytes:
     before = b"event: log\nid: " + (others + "," if others else "").encode() + host.encode()
     data = _before(block, host)
     number = block.head.number
-    lines = enumerate(_lines(block), number + 1)
+    lines = enumerate(block.lines(), number + 1)
     return b"".join(b"%b:%d\ndata: %b%b}\n\n" % (before, at, data, ENCODER.encode(line)) for at, line in lines)
 
 
@@ -73,9 +73,3 @@ def _before(block: Block, host: str) -> bytes:
         "stream": head.stream, "at": head.number,
     }  # fmt: skip
     return ENCODER.encode(told)[:-1] + b',"line":'
-
-
-def _lines(block: Block) -> list[str]:
-    lines = block.data.decode("utf-8", "replace").split("\n")
-    lines.pop()
-    return lines

@@ -88,6 +88,12 @@ class Block:
         """The number of the line after it."""
         return self.head.number + self.head.lines
 
+    def lines(self) -> list[str]:
+        """Its lines as text: bytes that are no UTF-8 are replaced."""
+        found = self.data.decode("utf-8", "replace").split("\n")
+        found.pop()
+        return found
+
     def encoded(self) -> bytes:
         return ENCODER.encode(self.head) + b"\n" + self.data
 

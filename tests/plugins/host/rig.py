@@ -17,11 +17,13 @@ from aiohttp import web
 
 from flynn.core import keys
 from flynn.core.facts import encode
+from flynn.core.logframe import Block
+from flynn.core.logquery import Wanted
 from flynn.core.model import Assignment, Instance, Job, JobState, Router
 from flynn.core.store import Delete, Put, Store
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
-from flynn.plugins.host.logs import tail
+from flynn.plugins.host.past import Past
 from tests.harness import TestNode, free_port, open_node
 
 HOST = "host-a"
@@ -154,8 +156,11 @@ class Rig:
                 await asyncio.sleep(0.02)
 
     def kept_lines(self, id: str, stream: str = "stdout") -> list[str]:
-        """All that is in a job's log, however much: the API tells the last 10 000 lines at most."""
-        return [line.line for line in tail(self.dir(id), sys.maxsize) if line.stream == stream]
+        """All that is in a job's log on disk."""
+        past = Past(self.node.node.data / "host" / "logs" / "hello", Wanted(job=id, streams=(stream,)), 1)
+        found = [line for frame in past.read(1 << 30, 1 << 60) if isinstance(frame, Block) for line in frame.lines()]
+        past.close()
+        return found
 
     async def until_told(self, id: str, text: str) -> None:
         """Wait until the agent has said this of a job."""
