@@ -63,7 +63,8 @@ class Follower:
                 line = json.loads(await self.answer.content.readline() or b'{"kind": "end", "line": "END"}')
                 if line["kind"] == "position":
                     self.position = line["hosts"]
-                else:
+                elif not line["line"].startswith("the log of host-a cannot be read now"):
+                    # Whether that is said hangs on how soon the host is back.
                     found.append(line["line"])
         return found
 
