@@ -78,10 +78,12 @@ def open_files(limit: int) -> tuple[int, int]:
 
     What is usual leaves the soft one as it was before the daemon raised its own: programs expect that.
     """
-    hard = limit or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit not in (0, FILES) or resource.RLIM_INFINITY in (AT_START, hard):
-        return (limit, limit) if limit else (AT_START, hard)
-    return min(AT_START, hard), hard
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    hard = limit or most
+    usual = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if limit not in (0, usual) or AT_START == resource.RLIM_INFINITY:
+        return hard, hard
+    return AT_START if hard == resource.RLIM_INFINITY else min(AT_START, hard), hard
 
 
 def descendants(pid: int) -> list[psutil.Process]:
