@@ -5,7 +5,6 @@
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
-QUICK := tests/core tests/router tests/plugins/controller tests/bench tests/cli/test_packing.py tests/test_docs.py tests/test_layers.py
 REQUIRED := $(filter true,$(CI))
 
 .PHONY: check test demo format clean fuzz bench-router
@@ -14,11 +13,12 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 4 $(QUICK) -m 'not heavy' -k 'not etcd and not sqlite' --ignore tests/core/test_move.py
+	$(BIN)/pytest -q -n 4 -m quick
 
 test: $(STAMP)
 	bash tests/engines.sh $(if $(REQUIRED),--required)
-	$(if $(REQUIRED),REQUIRE_ENGINES=1) $(BIN)/pytest
+	$(BIN)/pytest -q -n 4 -m quick
+	$(if $(REQUIRED),REQUIRE_ENGINES=1) $(BIN)/pytest -m 'not quick'
 
 demo: $(STAMP)
 	$(BIN)/flynn demo

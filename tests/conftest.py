@@ -14,6 +14,22 @@ settings.register_profile("flynn", deadline=None)
 settings.load_profile("flynn")
 
 
+QUICK = (
+    "core/", "router/", "plugins/controller/", "bench/", "cli/test_packing.py", "test_docs.py", "test_layers.py",
+)  # fmt: skip
+"""What needs no engine, but for parts that say otherwise by their names."""
+
+SLOW = ("etcd", "sqlite", "core/test_move.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make check` runs; several at a time, as no clock and no engine is in them."""
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        if name.startswith(QUICK) and not any(word in name for word in SLOW) and not item.get_closest_marker("heavy"):
+            item.add_marker("quick")
+
+
 def engine(name: str, found: str | None, remedy: str) -> str:
     """The path of an engine. Without it the suite is skipped; it fails if REQUIRE_ENGINES=1."""
     if found:
