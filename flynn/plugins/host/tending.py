@@ -85,14 +85,14 @@ async def _well(patient: Patient, standing: Standing, place: Registration) -> No
     if patient.port and (await _look_for_socket(standing, place) or news or not place.on or not place.port):
         await place.put(patient.port)
     if news:
-        standing.set(reason="")
         await standing.say("is well again")
+        standing.set(reason="")
 
 
 async def _unwell(wrong: str, standing: Standing, place: Registration) -> None:
     place.remove()
-    standing.set(reason=wrong)
     await standing.say(f"{wrong}: unregistered until it is well" if standing.job.service else wrong)
+    standing.set(reason=wrong)
 
 
 async def _look_for_socket(standing: Standing, place: Registration) -> bool:

@@ -13,7 +13,7 @@ WEB = {"Procfile": "web: sleep 1\n"}
 async def test_a_procfile_is_enough(tmp_path: Path, kit: Path, cache: Path) -> None:
     built = await build(write_app(tmp_path / "app", {**WEB, "bin/go": "x", ".git/config": "x"}), kit, cache)
     assert built.code == 0, built.text
-    assert built.result == {"buildpack": "procfile", "processes": {"web": "sleep 1"}}
+    assert built.result == {"buildpack": "procfile", "processes": {"web": "sleep 1"}, "described": {}}
     assert built.names() == ["Procfile", "bin", "bin/go"]
     with tarfile.open(built.out / "slug.tgz") as tar:
         entry = tar.getmember("bin/go")

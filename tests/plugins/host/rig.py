@@ -155,9 +155,9 @@ class Rig:
                 assert found == list(lines[: len(found)])
                 await asyncio.sleep(0.02)
 
-    def kept_lines(self, id: str, stream: str = "stdout") -> list[str]:
+    def kept_lines(self, id: str, stream: str = "stdout", app: str = "hello") -> list[str]:
         """All that is in a job's log on disk."""
-        past = Past(self.node.node.data / "host" / "logs" / "hello", Wanted(job=id, streams=(stream,)), 1)
+        past = Past(self.node.node.data / "host" / "logs" / app, Wanted(job=id, streams=(stream,)), 1)
         found = [line for frame in past.read(1 << 30, 1 << 60) if isinstance(frame, Block) for line in frame.lines()]
         past.close()
         return found

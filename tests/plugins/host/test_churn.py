@@ -92,7 +92,7 @@ async def _check(rig: Rig, data: Path) -> None:
         assert runs <= 1 or job.queue == "services", f"{job.id} ran {runs} times"
         told = churn.lines(place / "told")
         await rig.log(job=job.id, n="1")  # All that is told now is taken in.
-        kept = rig.kept_lines(job.id)
+        kept = rig.kept_lines(job.id, app=job.app)
         assert len(kept) == len(set(kept)), f"{job.id} has lines twice"
         missing = set(told) - set(kept)
         assert not missing, f"{job.id} lost {sorted(missing)}"
