@@ -1,7 +1,9 @@
 """The plugin author's guide: a section for each hook, and examples that work as they stand there."""
 
+import asyncio
 import importlib.util
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from flynn.core import config, hooks
 from flynn.core.daemon import settings_types
+from flynn.core.logframe import Head, made
 from flynn.plugins.host.backend import Spec
 from tests.harness import open_node
 
@@ -83,6 +86,18 @@ async def test_flynn_backends(example: Any, tmp_path: Path) -> None:
     assert await running.wait() == 3
     await running.cleanup()
     assert int(spec.stdout.read_text()) >= 10
+
+
+async def test_flynn_log_sinks(example: Any) -> None:
+    [(name, kind)] = example.items()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(5)
+        sink = kind(f"{name}://127.0.0.1:{receiver.getsockname()[1]}", {})
+        head = Head(1, 1.0, "hello", "hello-web-1", "web", 1, "stdout", 0, 0)
+        await sink.send("host-a", [made(head, [b"one", b"two"])])
+        received = [await asyncio.to_thread(receiver.recv, 1000) for _ in range(2)]
+    assert received == [b"host-a hello one", b"host-a hello two"]
 
 
 def test_flynn_buildpacks(example: Any, tmp_path: Path) -> None:

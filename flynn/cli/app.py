@@ -8,7 +8,9 @@ from typing import NoReturn
 import click
 
 from flynn import __version__
-from flynn.cli import apps, blobs, config, daemon, demo, deploy, grid, jobs, limits, log, plugins, releases, routes, run
+from flynn.cli import (
+    apps, blobs, config, daemon, demo, deploy, grid, jobs, limits, log, plugins, releases, routes, run, sinks,
+)  # fmt: skip
 from flynn.cli.options import app_option, grid_options, json_option
 from flynn.cli.session import complain
 from flynn.cli.verbs import Verbs
@@ -41,7 +43,7 @@ def cli() -> None:
 
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
-    jobs.scale, jobs.kill, log.log, run.run, config.env, limits.limit, routes.route, routes.maintenance,
+    jobs.scale, jobs.kill, log.log, sinks.sink, run.run, config.env, limits.limit, routes.route, routes.maintenance,
     releases.release, grid.queue, grid.host, grid.service, blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

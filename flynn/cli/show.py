@@ -17,8 +17,8 @@ def short_job(job: str, type: str) -> str:
 def log_line(line: Mapping[str, Any]) -> str:
     """`2026-11-23T10:00:00.123+00:00 app[web.3f2a9c1e]: text`; what flynn itself says has `flynn[...]`."""
     source = "flynn" if line.get("stream") == "flynn" else "app"
-    job = short_job(str(line.get("job", "")), str(line.get("type", "")))
-    return f"{moment(float(line.get('time') or 0))} {source}[{job}]: {printable(str(line.get('line', '')))}"
+    job = f"[{short_job(str(line['job']), str(line.get('type', '')))}]" if line.get("job") else ""
+    return f"{moment(float(line.get('time') or 0))} {source}{job}: {printable(str(line.get('line', '')))}"
 
 
 def event_line(line: Mapping[str, Any]) -> str:

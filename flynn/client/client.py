@@ -127,6 +127,18 @@ class Client(BlobCalls):
         query |= {"follow": "true" if follow else "false", **(wanted or {})}
         return self.wire.lines("GET", _app(app, "log"), params=query)
 
+    async def sinks(self) -> list[records.SinkInfo]:
+        """The log sinks, and how they fare on each host."""
+        return await self.wire.call("GET", "/v1/sinks", list[records.SinkInfo])
+
+    async def add_sink(self, url: str, app: str = "", options: Mapping[str, str] | None = None) -> model.Sink:
+        """Send the lines of an app ("": of all) to `url` as well, from now on."""
+        body = {"url": url, "app": app, "options": dict(options or {})}
+        return await self.wire.call("POST", "/v1/sinks", model.Sink, body)
+
+    async def remove_sink(self, id: str) -> model.Sink:
+        return await self.wire.call("DELETE", f"/v1/sinks/{_part(id)}", model.Sink)
+
     async def queues(self) -> dict[str, list[model.Queued]]:
         return await self.wire.call("GET", "/v1/queues", dict[str, list[model.Queued]])
 

@@ -105,6 +105,21 @@ class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
     created: float = 0.0
 
 
+class SinkProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How a host gets on with a sink, in lines: `behind` wait, `dropped` will never be sent. `problem`: of now."""
+
+    sent: int = 0
+    dropped: int = 0
+    behind: int = 0
+    problem: str = ""
+
+
+class SinkInfo(model.Sink, frozen=True, kw_only=True):
+    """A log sink; its secrets are not shown."""
+
+    hosts: dict[str, SinkProgress] = {}
+
+
 class Id(msgspec.Struct, frozen=True):
     """The answer that is only an id."""
 

@@ -137,6 +137,10 @@ class Facts:
         return self._table("routers")
 
     @property
+    def sinks(self) -> Mapping[str, model.Sink]:
+        return self._table("sinks")
+
+    @property
     def instances_by_service(self) -> Frozen[Frozen[model.Instance]]:
         """By service, then by `SERVICE/INSTANCE`."""
         return self.groups.get("services", EMPTY)

@@ -33,6 +33,11 @@ def flynn_backends() -> Mapping[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def flynn_log_sinks() -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """Log sinks by the scheme of their URL: classes that satisfy `flynn.plugins.host.sink.Sink`."""
+
+
+@hookspec
 def flynn_buildpacks() -> Iterable[Path]:  # type: ignore[empty-body]
     """Directories of buildpacks (`bin/detect`, `bin/compile`, `bin/release`), in the order they are tried."""
 

@@ -15,6 +15,7 @@
 | `services/<service>/<instance>` | Instance (leased) | the host that runs it, or discovery for who asked |
 | `routes/<id>` | Route | controller |
 | `routers/<host>` | Router (leased) | that host's router |
+| `sinks/<id>` | Sink | controller |
 | `elections/<name>` | Leader (leased) | the leader |
 | `locks/<name>` | Leader (leased) | who holds it |
 
@@ -43,6 +44,7 @@ TABLES: dict[str, type[model.Record]] = {
     "services": model.Instance,
     "routes": model.Route,
     "routers": model.Router,
+    "sinks": model.Sink,
     "elections": model.Leader,
     "locks": model.Leader,
 }
@@ -103,6 +105,10 @@ def route(id: str) -> str:
 
 def router(host: str) -> str:
     return f"routers/{host}"
+
+
+def sink(id: str) -> str:
+    return f"sinks/{id}"
 
 
 def election(name: str) -> str:

@@ -34,7 +34,8 @@ def timed(block: Block) -> bytes:
     head = block.head
     source = "flynn" if head.stream == "flynn" else "app"
     time = datetime.fromtimestamp(min(max(head.time, 0.0), 32503680000.0), UTC).isoformat(timespec="milliseconds")
-    before = f"{time} {source}[{head.type}.{head.job.rpartition('-')[2]}]: ".encode()
+    job = f"[{head.type}.{head.job.rpartition('-')[2]}]" if head.job else ""
+    before = f"{time} {source}{job}: ".encode()
     return before + block.data[:-1].replace(b"\n", b"\n" + before) + b"\n"
 
 
@@ -60,8 +61,8 @@ def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def said(time: float, text: str, host: str = "") -> bytes:
     """A word of flynn on the log itself, as a JSON line."""
     line = {
-        "kind": "log", "time": time, "host": host, "job": "", "type": "", "release": 0, "stream": "flynn", "at": 0,
-        "line": text,
+        "kind": "log", "time": time, "host": host, "app": "", "job": "", "type": "", "release": 0,
+        "stream": "flynn", "at": 0, "line": text,
     }  # fmt: skip
     return ENCODER.encode(line) + b"\n"
 
@@ -69,7 +70,7 @@ def said(time: float, text: str, host: str = "") -> bytes:
 def _before(block: Block, host: str) -> bytes:
     head = block.head
     told = {
-        "kind": "log", "time": head.time, "host": host, "job": head.job, "type": head.type, "release": head.release,
-        "stream": head.stream, "at": head.number,
+        "kind": "log", "time": head.time, "host": host, "app": head.app, "job": head.job, "type": head.type,
+        "release": head.release, "stream": head.stream, "at": head.number,
     }  # fmt: skip
     return ENCODER.encode(told)[:-1] + b',"line":'

@@ -310,6 +310,16 @@ class Router(Record, frozen=True, kw_only=True):
     draining: dict[str, int] = {}
 
 
+class Sink(Record, frozen=True, kw_only=True):
+    """Where each host sends the lines of an app's log ("": of all apps) as well, from when it was made."""
+
+    id: str
+    url: str
+    created: float
+    app: str = ""
+    options: dict[str, str] = {}
+
+
 class Leader(Record, frozen=True, kw_only=True):
     """Who holds an election."""
 

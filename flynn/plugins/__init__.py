@@ -9,6 +9,7 @@ from flynn.core.hooks import hookimpl
 if TYPE_CHECKING:
     from flynn.core.brick import Brick
     from flynn.plugins.host.backend import Backend
+    from flynn.plugins.host.sink import Sink
 
 
 @hookimpl
@@ -32,6 +33,15 @@ def flynn_backends() -> Mapping[str, "type[Backend]"]:
     from flynn.plugins.host.sandbox import SandboxBackend
 
     return {"sandbox": SandboxBackend, "docker": DockerBackend, "process": ProcessBackend}
+
+
+@hookimpl
+def flynn_log_sinks() -> Mapping[str, "type[Sink]"]:
+    """The log sinks of flynn."""
+    from flynn.plugins.host.sink_http import HttpSink
+    from flynn.plugins.host.sink_syslog import SyslogSink
+
+    return {"syslog": SyslogSink, "syslog+tls": SyslogSink, "http": HttpSink, "https": HttpSink}
 
 
 @hookimpl

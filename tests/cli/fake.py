@@ -27,6 +27,7 @@ class FakeGrid:
     counted: list[dict[str, Any]] = field(default_factory=list)
     """What the routers answer, one after the other; the last again and again."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    sinks: list[dict[str, Any]] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     command: str = ""
     cut: bool = False
@@ -49,6 +50,8 @@ class FakeGrid:
         for path in ("/v1/apps/{app}/routes", "/v1/routes/{id}"):
             add("*", path, self.route)
         add("GET", "/v1/routers/stats", self.router_stats)
+        add("*", "/v1/sinks", self.sink)
+        add("DELETE", "/v1/sinks/{id}", self.sink)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
@@ -108,6 +111,14 @@ class FakeGrid:
         if not self.counted:
             return problem(404, "not_found", "there is nothing at /v1/routers/stats")
         return web.json_response(self.counted.pop(0) if len(self.counted) > 1 else self.counted[0])
+
+    async def sink(self, request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(self.sinks)
+        if request.method == "POST":
+            self.asked.append(("POST", request.path, await request.json()))
+            self.sinks.append({"id": "3f2a9c1e", "created": T0, **self.asked[-1][2]})
+        return web.json_response(self.sinks[-1])
 
     async def kill(self, request: web.Request) -> web.Response:
         self.asked.append(("DELETE", request.path, None))

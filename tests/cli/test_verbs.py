@@ -252,3 +252,18 @@ def test_a_host_that_cannot_shut_in_says_so() -> None:
     told = HostInfo(name="a", address="10.0.0.1", url="", started=0.0, backend="process", lacks="jobs are not shut in")
     lines = show.hosts([told, HostInfo(name="b", address="10.0.0.2", url="", started=0.0, backend="sandbox")], 60.0)
     assert lines[3:] == ["", "a (process): jobs are not shut in"]
+
+
+async def test_sinks_are_listed_with_what_is_wrong_with_them(grid: FakeGrid, flynn: Shell) -> None:
+    assert (await flynn("sink")).out == "no sinks yet: 'flynn sink add URL' makes one\n"
+    done = await flynn("sink", "add", "syslog://logs.example:514", "-o", 'data=[a@1 b="c"]', "-a", "hello")
+    assert done.out == "Sending the log of hello to syslog://logs.example:514... 3f2a9c1e\n"
+    assert grid.asked[-1][2] == {"url": "syslog://logs.example:514", "app": "hello", "options": {"data": '[a@1 b="c"]'}}
+    grid.sinks[0]["hosts"] = {"a": {"sent": 7, "problem": "it is away"}, "b": {"sent": 2, "behind": 5, "dropped": 1}}
+    assert [line.split() for line in (await flynn("sink", "list")).out.splitlines()] == [
+        ["ID", "APP", "URL", "SENT", "BEHIND", "DROPPED"],
+        ["3f2a9c1e", "hello", "syslog://logs.example:514", "9", "5", "1"],
+        [],
+        ["3f2a9c1e", "a", "it", "is", "away"],
+    ]
+    assert (await flynn("sink", "remove", "3f2a9c1e")).out == "Removing the sink syslog://logs.example:514... done\n"

@@ -12,7 +12,7 @@ from flynn.core.change import Change, commit
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
-from flynn.plugins.controller import apps, grid, jobs_api, limits_api, logs, releases_api, routes, run
+from flynn.plugins.controller import apps, grid, jobs_api, limits_api, logs, releases_api, routes, run, sinks
 from flynn.plugins.controller.plan import Limits, Moment, plan
 
 RETRY = 0.5
@@ -41,7 +41,7 @@ class Controller:
         """Answer the API, stand for election, and plan while leading."""
         served = [
             route
-            for part in (apps, limits_api, releases_api, jobs_api, run, logs, routes, grid)
+            for part in (apps, limits_api, releases_api, jobs_api, run, logs, sinks, routes, grid)
             for route in part.routes(ctx)
         ]
         with ctx.web.serving(*served):

@@ -18,6 +18,7 @@ def leftovers(facts: Facts) -> dict[str, list[str]]:
         *((d.app, keys.deploy(d.app)) for d in facts.deploys.values()),
         *((b.app, keys.build(b.app)) for b in facts.builds.values()),
         *((app, keys.route(id)) for app in ownerless for id in facts.routes_by_app[app]),
+        *((sink.app, keys.sink(sink.id)) for sink in facts.sinks.values() if sink.app),
     ]
     for app, key in owned:
         if app not in facts.apps:

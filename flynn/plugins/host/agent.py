@@ -32,6 +32,7 @@ from flynn.plugins.host.logs import Logs
 from flynn.plugins.host.logtidy import DAY, Bounds, Tidy
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.shippers import Shippers
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.turns import Turns
 
@@ -68,7 +69,10 @@ class Agent:
             if self.choice.images or self.config.backend == "auto":
                 tasks.create_task(self._watch_engine(), name="engine")
             tasks.create_task(self._tidy().run(), name="old logs")
-            with self.ctx.web.serving(*Api(self.ctx, self.ground.logs, self.lives, self.jobs).routes()):
+            shippers = Shippers(self.ctx, self.ground.logs, self.ctx.data / "sinks")
+            tasks.create_task(shippers.run(), name="log sinks")
+            api = Api(self.ctx, self.ground.logs, self.lives, self.jobs)
+            with self.ctx.web.serving(*api.routes(), *shippers.routes()):
                 self.ctx.ready()
                 async for facts in self.ctx.mirror.photos():
                     self._pass(facts)

@@ -95,6 +95,13 @@ class AppLog:
         self.taken[job.id] = (pieces[-1].out, pieces[-1].err)
         return blocks
 
+    def note(self, now: float, text: str) -> list[Block]:
+        """A word of flynn that is about no job. OSError as above."""
+        job = model.Job(id="", app=self.app, type="", queue="services", command="", created=now)
+        found = self.append(job, now, [Piece("flynn", text.encode() + b"\n", 1, 0, 0)])
+        self.forget("")
+        return found
+
     def forget(self, job: str) -> None:
         """The job prints nothing more."""
         self.taken.pop(job, None)

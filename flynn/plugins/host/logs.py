@@ -13,7 +13,7 @@ from flynn.core.logframe import Block
 from flynn.plugins.host.applog import AppLog
 from flynn.plugins.host.inotify import Inotify
 from flynn.plugins.host.intake import Intake
-from flynn.plugins.host.race import whole
+from flynn.plugins.host.race import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,12 @@ class Logs:
         """The agent's own word on a job."""
         await self._take([job], lambda intake: intake.say(self.clock(), text))
 
+    async def note(self, app: str, text: str) -> None:
+        """The agent's own word on an app's log. OSError: it cannot be written now."""
+        log = await self.of(app)
+        async with self._taking:
+            log.publish(await self._write(log.note, self.clock(), text))
+
     async def finish(self, job: str) -> None:
         """The job's process has ended: take in the rest."""
         while await self._take([job], lambda intake: intake.take(self.clock(), ended=True)):
@@ -115,7 +121,7 @@ class Logs:
         return self._logs[app]
 
     async def _write(self, work: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, work, *args)
+        return await in_thread(self._writer, work, *args)
 
     async def _quiet(self) -> None:
         """Until something may be there to take in."""
@@ -148,7 +154,7 @@ class Logs:
         """How many blocks were taken. One thread for all, one at a time, so that followers see each log in order."""
         async with self._taking:
             found = [self._open[id] for id in ids if id in self._open]
-            taken = await whole(self._write(self._take_each, found, take))
+            taken = await self._write(self._take_each, found, take)
             for intake, blocks in taken:
                 intake.log.publish(blocks)
                 if intake.grown():

@@ -2,24 +2,22 @@
 is further behind than that. So nobody who reads slowly costs memory, nor anybody else a line."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from flynn.core.logframe import Beat, Begin, Frame, Live, Lost
 from flynn.core.logquery import Wanted
 from flynn.plugins.host.applog import AppLog
 from flynn.plugins.host.past import Past, first, tail
+from flynn.plugins.host.race import in_thread
 
 BEAT = 10.0
 """Seconds of silence after which a stream says that it is alive."""
 
 PIECE = 512 * 1024
 """Bytes read from disk at once."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,13 @@ async def frames(log: AppLog, asked: Asked, threads: Executor) -> AsyncGenerator
 
     Without `follow` it ends with what was there at first, however fast more is written.
     """
-    here = asyncio.get_running_loop()
-
-    async def blocking(work: Callable[..., T], *args: object) -> T:
-        return await here.run_in_executor(threads, work, *args)
-
     with _following(log, asked.follow) as woken:
         end = log.told + 1
-        begin = await blocking(_begin, log, asked, end)
+        begin = await in_thread(threads, _begin, log, asked, end)
         yield [begin]
         past = Past(log.dir, asked.wanted, begin.number)
         try:
-            while found := await blocking(_read, past, end):
+            while found := await in_thread(threads, _read, past, end):
                 yield found
             if not asked.follow:
                 return
@@ -60,7 +53,7 @@ async def frames(log: AppLog, asked: Asked, threads: Executor) -> AsyncGenerator
                     past.skip(fresh[-1].next)
                     yield [part for block in fresh for part in asked.wanted.of(block)]
                 elif fresh is None:
-                    yield await blocking(_read, past, log.told + 1) or [Beat()]
+                    yield await in_thread(threads, _read, past, log.told + 1) or [Beat()]
                 elif not await _heard(woken):
                     yield [Beat()]
         finally:

@@ -1,7 +1,8 @@
 """Several things at once, of which the first that ends counts; and things that are ended once begun."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,6 +36,15 @@ async def whole(runner: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+async def in_thread(threads: Executor, work: Callable[..., T], *args: object) -> T:
+    """What `work` returns, done in one of `threads`. A cancellation waits until it has ended."""
+
+    async def done() -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
+
+    return await whole(done())
 
 
 def _name(runner: Coroutine[Any, Any, Any]) -> str:

@@ -94,8 +94,8 @@ async def test_all_hosts_are_merged_by_time(grid: Grid) -> None:
         assert await grid.texts(n=0) == []
         line = (await grid.lines(n=1))[0]
         assert line == {
-            "kind": "log", "time": 1006.0, "host": "host-b", "job": "hello-web-1", "type": "web", "release": 1,
-            "stream": "stdout", "at": 6, "line": "5",
+            "kind": "log", "time": 1006.0, "host": "host-b", "app": "hello", "job": "hello-web-1", "type": "web",
+            "release": 1, "stream": "stdout", "at": 6, "line": "5",
         }  # fmt: skip
 
 

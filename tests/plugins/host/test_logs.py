@@ -54,7 +54,7 @@ async def test_logs_of_several_jobs_are_merged_and_filtered(rig: Rig) -> None:
     assert {line["job"] for line in await rig.log(type="run")} == {"a-1"}
     assert await rig.log(job="nothing") == []
     first = next(line for line in lines if line["line"] == "a")
-    assert set(first) == {"kind", "time", "host", "job", "type", "release", "stream", "at", "line"}
+    assert set(first) == {"kind", "time", "host", "app", "job", "type", "release", "stream", "at", "line"}
     told = ("log", "host-a", "run", 3, "stdout")
     assert tuple(first[name] for name in ("kind", "host", "type", "release", "stream")) == told
 
