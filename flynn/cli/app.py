@@ -9,7 +9,21 @@ import click
 
 from flynn import __version__
 from flynn.cli import (
-    apps, blobs, config, daemon, demo, deploy, grid, jobs, limits, log, plugins, releases, routes, run, sinks,
+    apps,
+    blobs,
+    config,
+    daemon,
+    demo,
+    deploy,
+    grid,
+    jobs,
+    limits,
+    log,
+    plugins,
+    releases,
+    routes,
+    run,
+    sinks,
 )  # fmt: skip
 from flynn.cli.options import app_option, grid_options, json_option
 from flynn.cli.session import complain
