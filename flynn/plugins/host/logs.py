@@ -17,10 +17,10 @@ from flynn.plugins.host.race import in_thread
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.003
+PAUSE = 0.002
 """Seconds between two turns at least: what is printed meanwhile is taken in together."""
 
-LOOK, BLIND = 1.0, 0.05
+LOOK, BLIND = 2.0, 0.05
 """Seconds between two looks at all jobs, where the kernel tells of what they print and where it does not."""
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Logs:
         self._logs: dict[str, AppLog] = {}
         self._open: dict[str, Intake] = {}
         self._failed: set[str] = set()
+        self._unheard: set[str] = set()
         self._taking = asyncio.Lock()
         self._inotify = Inotify()
         self._look_at = 0.0
@@ -45,7 +46,7 @@ class Logs:
         log = await self.of(job.app)
         dir = self.jobs / job.id
         self._open[job.id] = Intake(dir, job, log, not job.attached)
-        self._inotify.add(job.id, dir)
+        self._watch(job.id)
         self._look_at = 0.0
 
     async def of(self, app: str) -> AppLog:
@@ -86,6 +87,7 @@ class Logs:
             intake.log.forget(job)
             self._inotify.remove(job)
             self._failed.discard(job)
+            self._unheard.discard(job)
 
     async def take_in(self, app: str) -> None:
         """What the jobs of an app have printed until now, a turn's worth of each at most."""
@@ -98,7 +100,7 @@ class Logs:
         self._inotify.open()
         try:
             for job in self._open:
-                self._inotify.add(job, self.jobs / job)
+                self._watch(job)
             now = asyncio.get_running_loop().time
             while True:
                 await self._quiet()
@@ -123,12 +125,19 @@ class Logs:
     async def _write(self, work: Callable[..., T], *args: object) -> T:
         return await in_thread(self._writer, work, *args)
 
+    def _watch(self, job: str) -> None:
+        """Hear of what the job prints; the kernel may have no room for one more to be watched."""
+        if not self._inotify.add(job, self.jobs / job):
+            self._unheard.add(job)
+        else:
+            self._unheard.discard(job)
+
     async def _quiet(self) -> None:
         """Until something may be there to take in."""
         loop = asyncio.get_running_loop()
         due = [intake.due - self.clock() for intake in self._open.values() if intake.due]
         wait = min([max(self._look_at - loop.time(), 0.0), *(min(max(each, 0.0), LOOK) for each in due)])
-        if self._inotify.file < 0:
+        if self._inotify.file < 0 or self._unheard:
             await asyncio.sleep(min(wait, BLIND))
             return
         heard = asyncio.Event()
@@ -144,7 +153,7 @@ class Logs:
     def _next(self, now: float) -> list[str]:
         """The jobs that have something to take in."""
         heard, clock = self._inotify.heard(), self.clock()
-        if heard is None or now >= self._look_at or self._inotify.file < 0:
+        if heard is None or now >= self._look_at or self._unheard:
             heard = set(self._open)
             self._look_at = now + LOOK
         due = {id for id, intake in self._open.items() if intake.due and intake.due <= clock}
