@@ -52,15 +52,19 @@ def shell_line(words: Sequence[str]) -> str:
 
 async def attached_run(client: "Client", app: str, command: str, env: dict[str, str]) -> int:
     """Run to the end; the exit code. Unavailable: it never ran, or the connection broke."""
-    job = await client.run(app, command, env)
-    async with client.attach(job) as attached:
-        with signals_sent(attached):
-            feeding = asyncio.create_task(feed(attached), name="standard input")
-            try:
-                end = await drain(attached)
-            finally:
-                feeding.cancel()
-                await asyncio.wait([feeding])
+    async with client.attach(await client.run(app, command, env)) as attached:
+        return await converse(attached)
+
+
+async def converse(attached: "Attached") -> int:
+    """Our standard streams are the process's until it ends; its exit code. Unavailable: as above."""
+    with signals_sent(attached):
+        feeding = asyncio.create_task(feed(attached), name="standard input")
+        try:
+            end = await drain(attached)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
     if end.exit_code is None:
         raise Unavailable(f"the command did not run: {end.reason or 'its host did not say why'}")
     if end.reason and end.exit_code and sys.stderr.isatty():

@@ -21,7 +21,6 @@ MEANT = {
     "routes": "route",
     "domains": "route",
     "jobs": "ps",
-    "exec": "run",
     "nodes": "host",
     "hosts": "host",
     "queues": "queue",

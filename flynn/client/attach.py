@@ -1,9 +1,10 @@
-"""A one-off job's standard streams over a WebSocket (docs/api.md, Attach)."""
+"""The standard streams of a one-off job, or of a command beside a job, over a WebSocket (docs/api.md, Attach)."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -11,10 +12,15 @@ import msgspec
 from flynn.client.wire import Wire
 from flynn.core.errors import FlynnError, NotFound, Unavailable
 
+T = TypeVar("T")
+
 OPEN = 75.0
 """Seconds until the job is attached: it is dropped from its queue after 60."""
 
 FRAME_LIMIT = 16 * 1024 * 1024
+
+WINDOW = 1024 * 1024
+"""Bytes of input that may be on their way; more would keep the host from hearing of a signal."""
 
 BROKEN = "the connection to the job broke off; 'flynn ps --all' shows what became of it"
 
@@ -34,15 +40,31 @@ class Exit(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class _Taken(msgspec.Struct, frozen=True):
+    """How many bytes of input the process has taken, or the host dropped."""
+
+    taken: int = -1
+
+
 class Attached:
-    """The open connection. Standard input and signals may be sent while output is read."""
+    """The open connection. Standard input and signals are sent while output is read."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
+        self._sent = self._taken = 0
+        self._more = asyncio.Event()
 
     async def send(self, data: bytes) -> None:
-        """Bytes of standard input."""
+        """Bytes of standard input, at the pace of the process, while somebody reads `output`."""
+        while self._sent - self._taken > WINDOW:
+            self._more.clear()
+            await self._more.wait()
+        self._sent += len(data)
         await self._socket.send_bytes(data)
+
+    async def order(self, command: str) -> None:
+        """Say what to run beside the job: the first that is sent there."""
+        await self._socket.send_str(msgspec.json.encode({"exec": command}).decode())
 
     async def end_input(self) -> None:
         await self._socket.send_str('{"eof": true}')
@@ -60,15 +82,18 @@ class Attached:
             if message.type == aiohttp.WSMsgType.BINARY and message.data:
                 yield Output(message.data[0], message.data[1:])
             elif message.type == aiohttp.WSMsgType.TEXT:
-                yield _exit(message.data)
-                return
+                if (taken := _told(message.data, _Taken).taken) < 0:
+                    yield _told(message.data, Exit)
+                    return
+                self._taken = taken
+                self._more.set()
             elif message.type not in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
                 raise Unavailable(BROKEN)
 
 
-def _exit(text: str) -> Exit:
+def _told(text: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(text, type=Exit)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError:
         raise Unavailable(f"the host ended the job with what this flynn cannot read: {text[:80]!r}") from None
 
@@ -91,5 +116,5 @@ async def open_attached(wire: Wire, path: str) -> AsyncIterator[Attached]:
 
 def _refused(wire: Wire, status: int) -> FlynnError:
     if status == 404:
-        return NotFound("the job does not wait any more: it was dropped, or someone else attached it; run it again")
+        return NotFound("no such job runs here: it has ended, or was dropped; 'flynn ps' lists those that run")
     return Unavailable(f"{wire.url} answered {status} instead of attaching the job; run it again")

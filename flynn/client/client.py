@@ -116,6 +116,13 @@ class Client(BlobCalls):
         async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/attach") as attached:
             yield attached
 
+    @asynccontextmanager
+    async def execute(self, job: str, command: str) -> AsyncIterator[Attached]:
+        """The standard streams of a command that is run beside a running job, for the length of a block."""
+        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/exec") as attached:
+            await attached.order(command)
+            yield attached
+
     def log(
         self, app: str, n: int | None = None, follow: bool = False, wanted: Mapping[str, str] | None = None
     ) -> Lines:

@@ -1,4 +1,4 @@
-"""One-off jobs: `run` queues one in `ephemeral`; attaching is passed on to the host that got it."""
+"""One-off jobs: `run` queues one in `ephemeral`; attaching, and running beside a job, is passed on to its host."""
 
 import asyncio
 import secrets
@@ -35,11 +35,21 @@ def routes(ctx: Context) -> list[Route]:
         return answer({"id": id}, 201)
 
     async def attach(request: web.Request, job: str) -> web.StreamResponse:
-        host = await _host_of(ctx, job)
-        url = f"{ctx.mirror.facts.hosts[host].url}/v1/hosts/{host}/jobs/{job}/attach"
-        return await relay(ctx, request, url)
+        return await relay(ctx, request, await _url(ctx, job, "attach"))
 
-    return [Route("POST", "/v1/apps/{app}/run", run), Route("GET", "/v1/jobs/{job}/attach", attach)]
+    async def execute(request: web.Request, job: str) -> web.StreamResponse:
+        return await relay(ctx, request, await _url(ctx, job, "exec"))
+
+    return [
+        Route("POST", "/v1/apps/{app}/run", run),
+        Route("GET", "/v1/jobs/{job}/attach", attach),
+        Route("GET", "/v1/jobs/{job}/exec", execute),
+    ]
+
+
+async def _url(ctx: Context, job: str, what: str) -> str:
+    host = await _host_of(ctx, job)
+    return f"{ctx.mirror.facts.hosts[host].url}/v1/hosts/{host}/jobs/{job}/{what}"
 
 
 async def _host_of(ctx: Context, job: str) -> str:

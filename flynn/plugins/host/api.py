@@ -11,6 +11,7 @@ from flynn.core.model import Job
 from flynn.core.web import Route
 from flynn.plugins.host import proxy
 from flynn.plugins.host.attach import attach
+from flynn.plugins.host.execute import execute
 from flynn.plugins.host.life import Life
 from flynn.plugins.host.log_api import LogApi
 from flynn.plugins.host.logs import Logs
@@ -29,6 +30,7 @@ class Api:
         return [
             Route("GET", "/v1/hosts/{host}/log", self.log),
             Route("GET", "/v1/hosts/{host}/jobs/{job}/attach", self.attach),
+            Route("GET", "/v1/hosts/{host}/jobs/{job}/exec", self.execute),
         ]
 
     async def log(self, request: web.Request, host: str) -> web.StreamResponse:
@@ -42,6 +44,12 @@ class Api:
         if host != self.ctx.host:
             return await proxy.pass_socket(self.ctx, request, proxy.target(self.ctx, request, host))
         return await attach(request, await self._arrived(job), self.ctx.stopping)
+
+    async def execute(self, request: web.Request, host: str, job: str) -> web.StreamResponse:
+        """The standard streams of a command beside a job."""
+        if host != self.ctx.host:
+            return await proxy.pass_socket(self.ctx, request, proxy.target(self.ctx, request, host))
+        return await execute(request, await self._arrived(job), self.ctx.stopping)
 
     async def _arrived(self, job: str) -> Life:
         """The job asked for, which may be assigned but not begun yet. NotFound: there is none."""

@@ -6,12 +6,13 @@ import os
 import signal
 from pathlib import Path
 
-import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from flynn.core.errors import Conflict, Invalid
+from flynn.plugins.host.inbox import Inbox
 from flynn.plugins.host.kept import sweep
 from flynn.plugins.host.life import Life
+from flynn.plugins.host.orders import listen
 from flynn.plugins.host.race import race
 from flynn.plugins.host.sparse import free_start
 
@@ -26,20 +27,14 @@ NEVER_BEGAN = 125
 """The exit code told for a process that never ran."""
 
 
-class _Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text frame from the client: one of both."""
-
-    eof: bool = False
-    signal: int = 0
-
-
 async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
     """Be the job's client until it ends, or the client goes (then the job is ended), or the daemon stops."""
     _claim(life)
     socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
     try:
         await socket.prepare(request)
-        why = await race(_deliver(socket, life), _listen(socket, life), _wait(stopping))
+        inbox = _inbox(socket, life)
+        why = await race(_deliver(socket, life), _listen(socket, life, inbox), _pour(life, inbox), _wait(stopping))
     except ConnectionError:
         why = "gone"
     except asyncio.CancelledError:
@@ -117,46 +112,26 @@ def _free(path: Path, before: int, after: int) -> None:
         free_start(path, after)
 
 
-async def _listen(socket: web.WebSocketResponse, life: Life) -> str:
+def _inbox(socket: web.WebSocketResponse, life: Life) -> Inbox:
+    async def taken(count: int) -> None:
+        await socket.send_json({"taken": count})
+
+    return Inbox(lambda: life.stdin, life.close_stdin, taken)
+
+
+async def _listen(socket: web.WebSocketResponse, life: Life, inbox: Inbox) -> str:
     """Hand on what the client sends, until it goes."""
     await life.begun.wait()
-    async for message in socket:
-        if message.type is WSMsgType.BINARY:
-            await _write(life, message.data)
-        elif message.type is WSMsgType.TEXT:
-            await _obey(life, message.data)
+
+    async def send(number: int) -> None:
+        if life.running:
+            await life.running.signal(number)
+
+    await listen(socket, inbox, send)
     return "gone"
 
 
-async def _obey(life: Life, text: str) -> None:
-    """A command that is none ends the connection, as a client that went away."""
-    try:
-        command = msgspec.json.decode(text, type=_Command)
-    except msgspec.DecodeError:
-        raise ConnectionError("the client does not speak the protocol") from None
-    if command.eof:
-        life.close_stdin()
-    if command.signal in set(signal.Signals) and life.running:
-        await life.running.signal(command.signal)
-
-
-async def _write(life: Life, data: bytes) -> None:
-    """Into standard input, at the pace of the process. What it no longer reads is dropped."""
-    view = memoryview(data)
-    while view and life.stdin >= 0:
-        try:
-            view = view[os.write(life.stdin, view) :]
-        except BlockingIOError:
-            await _writable(life.stdin)
-        except BrokenPipeError:
-            return
-
-
-async def _writable(file: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_writer(file, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_writer(file)
+async def _pour(life: Life, inbox: Inbox) -> str:
+    await life.begun.wait()
+    await inbox.pour()
+    return ""

@@ -4,6 +4,7 @@ A process outlives the daemon. So a backend keeps what it must know in the job's
 by pid and start time; the exit code is found even of a process that ended while no daemon was there.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,10 @@ def no_images(spec: Spec, name: str) -> None:
         raise NotStarted(f"the backend {name} runs no images; {spec.image} needs a host with Docker Engine")
 
 
+Signals = asyncio.Queue[int]
+"""Numbers of signals for a command, as they come."""
+
+
 class Running(Protocol):
     """A process and all that it started."""
 
@@ -107,10 +112,13 @@ class Running(Protocol):
         """How many processes of the job the kernel has killed because the job was over its memory limit; the last
         answer holds on after the end, until `cleanup`."""
 
-    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
         """Run a command line beside the job's processes as `Spec.command` is run: where they are, as who they are,
         with the environment that they began with. Its exit code, 128 + N after signal N; it ends with the job at the
         latest. The streams are file descriptors, which the caller keeps (-1: /dev/null). Works on what was adopted.
+        What is put into `signals` is sent to the command, with its process group.
 
         Cancelled: it is killed, with its process group. NotStarted: the job has ended, or why it cannot be run.
         """

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from flynn.plugins.host.backend import START, NotStarted
+from flynn.plugins.host.backend import START, NotStarted, Signals
+from flynn.plugins.host.race import race
 
 ENTER = Path(__file__).with_name("enter.py")
 
@@ -27,7 +28,9 @@ def write_environ(dir: Path, env: Mapping[str, str]) -> None:
         file.write(b"\0".join(f"{name}={value}".encode() for name, value in env.items()))
 
 
-async def run_beside(dir: Path, command: str, streams: tuple[int, int, int], pid: int, pidfd: int = -1) -> int:
+async def run_beside(
+    dir: Path, command: str, streams: tuple[int, int, int], pid: int, pidfd: int = -1, signals: Signals | None = None
+) -> int:
     """As `Running.exec`, for the job of `dir`, where process `pid` is; `pidfd`, if given, leads to its namespaces."""
     near, far = socket.socketpair()
     with near, far:
@@ -39,16 +42,26 @@ async def run_beside(dir: Path, command: str, streams: tuple[int, int, int], pid
         )  # fmt: skip
         far.close()
         try:
-            code = await process.wait()
+            code = await race(process.wait(), _send(near, signals))
         except asyncio.CancelledError:
             near.close()
             await _gone(process)
             raise
-        near.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             if problem := near.recv(1000):
                 raise NotStarted(f"nothing can be run beside it: {problem.decode(errors='replace')}")
         return code if code >= 0 else 128 - code
+
+
+async def _send(near: socket.socket, signals: Signals | None) -> int:
+    """Tell of signals, for ever."""
+    near.setblocking(False)
+    while signals:
+        number = await signals.get()
+        with contextlib.suppress(OSError):
+            near.send(bytes([number]))
+    await asyncio.Event().wait()
+    return 0
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:

@@ -17,7 +17,7 @@ from aiodocker import Docker, DockerError
 
 from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
 from flynn.plugins.host import overlay
-from flynn.plugins.host.backend import NotStarted
+from flynn.plugins.host.backend import NotStarted, Signals
 from flynn.plugins.host.container_exec import run_inside
 from flynn.plugins.host.engine import CALL, WORK, engine
 from flynn.plugins.host.engine_log import EngineLog
@@ -144,10 +144,12 @@ class RunningContainer:
             self._killed_for_memory = max(self._killed_for_memory, found)
         return self._killed_for_memory
 
-    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
         if not self.made or not await self.pid():
             raise NotStarted("the job has ended")
-        return await run_inside(self.made.id, command, (stdin, stdout, stderr))
+        return await run_inside(self.made.id, command, (stdin, stdout, stderr), signals)
 
     async def cleanup(self) -> None:
         self._killed_for_memory = 0

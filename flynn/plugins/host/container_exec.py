@@ -3,13 +3,14 @@
 import asyncio
 import os
 import secrets
+import signal
 from collections.abc import Callable
 
 from aiodocker import Docker
 from aiodocker.stream import Stream
 
 from flynn.core.errors import FlynnError
-from flynn.plugins.host.backend import START, NotStarted
+from flynn.plugins.host.backend import START, NotStarted, Signals
 from flynn.plugins.host.engine import engine
 from flynn.plugins.host.race import race, whole
 
@@ -17,8 +18,8 @@ BESIDE = f'if [ "${{APP_DIR-}}" ]; then {START}; fi; exec sh -c "$1"'
 """As the job's own process began; an image that is the whole application has no APP_DIR, and a place of its own."""
 
 MARK = "FLYNN_EXEC"
-KILL = f'for p in /proc/[0-9]*; do grep -qs "{MARK}=$1" "$p/environ" && kill -9 "${{p#/proc/}}"; done'
-"""Ends all that carries the mark; the engine has no call that ends what it runs beside a container."""
+SEND = f'for p in /proc/[0-9]*; do grep -qs "{MARK}=$1" "$p/environ" && kill -"$2" "${{p#/proc/}}"; done'
+"""A signal to all that carries the mark; the engine has no call that sends one to what it runs beside a container."""
 
 LONGEST = 30 * 86400.0
 """Seconds that a command may take."""
@@ -27,14 +28,17 @@ PIECE = 4096
 """Bytes that a pipe takes without blocking once it is writable (pipe(7), PIPE_BUF)."""
 
 
-async def run_inside(container: str, command: str, streams: tuple[int, int, int]) -> int:
+async def run_inside(
+    container: str, command: str, streams: tuple[int, int, int], signals: Signals | None = None
+) -> int:
     """As `Running.exec`, in the container of this id. NotStarted: also when the engine does not answer."""
     mark = secrets.token_hex(8)
     try:
         async with engine(LONGEST) as client:
-            return await _run(client, container, ["/bin/sh", "-c", BESIDE, "sh", command], mark, streams)
+            running = _run(client, container, ["/bin/sh", "-c", BESIDE, "sh", command], mark, streams)
+            return await race(running, _send_each(container, mark, signals))
     except asyncio.CancelledError:
-        await whole(_kill(container, mark))
+        await whole(_send(container, mark, signal.SIGKILL))
         raise
     except FlynnError as error:
         raise NotStarted(f"nothing can be run beside it: {error}") from None
@@ -87,10 +91,20 @@ async def _ready(file: int, watch: Callable[[int, Callable[[], None]], object], 
         unwatch(file)
 
 
-async def _kill(container: str, mark: str) -> None:
+async def _send_each(container: str, mark: str, signals: Signals | None) -> int:
+    """Tell of signals, for ever."""
+    while signals:
+        await _send(container, mark, await signals.get())
+    await asyncio.Event().wait()
+    return 0
+
+
+async def _send(container: str, mark: str, number: int) -> None:
     try:
         async with engine() as client:
-            made = await client.containers.container(container).exec(["/bin/sh", "-c", KILL, "sh", mark])
+            made = await client.containers.container(container).exec(
+                ["/bin/sh", "-c", SEND, "sh", mark, str(int(number))]
+            )
             async with made.start(detach=False) as stream:
                 await stream.read_out()
     except FlynnError:

@@ -3,8 +3,9 @@
 It takes the limits and the cgroups of process PID, joins its namespaces (PIDFD is a descriptor of it; -1: it has none
 of its own), and runs ARGV there, as the leader of a process group of its own, with the variables of `DIR/environ`, and
 through the filter for system calls `DIR/seccomp` if there is one. It ends with the exit code of the command, 128 + N
-after signal N. LIFELINE is a socket to the daemon: when the other end closes, the group is killed; what could not be
-done is written there. It uses the standard library alone, to start fast.
+after signal N. LIFELINE is a socket to the daemon: each byte from there is the number of a signal for the group; when
+the other end closes, the group is killed; what could not be done is written there. It uses the standard library
+alone, to start fast.
 """
 
 import contextlib
@@ -124,20 +125,24 @@ def _watch(child: int, lifeline: int, woken: int) -> int:
     """Until the command ends, or has to; nothing of its group is left then."""
     while True:
         ready, _, _ = select.select([lifeline, woken], [], [])
-        if lifeline in ready and not _kill_group(child):
-            os.kill(child, signal.SIGKILL)
-        ended, status = os.waitpid(child, 0 if lifeline in ready else os.WNOHANG)
+        told = os.read(lifeline, 64) if lifeline in ready else None
+        over = told == b""
+        for number in bytes([signal.SIGKILL]) if over else told or b"":
+            if not _send_group(child, number):
+                os.kill(child, number)
+        ended, status = os.waitpid(child, 0 if over else os.WNOHANG)
         if ended:
-            _kill_group(child)
+            _send_group(child, signal.SIGKILL)
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
-        os.read(woken, 512)
+        if woken in ready:
+            os.read(woken, 512)
 
 
-def _kill_group(leader: int) -> bool:
+def _send_group(leader: int, number: int) -> bool:
     """False: there is no such group."""
     try:
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(leader, number)
     except ProcessLookupError:
         return False
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from flynn.plugins.host.backend import START, NotStarted, Spec, no_images
+from flynn.plugins.host.backend import START, NotStarted, Signals, Spec, no_images
 from flynn.plugins.host.beside import run_beside, write_environ
 from flynn.plugins.host.cgroup import kill_each, members
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone, identify
@@ -114,10 +114,12 @@ class RunningProcess:
     async def oom_kills(self) -> int:
         return await oom_kills(self.dir)
 
-    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
         if not (pid := await self.pid()):
             raise NotStarted("the job has ended")
-        return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid), self._over())
+        return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid, signals=signals), self._over())
 
     async def _over(self) -> int:
         await gone(self.identity)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from flynn.plugins.host.backend import NotStarted
+from flynn.plugins.host.backend import NotStarted, Signals
 from flynn.plugins.host.beside import run_beside
 from flynn.plugins.host.cgroup import PATIENCE
 from flynn.plugins.host.identity import Identity, alive, boot_id, gone
@@ -61,7 +61,9 @@ class RunningSandbox:
     async def oom_kills(self) -> int:
         return await oom_kills(self.dir)
 
-    async def exec(self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> int:
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
         await self.pid()
         if not (inner := self._inner()):
             raise NotStarted("the job has ended")
@@ -73,7 +75,7 @@ class RunningSandbox:
             stack.callback(os.close, held)
             if self._inner() != inner:
                 raise NotStarted("the job has ended")
-            return await run_beside(self.dir, command, (stdin, stdout, stderr), inner, held)
+            return await run_beside(self.dir, command, (stdin, stdout, stderr), inner, held, signals)
 
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)

@@ -50,7 +50,9 @@ async def rest(socket: Socket) -> tuple[bytes, bytes, dict[str, Any]]:
     async with asyncio.timeout(20):
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                return streams[1], streams[2], json.loads(message.data)
+                if "taken" in (told := json.loads(message.data)):
+                    continue
+                return streams[1], streams[2], told
             streams[message.data[0]] += message.data[1:]
     raise AssertionError(f"closed without an exit code, after {streams}")
 

@@ -1,0 +1,52 @@
+"""Commands of one's own in the grid, through the command line and a whole daemon: one-off, and beside a job."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.cluster import apps
+from tests.cluster.grid import Grid, open_grid
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def grid(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Grid]:
+    """One grid for all of these, with a worker of the app `hello`."""
+    source = apps.make(tmp_path_factory.mktemp("hello"), Procfile="worker: echo ready; exec sleep 600\n")
+    async with open_grid("--set", "host.backend=sandbox") as grid:
+        await grid.ok("create", "hello")
+        await grid.ok("deploy", str(source), "-a", "hello")
+        await grid.ok("scale", "worker=1", "-a", "hello")
+        yield grid
+
+
+async def worker(grid: Grid) -> str:
+    return str((await grid.jobs("hello", "up"))[0]["id"])
+
+
+async def test_exec_is_inside_the_job(grid: Grid) -> None:
+    id = await worker(grid)
+    said = await grid.flynn("exec", id, "--", "sh", "-c", 'echo "$FLYNN_JOB_ID"; cat; exit 5', stdin=b"x\0y")
+    assert (said.code, said.out) == (5, f"{id}\nx\0y")
+    short = f"worker.{id.rpartition('-')[2]}"
+    assert (await grid.ok("exec", "-a", "hello", short, "cat Procfile")).out.startswith("worker: ")
+
+
+async def test_exec_of_nothing(grid: Grid) -> None:
+    said = await grid.flynn("exec", "hello-worker-0", "true")
+    assert said.code == 1
+    assert "flynn ps" in said.err
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+async def test_input_of_any_bytes(grid: Grid, verb: str, tmp_path: Path) -> None:
+    data = os.urandom(1 << 20) * 20
+    where = ["run", "-a", "hello"] if verb == "run" else ["exec", await worker(grid)]
+    said = await grid.ok(*where, "sha256sum", stdin=data)
+    assert said.out.split()[0] == await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
