@@ -1,4 +1,4 @@
-"""run: a one-off job with its standard streams, here."""
+"""run: a one-off job with its standard streams here, or by itself."""
 
 import asyncio
 import contextlib
@@ -30,14 +30,19 @@ BACKLOG = 1024
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
+@click.option("-d", "--detach", is_flag=True, help="Only start it and print its job; its output goes to the log.")
 @app_option
 @pass_session
-def run(session: Session, words: Sequence[str], pairs: Sequence[str]) -> None:
+def run(session: Session, words: Sequence[str], pairs: Sequence[str], detach: bool) -> None:
     """Run a command in the app's current release: its input, output, errors and exit code are this command's own.
 
     A single word may be a whole shell line: flynn run 'cd data && ls | wc -l'.
     """
     app, env = session.app(), dict(pair(text, "variable") for text in pairs)
+    if detach:
+        id = session.ask(lambda client: client.run(app, shell_line(words), env, detach=True))
+        session.show({"id": id}, lambda answer: [answer["id"]])
+        return
     code = session.ask(lambda client: attached_run(client, app, shell_line(words), env))
     raise click.exceptions.Exit(code)
 

@@ -105,9 +105,10 @@ class Client(BlobCalls):
         """Stop a job; its id. NotFound: it is not running."""
         return (await self.wire.call("DELETE", f"/v1/jobs/{_part(job)}", records.Id)).id
 
-    async def run(self, app: str, command: str, env: Mapping[str, str] | None = None) -> str:
-        """Queue a one-off job; its id. It starts when it is attached, within 60 s."""
+    async def run(self, app: str, command: str, env: Mapping[str, str] | None = None, detach: bool = False) -> str:
+        """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself."""
         body: dict[str, Any] = {"command": command} | ({"env": dict(env)} if env else {})
+        body |= {"detach": True} if detach else {}
         return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
 
     @asynccontextmanager

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -50,3 +52,20 @@ async def test_input_of_any_bytes(grid: Grid, verb: str, tmp_path: Path) -> None
     where = ["run", "-a", "hello"] if verb == "run" else ["exec", await worker(grid)]
     said = await grid.ok(*where, "sha256sum", stdin=data)
     assert said.out.split()[0] == await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+
+
+async def test_a_detached_command_is_in_the_log(grid: Grid) -> None:
+    id = (
+        await grid.ok("run", "-a", "hello", "--detach", "-e", "COLOR=red", 'echo "is $COLOR"; cat; exit 4')
+    ).out.strip()
+    async with asyncio.timeout(20):
+        while id not in [job["id"] for job in await ended(grid)]:
+            await asyncio.sleep(0.1)
+    state = next(job for job in await ended(grid) if job["id"] == id)
+    assert (state["exit_code"], state["queue"]) == (4, "ephemeral")
+    assert (await grid.ok("log", "-a", "hello", "--raw", "-s", "stdout", "-j", id)).out == "is red\n"
+
+
+async def ended(grid: Grid) -> list[dict[str, Any]]:
+    said = await grid.ok("ps", "-a", "hello", "--all", "--json")
+    return [job for job in json.loads(said.out) if job["state"] == "down"]

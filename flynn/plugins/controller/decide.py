@@ -130,8 +130,10 @@ def stop_job(facts: Facts, id: str) -> Change:
     raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
 
 
-def run_job(facts: Facts, name: str, command: str, env: Mapping[str, str], id: str, now: float) -> Change:
-    """A one-off job of the release that serves, in the `ephemeral` queue, waiting to be attached."""
+def run_job(
+    facts: Facts, name: str, command: str, env: Mapping[str, str], id: str, now: float, attached: bool = True
+) -> Change:
+    """A one-off job of the release that serves, in the `ephemeral` queue; `attached`: it waits for its client."""
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
     if release is None:
@@ -142,7 +144,7 @@ def run_job(facts: Facts, name: str, command: str, env: Mapping[str, str], id: s
         _check_variable(key, value)
     types = limited({"run": model.ProcessType(command=command)}, app.limits)
     once = replace(release, processes=types, env={**release.env, **env})
-    job = replace(job_of(once, "run", "ephemeral", id, now), attached=True)
+    job = replace(job_of(once, "run", "ephemeral", id, now), attached=attached)
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
-from flynn.core.change import carry_out
+from flynn.core.change import Change, carry_out
 from flynn.core.errors import NotFound, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.web import Route, answer, body
@@ -21,6 +21,7 @@ PLACED = 60.0
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     command: str
     env: dict[str, str] = {}
+    detach: bool = False
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -29,9 +30,11 @@ def routes(ctx: Context) -> list[Route]:
     async def run(request: web.Request, app: str) -> web.Response:
         wanted = await body(request, NewRun)
         id, now = f"{app}-run-{secrets.token_hex(4)}", ctx.clock()
-        await carry_out(
-            ctx.store, ctx.mirror, lambda facts: decide.run_job(facts, app, wanted.command, wanted.env, id, now)
-        )
+
+        def queued(facts: Facts) -> Change:
+            return decide.run_job(facts, app, wanted.command, wanted.env, id, now, attached=not wanted.detach)
+
+        await carry_out(ctx.store, ctx.mirror, queued)
         return answer({"id": id}, 201)
 
     async def attach(request: web.Request, job: str) -> web.StreamResponse:
