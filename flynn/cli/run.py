@@ -15,6 +15,7 @@ import click
 from flynn.cli.config import pair
 from flynn.cli.options import app_option, pass_session
 from flynn.cli.session import Session
+from flynn.cli.terminal import HEARTBEAT, own_kind, own_size, raw_terminal, terminal_option
 from flynn.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,19 +32,22 @@ BACKLOG = 1024
 @click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
 @click.option("-d", "--detach", is_flag=True, help="Only start it and print its job; its output goes to the log.")
+@terminal_option
 @app_option
 @pass_session
-def run(session: Session, words: Sequence[str], pairs: Sequence[str], detach: bool) -> None:
+def run(session: Session, words: Sequence[str], pairs: Sequence[str], detach: bool, terminal: bool) -> None:
     """Run a command in the app's current release: its input, output, errors and exit code are this command's own.
 
     A single word may be a whole shell line: flynn run 'cd data && ls | wc -l'.
     """
     app, env = session.app(), dict(pair(text, "variable") for text in pairs)
+    if detach and terminal:
+        raise click.UsageError("--detach leaves no terminal to be had; leave away -t")
     if detach:
         id = session.ask(lambda client: client.run(app, shell_line(words), env, detach=True))
         session.show({"id": id}, lambda answer: [answer["id"]])
         return
-    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env))
+    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env, terminal))
     raise click.exceptions.Exit(code)
 
 
@@ -55,26 +59,32 @@ def shell_line(words: Sequence[str]) -> str:
     return f"exec {shlex.join(words)}"
 
 
-async def attached_run(client: "Client", app: str, command: str, env: dict[str, str]) -> int:
+async def attached_run(client: "Client", app: str, command: str, env: dict[str, str], terminal: bool = False) -> int:
     """Run to the end; the exit code. Unavailable: it never ran, or the connection broke."""
-    async with client.attach(await client.run(app, command, env)) as attached:
-        return await converse(attached)
+    size = own_size() if terminal else None
+    job = await client.run(app, command, (own_kind() if terminal else {}) | env, terminal=size)
+    async with client.attach(job, HEARTBEAT if terminal else None) as attached:
+        return await converse(attached, terminal)
 
 
-async def converse(attached: "Attached") -> int:
+async def converse(attached: "Attached", terminal: bool = False) -> int:
     """Our standard streams are the process's until it ends; its exit code. Unavailable: as above."""
-    with signals_sent(attached):
-        feeding = asyncio.create_task(feed(attached), name="standard input")
-        try:
-            end = await drain(attached)
-        finally:
-            feeding.cancel()
-            await asyncio.wait([feeding])
+    end = await _converse(attached, terminal)
     if end.exit_code is None:
         raise Unavailable(f"the command did not run: {end.reason or 'its host did not say why'}")
     if end.reason and end.exit_code and sys.stderr.isatty():
         click.echo(f"flynn: {end.reason}", err=True)
     return end.exit_code
+
+
+async def _converse(attached: "Attached", terminal: bool) -> "Exit":
+    with signals_sent(attached), raw_terminal(attached) if terminal else contextlib.nullcontext():
+        feeding = asyncio.create_task(feed(attached), name="standard input")
+        try:
+            return await drain(attached)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
 
 
 async def drain(attached: "Attached") -> "Exit":

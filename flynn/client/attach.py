@@ -62,9 +62,14 @@ class Attached:
         self._sent += len(data)
         await self._socket.send_bytes(data)
 
-    async def order(self, command: str) -> None:
-        """Say what to run beside the job: the first that is sent there."""
-        await self._socket.send_str(msgspec.json.encode({"exec": command}).decode())
+    async def order(self, command: str, terminal: tuple[int, int] | None = None) -> None:
+        """Say what to run beside the job: the first that is sent there. `terminal`: on one of so many rows, columns."""
+        told = {"exec": command} | ({"terminal": terminal} if terminal else {})
+        await self._socket.send_str(msgspec.json.encode(told).decode())
+
+    async def resize(self, size: tuple[int, int]) -> None:
+        """Our terminal has so many rows and columns now."""
+        await self._socket.send_str(msgspec.json.encode({"size": size}).decode())
 
     async def end_input(self) -> None:
         await self._socket.send_str('{"eof": true}')
@@ -99,11 +104,11 @@ def _told(text: str, kind: type[T]) -> T:
 
 
 @asynccontextmanager
-async def open_attached(wire: Wire, path: str) -> AsyncIterator[Attached]:
-    """Attach, which starts the job. There is no limit on how long it runs."""
+async def open_attached(wire: Wire, path: str, heartbeat: float | None = None) -> AsyncIterator[Attached]:
+    """Attach, which starts the job. There is no limit on how long it runs. `heartbeat`: seconds between two pings."""
     try:
         async with asyncio.timeout(OPEN):
-            socket = await wire.session.ws_connect(wire.url + path, max_msg_size=FRAME_LIMIT)
+            socket = await wire.session.ws_connect(wire.url + path, max_msg_size=FRAME_LIMIT, heartbeat=heartbeat)
     except aiohttp.WSServerHandshakeError as error:
         raise _refused(wire, error.status) from None
     except TimeoutError:

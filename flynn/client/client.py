@@ -105,23 +105,35 @@ class Client(BlobCalls):
         """Stop a job; its id. NotFound: it is not running."""
         return (await self.wire.call("DELETE", f"/v1/jobs/{_part(job)}", records.Id)).id
 
-    async def run(self, app: str, command: str, env: Mapping[str, str] | None = None, detach: bool = False) -> str:
-        """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself."""
+    async def run(
+        self,
+        app: str,
+        command: str,
+        env: Mapping[str, str] | None = None,
+        detach: bool = False,
+        terminal: tuple[int, int] | None = None,
+    ) -> str:
+        """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself.
+
+        `terminal`: it has one, of so many rows and columns.
+        """
         body: dict[str, Any] = {"command": command} | ({"env": dict(env)} if env else {})
-        body |= {"detach": True} if detach else {}
+        body |= ({"detach": True} if detach else {}) | ({"terminal": terminal} if terminal else {})
         return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
 
     @asynccontextmanager
-    async def attach(self, job: str) -> AsyncIterator[Attached]:
+    async def attach(self, job: str, heartbeat: float | None = None) -> AsyncIterator[Attached]:
         """The standard streams of a one-off job, for the length of a block."""
-        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/attach") as attached:
+        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/attach", heartbeat) as attached:
             yield attached
 
     @asynccontextmanager
-    async def execute(self, job: str, command: str) -> AsyncIterator[Attached]:
+    async def execute(
+        self, job: str, command: str, terminal: tuple[int, int] | None = None, heartbeat: float | None = None
+    ) -> AsyncIterator[Attached]:
         """The standard streams of a command that is run beside a running job, for the length of a block."""
-        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/exec") as attached:
-            await attached.order(command)
+        async with open_attached(self.wire, f"/v1/jobs/{_part(job)}/exec", heartbeat) as attached:
+            await attached.order(command, terminal)
             yield attached
 
     def log(

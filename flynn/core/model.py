@@ -155,7 +155,8 @@ class Job(Record, frozen=True, kw_only=True):
     the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
-    With `attached`, standard input comes from an attached client and output goes there too, not to the log.
+    With `attached`, standard input comes from an attached client and output goes there too, not to the log;
+    with `terminal` (rows, columns) both are a terminal, of that size at first.
     `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout` are its process type's.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
@@ -178,6 +179,7 @@ class Job(Record, frozen=True, kw_only=True):
     cache: str = ""
     output: bool = False
     attached: bool = False
+    terminal: tuple[int, int] | None = None
     image: str = ""
     check: Check = Check()
     stop_signal: str = "SIGTERM"

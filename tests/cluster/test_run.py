@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from tests.cluster import apps
 from tests.cluster.grid import Grid, open_grid
+from tests.cluster.terminal import Terminal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -69,3 +70,37 @@ async def test_a_detached_command_is_in_the_log(grid: Grid) -> None:
 async def ended(grid: Grid) -> list[dict[str, Any]]:
     said = await grid.ok("ps", "-a", "hello", "--all", "--json")
     return [job for job in json.loads(said.out) if job["state"] == "down"]
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+async def test_a_terminal(grid: Grid, verb: str) -> None:
+    """A shell on it: its size, also a new one; Ctrl-C; its exit code; and our own terminal is as it was before."""
+    where = ["run", "-t", "-a", "hello"] if verb == "run" else ["exec", "-t", await worker(grid)]
+    with Terminal(grid, *where, "sh") as terminal:
+        before = terminal.modes
+        await terminal.shown("$ ", "# ")
+        terminal.type("stty size; sh -c 'echo $TERM; exec sleep 60'\r")
+        await terminal.shown("\n30 90\r\nvt100\r\n")
+        assert terminal.modes != before
+        terminal.type("\3")
+        await terminal.shown("$ ", "# ")
+        terminal.resize(40, 100)
+        terminal.type("sleep 0.2; stty size; exit 7\r")
+        await terminal.shown("\n40 100\r\n")
+        assert await terminal.ended() == 7
+        assert terminal.modes == before
+
+
+async def test_a_terminal_is_given_back_when_we_are_told_to_end(grid: Grid) -> None:
+    with Terminal(grid, "run", "-t", "-a", "hello", "echo ready; exec sleep 60") as terminal:
+        before = terminal.modes
+        await terminal.shown("ready")
+        terminal.process.terminate()
+        assert await terminal.ended() != 0
+        assert terminal.modes == before
+
+
+async def test_no_terminal_to_give(grid: Grid) -> None:
+    said = await grid.flynn("run", "-t", "-a", "hello", "true")
+    assert (said.code, "needs a terminal" in said.err) == (1, True)
+    assert (await grid.flynn("run", "-t", "--detach", "-a", "hello", "true")).code == 2

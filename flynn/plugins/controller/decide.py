@@ -131,20 +131,31 @@ def stop_job(facts: Facts, id: str) -> Change:
 
 
 def run_job(
-    facts: Facts, name: str, command: str, env: Mapping[str, str], id: str, now: float, attached: bool = True
+    facts: Facts,
+    name: str,
+    command: str,
+    env: Mapping[str, str],
+    id: str,
+    now: float,
+    attached: bool = True,
+    terminal: tuple[int, int] | None = None,
 ) -> Change:
-    """A one-off job of the release that serves, in the `ephemeral` queue; `attached`: it waits for its client."""
+    """A one-off job of the release that serves, in the `ephemeral` queue; `attached`: it waits for its client,
+    who may have a `terminal` (rows, columns).
+    """
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
     if release is None:
         raise Invalid(f"{name} has no release yet; deploy it first")
+    if terminal and not attached:
+        raise Invalid("a job that nobody is attached to has no terminal; leave away either of both")
     if not command.strip() or "\0" in command:
         raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
     for key, value in env.items():
         _check_variable(key, value)
     types = limited({"run": model.ProcessType(command=command)}, app.limits)
     once = replace(release, processes=types, env={**release.env, **env})
-    job = replace(job_of(once, "run", "ephemeral", id, now), attached=attached)
+    job = replace(job_of(once, "run", "ephemeral", id, now), attached=attached, terminal=terminal)
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
 
 

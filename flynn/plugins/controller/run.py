@@ -22,6 +22,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     command: str
     env: dict[str, str] = {}
     detach: bool = False
+    terminal: tuple[int, int] | None = None
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -32,7 +33,9 @@ def routes(ctx: Context) -> list[Route]:
         id, now = f"{app}-run-{secrets.token_hex(4)}", ctx.clock()
 
         def queued(facts: Facts) -> Change:
-            return decide.run_job(facts, app, wanted.command, wanted.env, id, now, attached=not wanted.detach)
+            return decide.run_job(
+                facts, app, wanted.command, wanted.env, id, now, attached=not wanted.detach, terminal=wanted.terminal
+            )
 
         await carry_out(ctx.store, ctx.mirror, queued)
         return answer({"id": id}, 201)

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import os
-import signal
 from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
 from flynn.core.errors import Conflict, Invalid
+from flynn.plugins.host.attend import attend
 from flynn.plugins.host.inbox import Inbox
 from flynn.plugins.host.kept import sweep
 from flynn.plugins.host.life import Life
@@ -30,6 +30,8 @@ NEVER_BEGAN = 125
 async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
     """Be the job's client until it ends, or the client goes (then the job is ended), or the daemon stops."""
     _claim(life)
+    if life.job.terminal:
+        return await attend(request, life, stopping)
     socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
     try:
         await socket.prepare(request)
@@ -39,10 +41,10 @@ async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> w
         why = "gone"
     except asyncio.CancelledError:
         if not stopping.is_set():
-            _hang_up(life)
+            life.hang_up()
         raise
     if why == "gone":
-        _hang_up(life)
+        life.hang_up()
     elif why == "stopping":
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon stops")
     else:
@@ -53,11 +55,6 @@ async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> w
             await socket.close()
         await asyncio.to_thread(sweep, life.dir)
     return socket
-
-
-def _hang_up(life: Life) -> None:
-    """What a terminal does to its processes when it is closed."""
-    life.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
 
 
 def _claim(life: Life) -> None:

@@ -1,18 +1,23 @@
 """A command run beside a job in its container, through the engine (Docker Engine API, "Exec")."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
+import tty
 from collections.abc import Callable
+from typing import Any
 
-from aiodocker import Docker
+from aiodocker import Docker, DockerError
+from aiodocker.execs import Exec
 from aiodocker.stream import Stream
 
 from flynn.core.errors import FlynnError
 from flynn.plugins.host.backend import START, NotStarted, Signals
 from flynn.plugins.host.engine import engine
 from flynn.plugins.host.race import race, whole
+from flynn.plugins.host.terminal import size_of
 
 BESIDE = f'if [ "${{APP_DIR-}}" ]; then {START}; fi; exec sh -c "$1"'
 """As the job's own process began; an image that is the whole application has no APP_DIR, and a place of its own."""
@@ -23,6 +28,12 @@ SEND = f'for p in /proc/[0-9]*; do grep -qs "{MARK}=$1" "$p/environ" && kill -"$
 
 LONGEST = 30 * 86400.0
 """Seconds that a command may take."""
+
+KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
+"""Keys that would part us from the command, of which nobody types the whole: the usual ones hold back Ctrl-P."""
+
+LOOK = 0.1
+"""Seconds between two looks at the size of a terminal."""
 
 PIECE = 4096
 """Bytes that a pipe takes without blocking once it is writable (pipe(7), PIPE_BUF)."""
@@ -46,9 +57,14 @@ async def run_inside(
 
 async def _run(client: Docker, container: str, argv: list[str], mark: str, streams: tuple[int, int, int]) -> int:
     stdin, stdout, stderr = streams
-    made = await client.containers.container(container).exec(argv, stdin=stdin >= 0, environment={MARK: mark})
+    terminal = stdin >= 0 and os.isatty(stdin)
+    if terminal:  # The engine has one of its own in the container: this one only hands on.
+        tty.setraw(stdin)
+        os.set_blocking(stdin, False)
+    made = await _made(client, container, argv, mark, stdin, terminal)
     async with made.start(detach=False) as stream:
-        await race(_take(stream, {1: stdout, 2: stderr}), _give(stream, stdin))
+        resizing = _resize(made, stdin if terminal else -1)
+        await race(_take(stream, {1: stdout, 2: stderr}), _give(stream, stdin), resizing)
     return int((await made.inspect())["ExitCode"])
 
 
@@ -60,8 +76,34 @@ async def _take(stream: Stream, files: dict[int, int]) -> None:
             await _ready(file, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
             try:
                 view = view[os.write(file, view[:PIECE]) :]
+            except BlockingIOError:
+                continue
             except BrokenPipeError:
                 break
+
+
+async def _made(client: Docker, container: str, argv: list[str], mark: str, stdin: int, terminal: bool) -> Exec:
+    """Not by `container.exec`, which cannot tell the size of a terminal (engines before 23 are told a moment later)."""
+    wanted: dict[str, Any] = {
+        "Cmd": argv, "Env": [f"{MARK}={mark}"], "Tty": terminal,
+        "AttachStdin": stdin >= 0, "AttachStdout": True, "AttachStderr": True,
+    }  # fmt: skip
+    if terminal:
+        wanted |= {"ConsoleSize": size_of(stdin), "detachKeys": KEYS}
+    told = await client._query_json(f"containers/{container}/exec", method="POST", data=wanted)
+    return Exec(client, told["Id"], tty=terminal)
+
+
+async def _resize(made: Exec, terminal: int) -> None:
+    """Keep the engine's terminal as large as ours, for ever."""
+    known = (0, 0)
+    while terminal >= 0:
+        if (size := size_of(terminal)) != known:
+            known = size
+            with contextlib.suppress(DockerError):
+                await made.resize(h=size[0], w=size[1])
+        await asyncio.sleep(LOOK)
+    await asyncio.Event().wait()
 
 
 async def _give(stream: Stream, file: int) -> None:

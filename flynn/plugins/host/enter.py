@@ -10,11 +10,13 @@ alone, to start fast.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import select
 import signal
 import sys
+import termios
 
 KINDS = {
     "user": 0x10000000, "mnt": 0x00020000, "pid": 0x20000000, "ipc": 0x08000000, "uts": 0x04000000,
@@ -110,6 +112,8 @@ def _become(argv: list[str], env: dict[bytes, bytes], walls: bytes) -> None:
     """The command, in the child. What the daemon ignores is not ignored here."""
     try:
         os.setsid()
+        if os.isatty(0):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         if walls and ctypes.CDLL(None).prctl(

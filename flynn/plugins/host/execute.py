@@ -3,19 +3,24 @@
 import asyncio
 import contextlib
 import os
+import signal
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from flynn.plugins.host.backend import NotStarted, Running
+from flynn.plugins.host.backend import NotStarted, Running, Signals
 from flynn.plugins.host.inbox import Inbox, readable
 from flynn.plugins.host.life import Life
 from flynn.plugins.host.orders import Order, listen, read
 from flynn.plugins.host.pipes import CHUNK, Pipes
 from flynn.plugins.host.race import race
+from flynn.plugins.host.terminal import Terminal
 
 ORDERED = 20.0
 """Seconds in which the client must have said what it wants."""
+
+HUNG_UP = 2.0
+"""Seconds that a command may take to end after its client has gone."""
 
 BEGUN = 5.0
 """Seconds that a job may take to start when somebody wants to run something beside it."""
@@ -25,7 +30,7 @@ Told = dict[str, Any] | None
 
 
 async def execute(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
-    """Run what the client's first frame says, until it ends; it is killed when its client goes or the daemon stops."""
+    """Run what the client's first frame says, until it ends; it ends when its client goes or the daemon stops."""
     socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
     told: Told = None
     with contextlib.suppress(ConnectionError):
@@ -50,18 +55,21 @@ async def _serve(socket: web.WebSocketResponse, life: Life) -> Told:
         await _begun(life)
     if life.running is None:
         return _never(f"{life.job.id} has no process now ({life.state.reason or life.state.state}); try again")
-    signals: asyncio.Queue[int] = asyncio.Queue()
-    with Pipes() as pipes:
+    with Terminal(order.terminal) if order.terminal else Pipes() as pipes:
+        return await converse(socket, life.running, order.exec, pipes)
 
-        async def taken(count: int) -> None:
+
+async def converse(socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes) -> Told:
+    """Run a command beside a process, its streams the client's, until it ends or the client has gone."""
+    signals: Signals = asyncio.Queue()
+
+    async def taken(count: int) -> None:
+        with contextlib.suppress(ConnectionError):
             await socket.send_json({"taken": count})
 
-        inbox = Inbox(lambda: pipes.stdin, pipes.close_stdin, taken)
-        return await race(
-            _run(socket, life.running, order.exec, pipes, signals),
-            _until_gone(socket, inbox, signals),
-            _pour(inbox),
-        )
+    inbox = Inbox(lambda: pipes.stdin, pipes.close_stdin, taken)
+    run = _run(socket, running, command, pipes, signals)
+    return await race(run, _until_gone(socket, inbox, signals, pipes), _pour(inbox))
 
 
 async def _begun(life: Life) -> None:
@@ -82,9 +90,7 @@ async def _ordered(socket: web.WebSocketResponse) -> Order:
     return read(message.data, Order)
 
 
-async def _run(
-    socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes, signals: asyncio.Queue[int]
-) -> Told:
+async def _run(socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes, signals: Signals) -> Told:
     async with asyncio.TaskGroup() as tasks:
         for stream, file in pipes.sources.items():
             tasks.create_task(_deliver(socket, stream, file, pipes.ended), name=f"output {stream}")
@@ -112,17 +118,24 @@ async def _deliver(socket: web.WebSocketResponse, stream: int, file: int, ended:
                 return
             await race(readable(file), _set(ended))
             continue
+        except OSError:  # EIO: a terminal that nobody has open any more
+            return
         if not data:
             return
-        await socket.send_bytes(bytes([stream]) + data)
+        with contextlib.suppress(ConnectionError):  # The client has gone, which ends the command, not us.
+            await socket.send_bytes(bytes([stream]) + data)
 
 
 async def _set(ended: asyncio.Event) -> None:
     await ended.wait()
 
 
-async def _until_gone(socket: web.WebSocketResponse, inbox: Inbox, signals: asyncio.Queue[int]) -> Told:
-    await listen(socket, inbox, signals.put)
+async def _until_gone(socket: web.WebSocketResponse, inbox: Inbox, signals: Signals, pipes: Pipes) -> Told:
+    """The client goes: the command may end by itself, as when a terminal is closed, before it is killed."""
+    with contextlib.suppress(ConnectionError):
+        await listen(socket, inbox, signals.put, pipes.resize)
+    signals.put_nowait(signal.SIGHUP)
+    await asyncio.sleep(HUNG_UP)
     return None
 
 

@@ -74,6 +74,10 @@ class Life:
             self._stop_reason, self._stop_signals = reason, signals or self._stop_signals
             self._stop_asked.set()
 
+    def hang_up(self) -> None:
+        """Its client has gone: what a terminal does to its processes when it is closed."""
+        self.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
+
     async def run(self) -> None:
         """All of it, until the job is down. Cancelled (the daemon stops): the process lives on."""
         try:

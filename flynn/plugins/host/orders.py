@@ -13,16 +13,18 @@ T = TypeVar("T")
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text frame from the client: one of them."""
+    """A text frame from the client: one of them. `size` is that of its terminal: rows and columns."""
 
     eof: bool = False
     signal: int = 0
+    size: tuple[int, int] | None = None
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first frame of a client that wants a command run beside a job."""
+    """The first frame of a client that wants a command run beside a job; `terminal`: on one of this size."""
 
     exec: str
+    terminal: tuple[int, int] | None = None
 
 
 def read(text: str | bytes, type: type[T]) -> T:
@@ -33,8 +35,13 @@ def read(text: str | bytes, type: type[T]) -> T:
         raise ConnectionError("the client does not speak the protocol") from None
 
 
-async def listen(socket: web.WebSocketResponse, inbox: Inbox, send: Callable[[int], Awaitable[None]]) -> None:
-    """Hand on what the client sends, until it goes. `send`: a signal to the process."""
+async def listen(
+    socket: web.WebSocketResponse,
+    inbox: Inbox,
+    send: Callable[[int], Awaitable[None]],
+    resize: Callable[[tuple[int, int]], None] = lambda size: None,
+) -> None:
+    """Hand on what the client sends, until it goes. `send`: a signal to the process; `resize`: its terminal."""
     async for message in socket:
         if message.type is WSMsgType.BINARY:
             await inbox.put(message.data)
@@ -44,3 +51,5 @@ async def listen(socket: web.WebSocketResponse, inbox: Inbox, send: Callable[[in
                 inbox.end()
             if command.signal in set(signal.Signals):
                 await send(command.signal)
+            if command.size:
+                resize(command.size)

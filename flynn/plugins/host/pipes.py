@@ -9,7 +9,13 @@ CHUNK = 64 * 1024
 
 
 class Pipes:
-    """`given`: the command's standard input, output and errors. Near ends do not block. All are closed at the end."""
+    """`given`: the command's standard input, output and errors. `stdin`: where its input is written; `sources`: where
+    its output is read, by its descriptor. These near ends do not block. All are closed at the end.
+    """
+
+    given: tuple[int, int, int]
+    stdin: int
+    sources: dict[int, int]
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
@@ -17,10 +23,11 @@ class Pipes:
 
     def __enter__(self) -> "Pipes":
         stdin, self.stdin = self._pipe()
-        self.stdout, stdout = self._pipe()
-        self.stderr, stderr = self._pipe()
+        out, stdout = self._pipe()
+        err, stderr = self._pipe()
         self.given = (stdin, stdout, stderr)
-        for file in (self.stdin, self.stdout, self.stderr):
+        self.sources = {1: out, 2: err}
+        for file in (self.stdin, out, err):
             os.set_blocking(file, False)
         return self
 
@@ -28,15 +35,13 @@ class Pipes:
         while self._open:
             os.close(self._open.pop())
 
-    @property
-    def sources(self) -> dict[int, int]:
-        """Where its output is read, by its descriptor."""
-        return {1: self.stdout, 2: self.stderr}
-
     def close_stdin(self) -> None:
         """The command sees the end of its input."""
         self._close(self.stdin)
         self.stdin = -1
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Pipes have no size."""
 
     def end(self) -> None:
         """The command has ended: nothing is written any more, but by what it left behind."""

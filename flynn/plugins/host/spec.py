@@ -10,6 +10,9 @@ from flynn.plugins.host.backend import Limits, Spec
 from flynn.plugins.host.environ import environ
 from flynn.plugins.host.ground import Ground
 
+WAITER = 'read -r code; exit "${code:-129}"'
+"""The process of a job whose command runs beside it, on a terminal (`attend.py`)."""
+
 
 def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "") -> Spec:
     """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
@@ -17,7 +20,7 @@ def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], ima
     socket = ground.sockets.of(job.id) if port else None
     return Spec(
         id=job.id,
-        command=job.command,
+        command=WAITER if job.terminal else job.command,
         env=environ(job, port, os.environ),
         layers=layers,
         dir=dir,
