@@ -1,6 +1,7 @@
 """Keeping the logs of a host within their bounds: old files are packed, older ones go."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ class Tidy:
             await asyncio.to_thread(file.segment.path.unlink, True)
         for file in set(files) - set(gone):
             if not (file.newest or file.segment.packed):
-                await asyncio.to_thread(pack, file.segment)
+                with contextlib.suppress(FileNotFoundError):  # It went meanwhile, as the log's size is bounded too.
+                    await asyncio.to_thread(pack, file.segment)
 
     def _is_old(self, file: File, now: float) -> bool:
         """Whether the file has been written to for a day, or for as long as lines are kept: then another shall be."""
