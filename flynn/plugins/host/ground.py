@@ -54,7 +54,11 @@ class Ground:
 
     def later(self, what: Coroutine[Any, Any, Any], name: str) -> None:
         """Do it without waiting for it. What is given first begins first."""
-        self.tasks.create_task(what, name=name)
+        try:
+            self.tasks.create_task(what, name=name)
+        except RuntimeError:
+            # The agent is stopping. What it knows is on disk, and the next one tells it.
+            what.close()
 
     def tell(self, state: JobState) -> None:
         """Write a job's state to the store, now or when it answers again; the newest wins."""
