@@ -23,15 +23,13 @@ _EMPTY = re.compile(rb"\A(?:\r\n)++")
 class Client(Exchange):
     """What a client's connection tells us: bytes, their end, and how much it takes."""
 
-    __slots__ = ("own", "peer", "seen")
+    __slots__ = ("own", "peer")
 
     def __init__(self, proxy: "Proxy") -> None:
         super().__init__(proxy)
         self.peer: tuple[str, int] | None = None
         self.own: tuple[str, int] | None = None
         """The ends of the connection that a proxy has passed on to us; None: those of this very connection."""
-        self.seen = b""
-        """The head of the last request, to its empty line, if it is short: many clients send the same again."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.opened(cast(asyncio.Transport, transport))

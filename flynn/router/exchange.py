@@ -29,8 +29,8 @@ class Exchange(Connection):
 
     __slots__ = (
         "address", "answered", "asked", "backend", "body", "dial", "done", "edition", "extra", "found", "halves", "id",
-        "keep", "known", "leave", "marks", "pending", "place", "port", "prefix", "replayed", "request", "sent",
-        "served", "status", "target", "tried", "trusted", "wanted",
+        "keep", "known", "leave", "marks", "pending", "place", "port", "prefix", "replayed", "request", "seen",
+        "sent", "served", "status", "target", "tried", "trusted", "wanted",
     )  # fmt: skip
 
     request: Request
@@ -48,6 +48,8 @@ class Exchange(Connection):
         self.known: Request | None = None
         """The last request; `prefix` is what is sent of its head but for id and time."""
         self.prefix = b""
+        self.seen = b""
+        """The last request's head, to its empty line, if it is short: many clients send the same again."""
         self.found: Place | None = None
         self.edition: object = None
         """Where the last request's head led, in which edition of the table."""
@@ -123,7 +125,7 @@ class Exchange(Connection):
     def slim(self) -> None:
         """Forget the last head, if it is large: the client waits, and very many may."""
         if len(self.prefix) > HEAVY:
-            self.known, self.prefix, self.request = None, b"", SPENT
+            self.known, self.prefix, self.request, self.seen = None, b"", SPENT, b""
 
     def _take_body(self, data: bytes) -> bytes:
         """What of `data` belongs to the request's body; the rest is kept for later. A broken body is refused."""

@@ -53,7 +53,7 @@ class Ground:
         return found
 
     def later(self, what: Coroutine[Any, Any, Any], name: str) -> None:
-        """Do it without waiting for it. What is given first begins first."""
+        """Do it without waiting for it. What is given first begins first; nothing does once the agent is stopping."""
         try:
             self.tasks.create_task(what, name=name)
         except RuntimeError:
