@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from flynn.core import config, hooks
 from flynn.core.daemon import settings_types
 from flynn.core.logframe import Head, made
-from flynn.plugins.host.backend import Spec
+from flynn.plugins.host.backends.backend import Spec
 from tests.harness import open_node
 
 GUIDE = Path(__file__).parent.parent / "docs" / "plugins.md"

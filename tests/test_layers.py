@@ -41,7 +41,7 @@ PURE = [
     ),
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
     "flynn/plugins/controller/described.py",
-    *("flynn/plugins/host/plan.py", "flynn/plugins/host/pulse.py"),
+    *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py"),
     *("flynn/router/table.py", "flynn/router/balance.py", "flynn/router/head.py"),
     "flynn/router/proxyproto.py",
     *("flynn/router/metrics.py", "flynn/router/stats.py", "flynn/router/snapshot.py"),

@@ -29,12 +29,12 @@ def flynn_bricks() -> Iterable["type[Brick]"]:  # type: ignore[empty-body]
 
 @hookspec
 def flynn_backends() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Host backends by name: classes that satisfy `flynn.plugins.host.backend.Backend`."""
+    """Host backends by name: classes that satisfy `flynn.plugins.host.backends.backend.Backend`."""
 
 
 @hookspec
 def flynn_log_sinks() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Log sinks by the scheme of their URL: classes that satisfy `flynn.plugins.host.sink.Sink`."""
+    """Log sinks by the scheme of their URL: classes that satisfy `flynn.plugins.host.logs.sink.Sink`."""
 
 
 @hookspec

@@ -8,8 +8,8 @@ from flynn.core.hooks import hookimpl
 
 if TYPE_CHECKING:
     from flynn.core.brick import Brick
-    from flynn.plugins.host.backend import Backend
-    from flynn.plugins.host.sink import Sink
+    from flynn.plugins.host.backends.backend import Backend
+    from flynn.plugins.host.logs.sink import Sink
 
 
 @hookimpl
@@ -28,9 +28,9 @@ def flynn_bricks() -> Iterable["type[Brick]"]:
 @hookimpl
 def flynn_backends() -> Mapping[str, "type[Backend]"]:
     """The host backends of flynn; `auto` prefers the sandbox."""
-    from flynn.plugins.host.docker import DockerBackend
-    from flynn.plugins.host.process import ProcessBackend
-    from flynn.plugins.host.sandbox import SandboxBackend
+    from flynn.plugins.host.backends.process import ProcessBackend
+    from flynn.plugins.host.docker.docker import DockerBackend
+    from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 
     return {"sandbox": SandboxBackend, "docker": DockerBackend, "process": ProcessBackend}
 
@@ -38,8 +38,8 @@ def flynn_backends() -> Mapping[str, "type[Backend]"]:
 @hookimpl
 def flynn_log_sinks() -> Mapping[str, "type[Sink]"]:
     """The log sinks of flynn."""
-    from flynn.plugins.host.sink_http import HttpSink
-    from flynn.plugins.host.sink_syslog import SyslogSink
+    from flynn.plugins.host.logs.sink_http import HttpSink
+    from flynn.plugins.host.logs.sink_syslog import SyslogSink
 
     return {"syslog": SyslogSink, "syslog+tls": SyslogSink, "http": HttpSink, "https": HttpSink}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flynn.plugins.host.backend import Backend, NotStarted, Running, Spec
-from flynn.plugins.host.identity import Identity, gone
-from flynn.plugins.host.identity import alive as lives
+from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
+from flynn.plugins.host.backends.identity import Identity, gone
+from flynn.plugins.host.backends.identity import alive as lives
 
 LIMIT = 20.0
 """Seconds that a step may take on a slow machine."""

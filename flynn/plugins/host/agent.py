@@ -19,20 +19,20 @@ from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.choice import IMAGES, Choice
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.backends.choice import IMAGES, Choice
 from flynn.plugins.host.config import HostConfig
-from flynn.plugins.host.engine_watch import EngineWatch, until_open
+from flynn.plugins.host.docker.engine_watch import EngineWatch, until_open
+from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.ground import Ground
-from flynn.plugins.host.images import Images
-from flynn.plugins.host.kept import Kept, save
 from flynn.plugins.host.layers import Layers
-from flynn.plugins.host.life import Life
-from flynn.plugins.host.logs import Logs
-from flynn.plugins.host.logtidy import DAY, Bounds, Tidy
+from flynn.plugins.host.life.kept import Kept, save
+from flynn.plugins.host.life.life import Life
+from flynn.plugins.host.logs.logs import Logs
+from flynn.plugins.host.logs.logtidy import DAY, Bounds, Tidy
+from flynn.plugins.host.logs.shippers import Shippers
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
-from flynn.plugins.host.shippers import Shippers
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.turns import Turns
 

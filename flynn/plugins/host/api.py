@@ -10,11 +10,11 @@ from flynn.core.errors import NotFound
 from flynn.core.model import Job
 from flynn.core.web import Route
 from flynn.plugins.host import proxy
-from flynn.plugins.host.attach import attach
-from flynn.plugins.host.execute import execute
-from flynn.plugins.host.life import Life
-from flynn.plugins.host.log_api import LogApi
-from flynn.plugins.host.logs import Logs
+from flynn.plugins.host.attach.attach import attach
+from flynn.plugins.host.attach.execute import execute
+from flynn.plugins.host.life.life import Life
+from flynn.plugins.host.logs.log_api import LogApi
+from flynn.plugins.host.logs.logs import Logs
 
 ARRIVAL = 1.0
 """Seconds that a job may take to arrive here after it was assigned."""

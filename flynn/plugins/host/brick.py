@@ -8,12 +8,13 @@ import logging
 
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
-from flynn.plugins.host import kept, layers
+from flynn.plugins.host import layers
 from flynn.plugins.host.agent import Agent
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.choice import choose
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.backends.choice import choose
 from flynn.plugins.host.config import HostConfig
-from flynn.plugins.host.kept import Kept
+from flynn.plugins.host.life import kept
+from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.race import race
 from flynn.plugins.host.sockets import Sockets

@@ -10,12 +10,12 @@ from typing import Any
 from flynn.core import keys
 from flynn.core.brick import Context
 from flynn.core.model import Job, JobState
-from flynn.plugins.host.backend import Backend, NotStarted
-from flynn.plugins.host.choice import Choice
+from flynn.plugins.host.backends.backend import Backend, NotStarted
+from flynn.plugins.host.backends.choice import Choice
 from flynn.plugins.host.config import HostConfig
-from flynn.plugins.host.images import Images
+from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.layers import Layers
-from flynn.plugins.host.logs import Logs
+from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.turns import Turns

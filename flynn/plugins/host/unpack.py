@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from flynn.core.errors import Full, Invalid, TooLarge
-from flynn.plugins.host.rootfs import SYSTEM
+from flynn.plugins.host.sandbox.rootfs import SYSTEM
 
 SIZE_LIMIT = 2 * 1024 * 1024 * 1024
 ENTRY_LIMIT = 200_000

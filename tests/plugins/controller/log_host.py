@@ -11,8 +11,8 @@ import msgspec
 from flynn.core import keys, model
 from flynn.core.serve import serve
 from flynn.core.web import Route, Web
-from flynn.plugins.host.log_api import LogApi
-from flynn.plugins.host.logs import Logs
+from flynn.plugins.host.logs.log_api import LogApi
+from flynn.plugins.host.logs.logs import Logs
 from tests.harness import TOKEN, TestNode, free_port
 
 

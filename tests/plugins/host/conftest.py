@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from flynn.core.errors import StartError
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.docker import DockerBackend
-from flynn.plugins.host.process import ProcessBackend
-from flynn.plugins.host.sandbox import SandboxBackend
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.backends.process import ProcessBackend
+from flynn.plugins.host.docker.docker import DockerBackend
+from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 
 KINDS: dict[str, type[Backend]] = {"sandbox": SandboxBackend, "process": ProcessBackend, "docker": DockerBackend}
 

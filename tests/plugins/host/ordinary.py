@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from flynn.plugins.host import machine, overlay
-from flynn.plugins.host.docker import DockerBackend
+from flynn.plugins.host.docker import machine, overlay
+from flynn.plugins.host.docker.docker import DockerBackend
 from tests.contract import backend as contract
 
 PARTS = (contract._throws_changes_away, contract._signals_all_processes, contract._leaves_nothing_behind)

@@ -23,7 +23,7 @@ from flynn.core.model import Assignment, Instance, Job, JobState, Router
 from flynn.core.store import Delete, Put, Store
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
-from flynn.plugins.host.past import Past
+from flynn.plugins.host.logs.past import Past
 from tests.harness import TestNode, free_port, open_node
 
 HOST = "host-a"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flynn.core.model import Assignment
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.kept import load
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.life.kept import load
 from tests.plugins.host import churn
 from tests.plugins.host.rig import HOST, Rig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.backends.backend import Backend
 from tests.plugins.host.files import MANY
 
 HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flynn.plugins.host import limiter
-from flynn.plugins.host.backend import Backend, Limits, Running, Spec
-from flynn.plugins.host.cgroup import OURS
-from flynn.plugins.host.ending import terminate
+from flynn.plugins.host.backends.backend import Backend, Limits, Running, Spec
+from flynn.plugins.host.backends.ending import terminate
+from flynn.plugins.host.limits import limiter
+from flynn.plugins.host.limits.cgroup import OURS
 from tests.contract.backend import printed, start
 from tests.harness import free_port
 from tests.plugins.host.conftest import KINDS, opened

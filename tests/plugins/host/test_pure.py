@@ -10,12 +10,12 @@ from flynn.core import keys
 from flynn.core.errors import Full, Invalid, StartError
 from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Check, Job, Router
-from flynn.plugins.host.drain import drained
-from flynn.plugins.host.environ import check, environ
+from flynn.plugins.host.life.drain import drained
+from flynn.plugins.host.life.environ import check, environ
+from flynn.plugins.host.life.pulse import Pulse
+from flynn.plugins.host.life.restart import describe, next_restart
 from flynn.plugins.host.plan import KEPT, Ended, decide, mine, sentence, too_many
 from flynn.plugins.host.ports import Ports
-from flynn.plugins.host.pulse import Pulse
-from flynn.plugins.host.restart import describe, next_restart
 
 
 def job(id: str = "web-1", **fields: Any) -> Job:

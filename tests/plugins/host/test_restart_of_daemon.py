@@ -14,8 +14,8 @@ from flynn.core import keys
 from flynn.core.facts import encode
 from flynn.core.model import Instance, JobState
 from flynn.core.store import Put
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.kept import Kept, load, save
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.life.kept import Kept, load, save
 from tests.harness import free_port
 from tests.plugins.host.rig import Rig, alive, ask, open_rig
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flynn.core.model import Instance
-from flynn.plugins.host.backend import Backend
-from flynn.plugins.host.health import FAILURES
+from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.life.health import FAILURES
 from flynn.plugins.host.sockets import LONGEST, JobSocket, Sockets
 from tests.plugins.host.rig import Rig, open_rig
 

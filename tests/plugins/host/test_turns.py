@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flynn.core.model import Check
-from flynn.plugins.host.backend import Backend
+from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.turns import Turn, Turns, next_one
 from tests.plugins.host.rig import open_rig
 

@@ -1,0 +1,1 @@
+"""What runs a job's process: the contract, the choice, and the backend that shuts nothing in."""

@@ -1,0 +1,149 @@
+"""What runs a job's process. Every backend passes the same contract, `tests/contract/backend.py`.
+
+A process outlives the daemon. So a backend keeps what it must know in the job's directory, and finds its process again
+by pid and start time; the exit code is found even of a process that ended while no daemon was there.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flynn.core.errors import FlynnError
+from flynn.plugins.host.backends.identity import Identity
+
+START = (
+    'cd "$APP_DIR" || exit 126; for file in .profile.d/*.sh; do if [ -r "$file" ]; then . "./$file"; fi; done; '
+    'exec sh -c "$1"'
+)
+"""The shell script that every process begins as; its first argument is the job's command line."""
+
+
+class NotStarted(FlynnError):
+    """The process could not be started at all; the text says why."""
+
+    code = "start"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What all processes of a job together may take; 0: as much as there is. `memory` in MiB, `cpus` in cores.
+
+    `pids` counts processes and threads; `files` is for each process. A backend that cannot hold to one passes it over.
+    """
+
+    memory: int = 0
+    cpus: float = 0.0
+    pids: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A process to start. `env` is all it sees, but for what depends on the backend, which adds it (`APP_DIR`, ...).
+
+    `layers` are unpacked trees by name, not to be changed by the process; `app` is made writable by a throw-away
+    copy or overlay. `dir` is the job's own directory, where the backend may keep what it needs. Output is appended
+    to the files `stdout` and `stderr` in it. `cache` and `out` are writable directories, if given. `socket`, if given,
+    is where the process may listen on a UNIX socket, in a directory of its own; FLYNN_SOCKET tells it how to get there.
+    """
+
+    id: str
+    command: str
+    env: Mapping[str, str]
+    layers: Mapping[str, Path]
+    dir: Path
+    cache: Path | None = None
+    out: Path | None = None
+    socket: Path | None = None
+    stdin: bool = False
+    """Whether the process reads standard input from a pipe (`Running.stdin`), not from /dev/null."""
+    limits: Limits = Limits()
+    image: str = ""
+    """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
+    layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""
+
+    @property
+    def stdout(self) -> Path:
+        return self.dir / "stdout"
+
+    @property
+    def stderr(self) -> Path:
+        return self.dir / "stderr"
+
+
+def no_images(spec: Spec, name: str) -> None:
+    """For the start of backends without images. NotStarted: the job is one."""
+    if spec.image:
+        raise NotStarted(f"the backend {name} runs no images; {spec.image} needs a host with Docker Engine")
+
+
+Signals = asyncio.Queue[int]
+"""Numbers of signals for a command, as they come."""
+
+
+class Running(Protocol):
+    """A process and all that it started."""
+
+    identity: Identity
+    stdin: int
+    """The end to write to (a file descriptor, the holder closes it) when the spec asked for it, else -1."""
+
+    def alive(self) -> bool:
+        """Whether it runs now."""
+
+    async def pid(self) -> int:
+        """The job's first process as this machine numbers it; 0 if it has ended. Waits a moment for it to begin."""
+
+    async def wait(self) -> int | None:
+        """Wait for its end; the exit code, 128 + N after signal N, None if nobody knows.
+
+        NotStarted: it never began, the text says why.
+        """
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to all processes of the job."""
+
+    async def kill(self) -> None:
+        """Kill all processes of the job; `wait` then ends soon."""
+
+    async def oom_kills(self) -> int:
+        """How many processes of the job the kernel has killed because the job was over its memory limit; the last
+        answer holds on after the end, until `cleanup`."""
+
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
+        """Run a command line beside the job's processes as `Spec.command` is run: where they are, as who they are,
+        with the environment that they began with. Its exit code, 128 + N after signal N; it ends with the job at the
+        latest. The streams are file descriptors, which the caller keeps (-1: /dev/null). Works on what was adopted.
+        What is put into `signals` is sent to the command, with its process group.
+
+        Cancelled: it is killed, with its process group. NotStarted: the job has ended, or why it cannot be run.
+        """
+
+    async def cleanup(self) -> None:
+        """After the end: kill what was left behind, remove what the backend made for this run."""
+
+
+class Backend(Protocol):
+    """A way to run processes. Building it is free."""
+
+    name: str
+    lacks: str
+    """What it cannot isolate or limit on this machine, and the remedy, once it is open; empty: nothing."""
+
+    def __init__(self, data: Path) -> None:
+        """`data`: the agent's directory; the backend may keep files of its own in `data/NAME`."""
+
+    async def open(self) -> None:
+        """Try whether this machine can do it. StartError: why not, and the remedy."""
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> Running:
+        """Start the process. `commit` is called with its identity before it may do anything: what raises there
+        prevents it. So no process ever runs that the agent has not written down. NotStarted: why it cannot.
+        """
+
+    def adopt(self, dir: Path, identity: Identity) -> Running:
+        """The process that an earlier daemon started for the job of `dir`, whether it lives or has ended."""

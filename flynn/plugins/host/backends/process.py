@@ -1,0 +1,162 @@
+"""The backend for machines without sandboxes: plain processes of the daemon's own user. No isolation at all."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
+from flynn.plugins.host.backends.beside import run_beside, write_environ
+from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
+from flynn.plugins.host.backends.launch import descendants, first_child, launch, send
+from flynn.plugins.host.limits.cgroup import kill_each, members
+from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
+from flynn.plugins.host.race import race
+
+PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the programs of this machine are, the daemon's own Python first."""
+
+WRAP = 'trap : HUP INT QUIT TERM USR1 USR2; "$@"; code=$?; echo $code >"$0"; exit $code'
+"""The shell that stays beside the process to write down its exit code. What it traps, its child does not."""
+
+NO_WALLS = (
+    "jobs are not shut in: each sees this machine's files and processes, and may do what the daemon's user may; "
+    "install bubblewrap or Docker"
+)
+
+
+class ProcessBackend:
+    """Each job is a session of processes; its layers are copied into its directory at each start."""
+
+    name = "process"
+    lacks = ""
+
+    def __init__(self, data: Path) -> None:
+        self.limiter = Limiter(data)
+
+    async def open(self) -> None:
+        """It runs everywhere."""
+        await asyncio.to_thread(self.limiter.open)
+        self.lacks = "; ".join([NO_WALLS, *filter(None, [self.limiter.lacks])])
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
+        no_images(spec, self.name)
+        await asyncio.to_thread(_prepare, spec)
+        env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
+        env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
+        write_environ(spec.dir, env)
+        argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", START, "sh", spec.command]
+        async with self.limiter.hold(spec) as hold:
+            identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, hold=hold)
+        return RunningProcess(spec.dir, identity, stdin)
+
+    def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":
+        return RunningProcess(dir, identity)
+
+
+def paths(spec: Spec, layers: dict[str, Path]) -> dict[str, str]:
+    """What a process is told unless the job tells it otherwise."""
+    return {"PATH": PATH, "HOME": str(layers["app"]), "LANG": "C.UTF-8"}
+
+
+def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
+    """The variables that tell a process where its directories are, and its socket."""
+    named = {f"{name.upper().replace('-', '_')}_DIR": path for name, path in layers.items()}
+    named |= {"CACHE_DIR": str(spec.cache)} if spec.cache else {}
+    named |= {"FLYNN_SOCKET": str(spec.socket)} if spec.socket else {}
+    return named | ({"OUT_DIR": str(spec.out)} if spec.out else {})
+
+
+def _prepare(spec: Spec) -> None:
+    (spec.dir / "exit").unlink(missing_ok=True)
+    root = spec.dir / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "app").mkdir(parents=True)
+    for name, tree in spec.layers.items():
+        shutil.copytree(tree, root / name, symlinks=True, dirs_exist_ok=True)
+
+
+class RunningProcess:
+    """The wrapping shell (`identity`), the process below it, and all that they started."""
+
+    def __init__(self, dir: Path, identity: Identity, stdin: int = -1) -> None:
+        self.dir, self.identity, self.stdin = dir, identity, stdin
+
+    def alive(self) -> bool:
+        return alive(self.identity)
+
+    async def pid(self) -> int:
+        while self.alive():
+            if found := await asyncio.to_thread(first_child, self.identity.pid):
+                return found
+            await asyncio.sleep(0.005)
+        return 0
+
+    async def wait(self) -> int | None:
+        known = await gone(self.identity)
+        try:
+            return int((self.dir / "exit").read_text())
+        except (OSError, ValueError):
+            return known
+
+    async def signal(self, number: int) -> None:
+        await asyncio.to_thread(lambda: send(self._members(), number))
+
+    async def kill(self) -> None:
+        await asyncio.to_thread(self._kill)
+
+    async def oom_kills(self) -> int:
+        return await oom_kills(self.dir)
+
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
+        if not (pid := await self.pid()):
+            raise NotStarted("the job has ended")
+        return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid, signals=signals), self._over())
+
+    async def _over(self) -> int:
+        await gone(self.identity)
+        return 128 + signal.SIGKILL
+
+    async def cleanup(self) -> None:
+        await asyncio.to_thread(self._clean)
+
+    def _kill(self) -> None:
+        """All but the shell, which then tells how it ended."""
+        if group := group_of(self.dir):
+            kill_each(group, spare=self.identity.pid)
+        send(self._members(), signal.SIGKILL)
+
+    def _clean(self) -> None:
+        self._kill()
+        end(self.dir)
+        shutil.rmtree(self.dir / "root", ignore_errors=True)
+
+    def _members(self) -> list[psutil.Process]:
+        """What descends from the shell, or is left of its session; not the shell itself: it tells the exit code."""
+        found = {process.pid: process for process in (descendants(self.identity.pid) if self.alive() else [])}
+        if identify(self.identity.pid) not in (None, self.identity) or self.identity.boot != boot_id():
+            return []  # The number is taken anew, which the kernel allows only once nobody is left of the session.
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == self.identity.pid and process.pid != self.identity.pid:
+                    found[process.pid] = process
+            except (ProcessLookupError, PermissionError):
+                continue
+        return list((found | self._grouped()).values())
+
+    def _grouped(self) -> dict[int, psutil.Process]:
+        """What is in the job's group, also where it has left the session."""
+        group = group_of(self.dir)
+        found = {}
+        for pid in (members(group) if group else set()) - {self.identity.pid}:
+            with contextlib.suppress(psutil.Error):
+                found[pid] = psutil.Process(pid)
+        return found

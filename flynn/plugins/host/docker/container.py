@@ -1,0 +1,191 @@
+"""A container, running or ended: known by what is written in the job's directory, seen by the kernel or by the engine.
+
+Where the daemon sees the container's processes, the kernel tells of their end and takes signals for them, so an engine
+that is frozen, stopped or restarted is not missed until the exit code is asked for.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiodocker import Docker, DockerError
+
+from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
+from flynn.plugins.host.backends.backend import NotStarted, Signals
+from flynn.plugins.host.backends.identity import Identity, alive, gone
+from flynn.plugins.host.backends.launch import descendants, first_child, send
+from flynn.plugins.host.docker import overlay
+from flynn.plugins.host.docker.container_exec import run_inside
+from flynn.plugins.host.docker.engine import CALL, WORK, engine
+from flynn.plugins.host.docker.engine_log import EngineLog
+from flynn.plugins.host.docker.made import Made, save, seen, unborn
+from flynn.plugins.host.limits.memory_kills import killed_for_memory
+
+log = logging.getLogger(__name__)
+
+SOON, LATER = 0.01, 1.0
+"""Seconds between two questions to the engine: when it must learn of an end any moment, and at most."""
+
+HOLD = 50.0
+"""Seconds after which a question that is answered at a container's end is put anew."""
+
+
+REST = 10.0
+"""Seconds in which the engine must have told the end of a log."""
+
+
+class RunningContainer:
+    """`made` None: there is none. `identity`: the container's first process, which reaps."""
+
+    def __init__(self, dir: Path, identity: Identity, made: Made | None, stdin: int = -1) -> None:
+        self.dir, self.identity, self.made, self.stdin = dir, identity, made, stdin
+        self._ended = made is None
+        self._killed_for_memory = 0
+
+    def alive(self) -> bool:
+        if self.made and self.made.local:
+            return alive(self.made.process)
+        return bool(self.made and self.made.process.pid) and not self._ended
+
+    async def pid(self) -> int:
+        while self.made and self.made.local and self.alive():
+            if found := await asyncio.to_thread(first_child, self.made.process.pid):
+                return found
+            await asyncio.sleep(0.005)
+        return self.made.process.pid if self.alive() and self.made else 0
+
+    async def wait(self) -> int | None:
+        if not self.made or not self.made.logged:
+            return await self._wait()
+        following = asyncio.create_task(EngineLog(self.dir, self.made.id).follow(), name=f"log of {self.made.id[:12]}")
+        try:
+            code = await self._wait()
+            await asyncio.wait([following], timeout=REST)
+            return code
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+    async def _wait(self) -> int | None:
+        pause = SOON
+        while self.made:
+            try:
+                await (gone(self.made.process) if self.made.local else _stopped(self.made.id))
+                state = await self._state(self.made)
+                if not state["Running"]:
+                    return await self._end(self.made, state)
+            except Unavailable:
+                pause = LATER
+            except NotFound:
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LATER)
+        self._ended = True
+        return None
+
+    async def _end(self, made: Made, state: dict[str, Any]) -> int | None:
+        """The exit code of a container that does not run; None if it never did."""
+        self._ended = True
+        if made.process.pid and not made.local:
+            with contextlib.suppress(Full):
+                await asyncio.to_thread(save, self.dir, Made(made.id, unborn(), logged=made.logged))
+        self._killed_for_memory = max(self._killed_for_memory, int(state.get("OOMKilled", False)))
+        return None if state["Status"] == "created" else int(state["ExitCode"])
+
+    async def _state(self, made: Made) -> dict[str, Any]:
+        """What the engine says of it. NotFound, Unavailable."""
+        async with engine() as client:
+            container = client.containers.container(made.id)
+            state: dict[str, Any] = (await container.show())["State"]
+        if state["Running"] and state["Pid"] != made.process.pid:
+            self.made = seen(made.id, state["Pid"], made.logged)  # Somebody has started it again by hand.
+        return state
+
+    async def signal(self, number: int) -> None:
+        if self.made and self.made.local and self._may():
+            first = self.made.process
+            await asyncio.to_thread(lambda: send(descendants(first.pid) if alive(first) else [], number))
+        elif self.made and self.alive():
+            await self._tell(self.made, number)
+
+    async def kill(self) -> None:
+        """By the kernel, if it can be: it ends all processes of a container with the first one (pid_namespaces(7))."""
+        if self.made and self.made.local and self._may():
+            if self.alive():
+                send([psutil.Process(self.made.process.pid)], signal.SIGKILL)
+        elif self.made and self.alive():
+            await self._tell(self.made, signal.SIGKILL)
+
+    def _may(self) -> bool:
+        """Whether this daemon may send signals to the container's processes itself."""
+        assert self.made
+        try:
+            return os.geteuid() in (0, os.stat(f"/proc/{self.made.process.pid}").st_uid)
+        except OSError:
+            return True
+
+    async def _tell(self, made: Made, number: int) -> None:
+        """Through the engine, whose signal reaches the job's first process."""
+        try:
+            async with engine() as client:
+                await client.containers.container(made.id).kill(signal=str(int(number)))
+        except FlynnError as error:
+            log.info("signal %d did not reach container %s: %s", number, made.id[:12], error)
+
+    async def oom_kills(self) -> int:
+        """By the container's cgroup while that is there; once it has ended, the engine has told whether there were."""
+        if self.made and self.made.local and self.alive():
+            found = await asyncio.to_thread(killed_for_memory, self.made.process.pid)
+            self._killed_for_memory = max(self._killed_for_memory, found)
+        return self._killed_for_memory
+
+    async def exec(
+        self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
+    ) -> int:
+        if not self.made or not await self.pid():
+            raise NotStarted("the job has ended")
+        return await run_inside(self.made.id, command, (stdin, stdout, stderr), signals)
+
+    async def cleanup(self) -> None:
+        self._killed_for_memory = 0
+        if self.made:
+            await remove(self.made.id)
+            self.made = None
+        await asyncio.to_thread(_clean, self.dir)
+
+
+async def _stopped(id: str) -> None:
+    """Wait until the engine says that it does not run, or for a while. NotFound, Unavailable."""
+    async with engine(HOLD + CALL) as client:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOLD):
+                await client.containers.container(id).wait()
+
+
+async def remove(id: str) -> None:
+    """Remove a container, by id or name, with its volumes. What an engine that is away keeps, is removed later."""
+    try:
+        async with engine(WORK) as client:
+            await discard(client, id)
+    except FlynnError as error:
+        log.warning("container %s is left for now: %s", id[:60], error)
+
+
+async def discard(client: Docker, id: str) -> None:
+    """The same for a client: its errors are told."""
+    try:
+        await client.containers.container(id).delete(force=True, v=True)
+    except DockerError as error:
+        if error.status != 404:
+            raise
+
+
+def _clean(dir: Path) -> None:
+    for name in ("container", "stdin", "stdout.mark", "stderr.mark"):
+        (dir / name).unlink(missing_ok=True)
+    overlay.remove(dir)

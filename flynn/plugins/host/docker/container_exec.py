@@ -1,0 +1,153 @@
+"""A command run beside a job in its container, through the engine (Docker Engine API, "Exec")."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import tty
+from collections.abc import Callable
+from typing import Any
+
+from aiodocker import Docker, DockerError
+from aiodocker.execs import Exec
+from aiodocker.stream import Stream
+
+from flynn.core.errors import FlynnError
+from flynn.plugins.host.attach.terminal import size_of
+from flynn.plugins.host.backends.backend import START, NotStarted, Signals
+from flynn.plugins.host.docker.engine import engine
+from flynn.plugins.host.race import race, whole
+
+BESIDE = f'if [ "${{APP_DIR-}}" ]; then {START}; fi; exec sh -c "$1"'
+"""As the job's own process began; an image that is the whole application has no APP_DIR, and a place of its own."""
+
+MARK = "FLYNN_EXEC"
+SEND = f'for p in /proc/[0-9]*; do grep -qs "{MARK}=$1" "$p/environ" && kill -"$2" "${{p#/proc/}}"; done'
+"""A signal to all that carries the mark; the engine has no call that sends one to what it runs beside a container."""
+
+LONGEST = 30 * 86400.0
+"""Seconds that a command may take."""
+
+KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
+"""Keys that would part us from the command, of which nobody types the whole: the usual ones hold back Ctrl-P."""
+
+LOOK = 0.1
+"""Seconds between two looks at the size of a terminal."""
+
+PIECE = 4096
+"""Bytes that a pipe takes without blocking once it is writable (pipe(7), PIPE_BUF)."""
+
+
+async def run_inside(
+    container: str, command: str, streams: tuple[int, int, int], signals: Signals | None = None
+) -> int:
+    """As `Running.exec`, in the container of this id. NotStarted: also when the engine does not answer."""
+    mark = secrets.token_hex(8)
+    try:
+        async with engine(LONGEST) as client:
+            running = _run(client, container, ["/bin/sh", "-c", BESIDE, "sh", command], mark, streams)
+            return await race(running, _send_each(container, mark, signals))
+    except asyncio.CancelledError:
+        await whole(_send(container, mark, signal.SIGKILL))
+        raise
+    except FlynnError as error:
+        raise NotStarted(f"nothing can be run beside it: {error}") from None
+
+
+async def _run(client: Docker, container: str, argv: list[str], mark: str, streams: tuple[int, int, int]) -> int:
+    stdin, stdout, stderr = streams
+    terminal = stdin >= 0 and os.isatty(stdin)
+    if terminal:  # The engine has one of its own in the container: this one only hands on.
+        tty.setraw(stdin)
+        os.set_blocking(stdin, False)
+    made = await _made(client, container, argv, mark, stdin, terminal)
+    async with made.start(detach=False) as stream:
+        resizing = _resize(made, stdin if terminal else -1)
+        await race(_take(stream, {1: stdout, 2: stderr}), _give(stream, stdin), resizing)
+    return int((await made.inspect())["ExitCode"])
+
+
+async def _take(stream: Stream, files: dict[int, int]) -> None:
+    """What it prints, until its end."""
+    while message := await stream.read_out():
+        file, view = files[message.stream], memoryview(message.data)
+        while view and file >= 0:
+            await _ready(file, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
+            try:
+                view = view[os.write(file, view[:PIECE]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                break
+
+
+async def _made(client: Docker, container: str, argv: list[str], mark: str, stdin: int, terminal: bool) -> Exec:
+    """Not by `container.exec`, which cannot tell the size of a terminal (engines before 23 are told a moment later)."""
+    wanted: dict[str, Any] = {
+        "Cmd": argv, "Env": [f"{MARK}={mark}"], "Tty": terminal,
+        "AttachStdin": stdin >= 0, "AttachStdout": True, "AttachStderr": True,
+    }  # fmt: skip
+    if terminal:
+        wanted |= {"ConsoleSize": size_of(stdin), "detachKeys": KEYS}
+    told = await client._query_json(f"containers/{container}/exec", method="POST", data=wanted)
+    return Exec(client, told["Id"], tty=terminal)
+
+
+async def _resize(made: Exec, terminal: int) -> None:
+    """Keep the engine's terminal as large as ours, for ever."""
+    known = (0, 0)
+    while terminal >= 0:
+        if (size := size_of(terminal)) != known:
+            known = size
+            with contextlib.suppress(DockerError):
+                await made.resize(h=size[0], w=size[1])
+        await asyncio.sleep(LOOK)
+    await asyncio.Event().wait()
+
+
+async def _give(stream: Stream, file: int) -> None:
+    """What it shall read, and the end of that; then nothing, for ever."""
+    while file >= 0:
+        await _ready(file, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
+        data = os.read(file, PIECE)
+        if not data:
+            break
+        await stream.write_in(data)
+    connection = stream._resp.connection if stream._resp else None
+    if connection and connection.transport and connection.transport.can_write_eof():
+        connection.transport.write_eof()
+    await asyncio.Event().wait()
+
+
+async def _ready(file: int, watch: Callable[[int, Callable[[], None]], object], unwatch: Callable[[int], bool]) -> None:
+    """Until it can be read from, or written to. A file on disk always can (epoll(7) refuses it)."""
+    ready = asyncio.Event()
+    try:
+        watch(file, ready.set)
+    except PermissionError:
+        return
+    try:
+        await ready.wait()
+    finally:
+        unwatch(file)
+
+
+async def _send_each(container: str, mark: str, signals: Signals | None) -> int:
+    """Tell of signals, for ever."""
+    while signals:
+        await _send(container, mark, await signals.get())
+    await asyncio.Event().wait()
+    return 0
+
+
+async def _send(container: str, mark: str, number: int) -> None:
+    try:
+        async with engine() as client:
+            made = await client.containers.container(container).exec(
+                ["/bin/sh", "-c", SEND, "sh", mark, str(int(number))]
+            )
+            async with made.start(detach=False) as stream:
+                await stream.read_out()
+    except FlynnError:
+        return  # The container has ended, and with it all that ran there.

@@ -1,0 +1,210 @@
+"""The backend that runs each job as a container of Docker Engine (or of what speaks its API), through aiodocker.
+
+The network is the machine's, as in a sandbox: a job has one port, which is its own on the whole host. What it prints
+goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts again
+loses a line of it.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiodocker import Docker
+from aiodocker.containers import DockerContainer
+
+from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
+from flynn.plugins.host.backends.backend import NotStarted, Spec
+from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.docker import overlay
+from flynn.plugins.host.docker.container import RunningContainer, discard, remove
+from flynn.plugins.host.docker.engine import WORK, Refused, engine
+from flynn.plugins.host.docker.made import Made, load, save, seen, unborn
+from flynn.plugins.host.docker.recipe import is_alone, name_of, recipe
+from flynn.plugins.host.docker.roots import Roots
+from flynn.plugins.host.race import whole
+from flynn.plugins.host.sandbox.rootfs import write_etc
+from flynn.plugins.host.sandbox.sandboxed import last_line, remove_tree
+
+MODES = ("overlay", "copy")
+"""How `/app` is made writable, the best first: an overlay needs a file system that can be the upper part of one."""
+
+PROBE = 30.0
+"""Seconds that one try of a container may take."""
+
+OPENED = 20.0
+"""Seconds in which a job must have opened its standard input."""
+
+
+PATIENCE = 5.0
+"""Seconds that a start which is given up waits for the container that the engine makes at this moment."""
+
+log = logging.getLogger(__name__)
+
+
+class DockerBackend:
+    """Each job in a container of its own, on the machine's own system or an image; the network is the machine's."""
+
+    name = "docker"
+    lacks = ""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data / "docker"
+        self.roots = Roots(self.data)
+        self.mode = ""
+
+    async def open(self) -> None:
+        """Find out which way of making `/app` writable works here. StartError: none does, or there never was an engine.
+
+        One that is away now but worked before is believed to come back: its jobs may run on meanwhile.
+        """
+        await asyncio.to_thread(write_etc, self.data / "etc", overlay.owner(), overlay.group())
+        try:
+            await _answers()
+        except StartError as error:
+            self.mode = await asyncio.to_thread(_known_mode, self.data)
+            if not self.mode:
+                raise
+            log.warning("%s; what is in containers runs on, new ones wait for it", error)
+            return
+        reason = ""
+        for mode in MODES:
+            reason = await self._try(mode)
+            if not reason:
+                self.mode = mode
+                await asyncio.to_thread((self.data / "mode").write_text, mode)
+                return
+        raise StartError(
+            f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
+        )
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
+        return await self._start(spec, commit, self.mode)
+
+    def adopt(self, dir: Path, identity: Identity) -> RunningContainer:
+        return RunningContainer(dir, identity, load(dir))
+
+    async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> RunningContainer:
+        """All or nothing: what goes wrong on the way, or is cancelled, leaves no container."""
+        try:
+            copied = mode == "copy" or not overlay.can_overlay(spec.layers.get("app", spec.dir), spec.dir)
+            await asyncio.to_thread(_prepare, spec, copied)
+            async with engine(WORK) as client:
+                made = await self._run(client, spec, commit, copied)
+            await asyncio.to_thread(save, spec.dir, made)
+            stdin = await _open_stdin(spec, made) if spec.stdin else -1
+            return RunningContainer(spec.dir, made.process, made, stdin)
+        except BaseException as error:
+            await whole(_undo(spec.dir))
+            if isinstance(error, Unavailable | NotFound | Conflict | Refused | OSError):
+                raise NotStarted(f"the container could not be started: {error}") from None
+            raise
+
+    async def _run(self, client: Docker, spec: Spec, commit: Callable[[Identity], None], copied: bool) -> Made:
+        """Make the container, write it down, set it going. One of before, of the same job, makes way."""
+        name = name_of(spec.dir)
+        await discard(client, name)
+        root = await self.roots.of(client, spec)
+        container = await _patiently(client.containers.create(recipe(spec, root, self.data, copied), name=name))
+        await asyncio.to_thread(save, spec.dir, Made(container.id, unborn(), logged=not root.shell))
+        commit(unborn())
+        await container.start()
+        found = await container.show()
+        return seen(found["Id"], found["State"]["Pid"], logged=not root.shell)
+
+    async def _try(self, mode: str) -> str:
+        """Why a container with this mode does not work; empty if it does."""
+        dir = self.data / "probe"
+        await asyncio.to_thread(_prepare_probe, dir)
+        spec = Spec("probe", "echo b >a && mkdir d && mv a d/c && test ! -e a", {}, {"app": dir / "tree"}, dir)
+        running: RunningContainer | None = None
+        try:
+            async with asyncio.timeout(PROBE):
+                running = await self._start(spec, lambda identity: None, mode)
+                code = await running.wait()
+            return "" if code == 0 else last_line(spec.stderr) or f"its process ended with code {code}"
+        except TimeoutError:
+            return f"it did not start within {PROBE:g} s"
+        except (FlynnError, OSError) as error:
+            return str(error)
+        finally:
+            if running:
+                await running.cleanup()
+            await asyncio.to_thread(remove_tree, dir)
+
+
+async def _answers() -> None:
+    """StartError: the engine does not answer."""
+    try:
+        async with engine() as client:
+            await client.version()
+    except FlynnError as error:
+        raise StartError(str(error)) from None
+
+
+def _known_mode(data: Path) -> str:
+    """What worked when the backend was last opened; empty: it never was."""
+    try:
+        found = (data / "mode").read_text()
+    except OSError:
+        return ""
+    return found if found in MODES else ""
+
+
+async def _patiently(asked: Coroutine[Any, Any, DockerContainer]) -> DockerContainer:
+    """The container; a cancellation waits a while for it: the engine would make one though nobody is there any more."""
+    making = asyncio.create_task(asked, name="make a container")
+    try:
+        return await asyncio.shield(making)
+    finally:
+        await asyncio.wait([making], timeout=PATIENCE)
+        if not making.cancel() and not making.cancelled():
+            making.exception()  # which has been raised, or is of no interest any more
+
+
+async def _open_stdin(spec: Spec, made: Made) -> int:
+    """The end to write to of the job's named pipe, once the job has opened the other one (fifo(7)); -1: it ended."""
+    deadline = time.monotonic() + OPENED
+    running = RunningContainer(spec.dir, made.process, made)
+    while running.alive():
+        try:
+            return os.open(spec.dir / "stdin", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise NotStarted(f"it did not open its standard input within {OPENED:g} s") from None
+            await asyncio.sleep(0.005)
+    return -1
+
+
+async def _undo(dir: Path) -> None:
+    await remove(name_of(dir))
+    (dir / "container").unlink(missing_ok=True)
+    await asyncio.to_thread(overlay.remove, dir)
+
+
+def _prepare(spec: Spec, copied: bool) -> None:
+    for path in (spec.stdout, spec.stderr):
+        path.touch()
+        path.chmod(0o666)
+    (spec.dir / "stdin").unlink(missing_ok=True)
+    if spec.stdin:
+        os.mkfifo(spec.dir / "stdin")
+        (spec.dir / "stdin").chmod(0o666)
+    for given in (spec.cache, spec.out, spec.socket and spec.socket.parent):
+        if given:
+            overlay.give(given)
+    if is_alone(spec):
+        overlay.remove(spec.dir)
+        if spec.socket:  # An image may have a user of its own; what is above this directory is the agent's alone.
+            spec.socket.parent.chmod(0o777)
+    else:
+        overlay.make(spec.dir, spec.layers.get("app"), copied)
+
+
+def _prepare_probe(dir: Path) -> None:
+    remove_tree(dir)
+    (dir / "tree").mkdir(parents=True)
+    (dir / "tree" / "a").write_text("a\n")

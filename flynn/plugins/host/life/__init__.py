@@ -1,0 +1,1 @@
+"""One job, from the first word about it to the last."""

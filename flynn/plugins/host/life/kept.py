@@ -1,0 +1,74 @@
+"""What the agent keeps of each job on disk, so that it knows its jobs again: `jobs/JOB/job.json`."""
+
+import contextlib
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from flynn.core.model import Job, JobState
+from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.limits import limiter
+
+log = logging.getLogger(__name__)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A job, its state as last told, the process that stands for it (None: it has none now), and since when it is up.
+
+    `backend` started the process. `restart` is the moment of the restart that is waited for. `oom_kills` of the process
+    were told, the last at `oom_at` (0: never). All moments are on the steady clock of the machine's run `boot`: the
+    other one may be set meanwhile.
+    """
+
+    job: Job
+    state: JobState
+    process: Identity | None = None
+    backend: str = ""
+    up_since: float = 0.0
+    restart: float = 0.0
+    boot: str = ""
+    oom_kills: int = 0
+    oom_at: float = 0.0
+
+
+def save(dir: Path, kept: Kept) -> None:
+    """Write it, whole or not at all. OSError: the disk is full or broken."""
+    partial = dir / "job.json.part"
+    partial.write_bytes(msgspec.json.encode(kept))
+    os.replace(partial, dir / "job.json")
+
+
+def load(root: Path) -> list[Kept]:
+    """All jobs kept below `root`. A directory that cannot be read as one is removed, with its processes, and logged."""
+    found = []
+    for dir in sorted(path for path in root.iterdir() if path.is_dir()):
+        try:
+            found.append(msgspec.json.decode((dir / "job.json").read_bytes(), type=Kept))
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("%s holds no job that can be read and is removed: %s", dir, error)
+            _end_all(dir)
+            limiter.end(dir)
+            shutil.rmtree(dir, ignore_errors=True)
+    return found
+
+
+def _end_all(dir: Path) -> None:
+    """Kill the processes whose output goes to this directory: nobody knows them any more, so nobody would stop them."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            outputs = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (1, 2)]
+            if any(path.startswith(f"{dir.resolve()}/") for path in outputs):
+                process.kill()
+
+
+def sweep(dir: Path) -> None:
+    """Leave of a job that is down only what tells of it: its record. What it printed is in the log of its app."""
+    for path in dir.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != "job.json":
+            path.unlink(missing_ok=True)

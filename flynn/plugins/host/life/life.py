@@ -1,0 +1,187 @@
+"""The life of one job on this host: started, watched, restarted, stopped; told to the grid at each step.
+
+`starting.py`, `tending.py` and `stopping.py` know how each is done; `standing.py` keeps and tells what became of it.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+from flynn.core.errors import FlynnError
+from flynn.core.model import Job, JobState
+from flynn.plugins.host.backends.backend import Running
+from flynn.plugins.host.backends.ending import kill
+from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.life import oom
+from flynn.plugins.host.life.kept import Kept, sweep
+from flynn.plugins.host.life.output import Output, collect
+from flynn.plugins.host.life.registration import Registration
+from flynn.plugins.host.life.restart import Ending, describe
+from flynn.plugins.host.life.standing import Standing
+from flynn.plugins.host.life.starting import found, start
+from flynn.plugins.host.life.stopping import signal_of, stop
+from flynn.plugins.host.life.tending import tend
+from flynn.plugins.host.race import race
+
+log = logging.getLogger(__name__)
+
+
+class Life:
+    """`kept` is what is on disk; `running` the process, if there is one. `down` is set when all is over."""
+
+    def __init__(self, ground: Ground, kept: Kept) -> None:
+        self.ground, self.standing = ground, Standing(ground, kept)
+        self.place = Registration(ground, kept.job)
+        self.attached, self.begun = asyncio.Event(), asyncio.Event()
+        self.stdin = -1
+        self._stop_asked = asyncio.Event()
+        self._stop_reason = "stopped"
+        self._stop_signals: tuple[signal.Signals, ...] = (signal_of(kept.job),)
+        self.running = found(self.standing)
+        if self.running:
+            ground.ports.keep(kept.state.port)
+
+    @property
+    def kept(self) -> Kept:
+        return self.standing.kept
+
+    @property
+    def job(self) -> Job:
+        return self.kept.job
+
+    @property
+    def state(self) -> JobState:
+        return self.kept.state
+
+    @property
+    def dir(self) -> Path:
+        return self.standing.dir
+
+    @property
+    def down(self) -> asyncio.Event:
+        return self.standing.down
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._stop_asked.is_set()
+
+    def stop(self, reason: str = "stopped", *signals: signal.Signals) -> None:
+        """End it, whatever it is doing; by its own signal, or by others."""
+        if not self._stop_asked.is_set():
+            self._stop_reason, self._stop_signals = reason, signals or self._stop_signals
+            self._stop_asked.set()
+
+    def hang_up(self) -> None:
+        """Its client has gone: what a terminal does to its processes when it is closed."""
+        self.stop("its client went away", signal.SIGHUP, signal.SIGTERM)
+
+    async def run(self) -> None:
+        """All of it, until the job is down. Cancelled (the daemon stops): the process lives on."""
+        try:
+            await self.ground.logs.open(self.job)
+            if await race(self._live(), self._asked()):
+                await self._stop()
+        except Exception as error:
+            log.exception("the life of %s went wrong", self.job.id)
+            await self._give_up(error)
+        finally:
+            self.standing.started()
+            self.ground.logs.close(self.job.id)
+            self.close_stdin()
+        if not self.job.attached:
+            await asyncio.to_thread(sweep, self.dir)
+
+    async def _asked(self) -> bool:
+        await self._stop_asked.wait()
+        return True
+
+    async def _live(self) -> bool:
+        """Until it is down by itself (False)."""
+        self.ground.tell(self.state)
+        if self.running and self.job.attached:
+            self.stop("its client went away when the daemon did", signal.SIGHUP, signal.SIGTERM)
+        while True:
+            try:
+                ending = await self._once()
+            except FlynnError as error:
+                await self._clear()
+                await self.standing.say(f"could not be started: {error}")
+                self.standing.end(Ending("start", str(error)))
+                return False
+            if not await self._again(ending):
+                return False
+
+    async def _once(self) -> Ending:
+        """One process, from its start to its end. FlynnError: it could not be started."""
+        if self.running is None:
+            await asyncio.sleep(self.standing.pause())
+            self.running = await start(self.standing, self.attached)
+            self.stdin = self.running.stdin
+            self.begun.set()
+            await self.standing.say("started")
+        watched = oom.watch(self.running, self.standing)
+        return await race(self._exit(self.running), tend(self.running, self.standing, self.place), watched)
+
+    async def _exit(self, running: Running) -> Ending:
+        code = await running.wait()
+        await oom.look(running, self.standing)
+        return Ending("crash", oom.reason(self.standing, describe(code)), code)
+
+    async def _again(self, ending: Ending) -> bool:
+        """What follows the end of a process: True, another one; False, the job is down."""
+        assert self.running
+        if ending.failure in ("boot", "health"):
+            await kill(self.running)
+        await self._clear()
+        if self.job.queue != "services":
+            await self._ended_once(ending)
+            return False
+        await self.standing.say(self.standing.again(ending))
+        return True
+
+    async def _ended_once(self, ending: Ending) -> None:
+        output = Output()
+        if self.job.output and ending.code == 0:
+            output = await collect(self.ground.ctx, self.dir / "out")
+        reason = output.problem or ending.reason
+        await self.standing.say(reason)
+        self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)
+
+    async def _stop(self) -> None:
+        ending = Ending("", self._stop_reason)
+        self.running = self.running or found(self.standing)
+        if self.running:
+            ending = await stop(self.running, self.standing, self.place, self._stop_signals, self._stop_reason)
+        await self._clear()
+        await self.standing.say(ending.reason)
+        self.standing.end(ending)
+
+    async def _clear(self) -> None:
+        """Leave nothing of the process behind, and its whole output in the log."""
+        self.standing.started()
+        self.place.remove()
+        self.running = self.running or found(self.standing)
+        if self.running:
+            await self.running.cleanup()
+            await self.ground.logs.finish(self.job.id)
+        await self.place.clear()
+        self.running = None
+        self.close_stdin()
+        self.ground.ports.free(self.state.port)
+
+    async def _give_up(self, error: Exception) -> None:
+        reason = f"flynn made a mistake with it, its log on {self.ground.ctx.host} says more: {error}"
+        self.running = self.running or found(self.standing)
+        if self.running:
+            await kill(self.running)
+        await self._clear()
+        self.standing.end(Ending("start", reason))
+
+    def close_stdin(self) -> None:
+        """Let the process see the end of its input."""
+        if self.stdin >= 0:
+            os.close(self.stdin)
+            self.stdin = -1

@@ -1,0 +1,54 @@
+"""A job that was over its limit of memory: told in its log, and as the reason where it ended of that.
+
+The kernel kills one of its processes then: often the job's first, which ends it; else a worker, and the job goes on.
+"""
+
+import asyncio
+
+from msgspec.structs import replace
+
+from flynn.plugins.host.backends.backend import Running
+from flynn.plugins.host.life.restart import Ending
+from flynn.plugins.host.life.spec import limits_of
+from flynn.plugins.host.life.standing import Standing
+
+INTERVAL = 10.0
+"""Seconds between two looks at what was killed of a job that goes on."""
+
+RECENT = 60.0
+"""Seconds for which a killed process explains the end of its job."""
+
+
+async def watch(running: Running, standing: Standing) -> Ending:
+    """Tell of each, as long as the job runs; never returns."""
+    while True:
+        await asyncio.sleep(INTERVAL)
+        await look(running, standing)
+
+
+async def look(running: Running, standing: Standing) -> None:
+    """Tell of those that were killed since the last look."""
+    kills = await running.oom_kills()
+    new = kills - standing.kept.oom_kills
+    if new > 0:
+        standing.kept = replace(standing.kept, oom_kills=kills, oom_at=standing.ground.steady())
+        standing.set()
+        await standing.say(killed(limits_of(standing.job).memory, new))
+
+
+def reason(standing: Standing, ended: str) -> str:
+    """Why the job ended, which otherwise would be `ended`."""
+    at = standing.kept.oom_at
+    ago = standing.ground.steady() - at if at else -1.0
+    return explained(ended, limits_of(standing.job).memory, ago)
+
+
+def killed(limit: int, count: int) -> str:
+    """The line for the job's log. `limit` in MiB."""
+    number = "1 process of it was" if count == 1 else f"{count} processes of it were"
+    return f"out of memory: limit {limit} MiB; {number} killed"
+
+
+def explained(ended: str, limit: int, ago: float) -> str:
+    """Why a job ended, `ago` seconds after the last such kill (negative: there was none)."""
+    return f"out of memory: limit {limit} MiB; {ended}" if 0 <= ago < RECENT else ended

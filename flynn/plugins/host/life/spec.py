@@ -1,0 +1,45 @@
+"""What the backend is told of a job."""
+
+import os
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+
+from flynn.core.model import BURST, Job
+from flynn.plugins.host.backends.backend import Limits, Spec
+from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.life.environ import environ
+
+WAITER = 'read -r code; exit "${code:-129}"'
+"""The process of a job whose command runs beside it, on a terminal (`attend.py`)."""
+
+
+def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "") -> Spec:
+    """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
+    dir = ground.jobs / job.id
+    socket = ground.sockets.of(job.id) if port else None
+    return Spec(
+        id=job.id,
+        command=WAITER if job.terminal else job.command,
+        env=environ(job, port, os.environ),
+        layers=layers,
+        dir=dir,
+        cache=_made(ground.ctx.data / "cache" / job.cache) if job.cache else None,
+        out=_made(dir / "out") if job.output else None,
+        socket=socket.make() if socket else None,
+        stdin=job.attached,
+        image=image,
+        limits=limits_of(job),
+    )
+
+
+def limits_of(job: Job) -> Limits:
+    """What the job may take at most. Nobody can be given more open files than this daemon could have itself."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(job.files, most) if most != resource.RLIM_INFINITY and job.files else job.files
+    return Limits(job.memory_limit or BURST * job.memory, job.cpu / 1000, job.pids, files)
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,97 @@
+"""Where a job stands: kept on disk, told to the grid at each step, and put in words in the job's log."""
+
+import asyncio
+import logging
+from typing import Any
+
+from msgspec.structs import replace
+
+from flynn.core.errors import Full
+from flynn.core.model import Job, JobState
+from flynn.plugins.host.backends.identity import Identity, boot_id
+from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.life.kept import Kept, save
+from flynn.plugins.host.life.output import Output
+from flynn.plugins.host.life.restart import Ending, next_restart
+from flynn.plugins.host.turns import Turn
+
+log = logging.getLogger(__name__)
+
+
+class Standing:
+    """`kept` is what is on disk, in `dir`. `down` is set when all is over. `turn`: its right to start, if it has it."""
+
+    def __init__(self, ground: Ground, kept: Kept) -> None:
+        boot = boot_id()
+        fresh = replace(kept, up_since=0, restart=0, oom_at=0, boot=boot)
+        self.ground, self.kept = ground, kept if kept.boot == boot else fresh
+        self.turn: Turn | None = None
+        self.dir = ground.jobs / kept.job.id
+        self.down = asyncio.Event()
+
+    @property
+    def job(self) -> Job:
+        return self.kept.job
+
+    @property
+    def state(self) -> JobState:
+        return self.kept.state
+
+    async def say(self, text: str) -> None:
+        await self.ground.logs.say(self.job.id, text)
+
+    def set(self, **changes: Any) -> None:
+        """Change the state: on disk, then in the store."""
+        if changes.get("state", self.state.state) != self.state.state:
+            changes["since"] = self.ground.ctx.clock()
+        self.kept = replace(self.kept, state=replace(self.state, **changes))
+        try:
+            save(self.dir, self.kept)
+        except OSError as error:
+            log.warning("the state of %s cannot be written to disk: %s", self.job.id, error.strerror)
+        self.ground.tell(self.state)
+
+    def commit(self, process: Identity, backend: str) -> None:
+        """Write down the process before it may do anything. Full: it cannot be written."""
+        self.kept = replace(self.kept, process=process, backend=backend, restart=0.0, oom_kills=0, oom_at=0.0)
+        try:
+            save(self.dir, self.kept)
+        except OSError as error:
+            self.kept = replace(self.kept, process=None)
+            raise Full(f"the job cannot be written to {self.dir}: {error.strerror}") from None
+
+    def started(self) -> None:
+        """It has come so far that another one may start."""
+        if self.turn:
+            self.turn.end()
+            self.turn = None
+
+    def pause(self) -> float:
+        """Seconds until it may be started again."""
+        return max(self.kept.restart - self.ground.steady(), 0.0)
+
+    def up(self) -> None:
+        self.started()
+        self.kept = replace(self.kept, up_since=self.ground.steady())
+        self.set(state="up", failure="", exit_code=None, reason="")
+
+    def again(self, ending: Ending) -> str:
+        """Another process shall follow the one that has ended; why and when, in words."""
+        now = self.ground.steady()
+        restart = next_restart(self.state.restarts, now - self.kept.up_since if self.kept.up_since else 0.0)
+        self.kept = replace(self.kept, process=None, up_since=0.0, restart=now + restart.pause)
+        reason = restart.after(ending.reason)
+        self.set(
+            state="starting", pid=0, port=0, restarts=restart.number, exit_code=ending.code, failure=ending.failure,
+            reason=reason,
+        )  # fmt: skip
+        return reason
+
+    def end(self, ending: Ending, output: Output = Output()) -> None:  # noqa: B008 (frozen)
+        """The job is down."""
+        self.kept = replace(self.kept, process=None)
+        self.set(
+            state="down", pid=0, port=0, exit_code=ending.code, failure=ending.failure, reason=ending.reason,
+            output=output.artifact, result=output.result,
+        )  # fmt: skip
+        self.down.set()

@@ -1,0 +1,74 @@
+"""What comes before a job's process runs: its client there, its turn come, its layers fetched; then it is set going."""
+
+import asyncio
+import os
+
+from flynn.plugins.host.backends.backend import Backend, NotStarted, Running
+from flynn.plugins.host.backends.choice import IMAGES
+from flynn.plugins.host.life.environ import check
+from flynn.plugins.host.life.spec import spec_of
+from flynn.plugins.host.life.standing import Standing
+
+ATTACH = 60.0
+"""Seconds that a job waits for its client."""
+
+
+async def start(standing: Standing, attached: asyncio.Event) -> Running:
+    """Fetch what the job needs, and set its process going. `attached`: its client is there, if it needs one.
+
+    FlynnError: why it cannot be started.
+    """
+    ground, job = standing.ground, standing.job
+    standing.set(state="starting")
+    check(job)
+    if job.attached:
+        await _wait_for_client(standing, attached)
+    await _wait_for_turn(standing)
+    backend = ground.backend_of(job)
+    image = await _image(standing, backend)
+    layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
+    if job.service:
+        standing.set(port=ground.ports.take())
+    spec = spec_of(ground, job, standing.state.port, layers, image)
+    running = await backend.start(spec, lambda process: standing.commit(process, backend.name))
+    if running.stdin >= 0:
+        os.set_blocking(running.stdin, False)
+    if not job.service:
+        standing.started()
+    return running
+
+
+def found(standing: Standing) -> Running | None:
+    """The process that was written down, by an earlier daemon or in a start that was broken off."""
+    process, backends = standing.kept.process, standing.ground.backends
+    if process is None or standing.kept.backend not in backends:
+        return None
+    return backends[standing.kept.backend].adopt(standing.dir, process)
+
+
+async def _image(standing: Standing, backend: Backend) -> str:
+    """What the engine calls the image that the job is, or runs on; empty: there is none."""
+    ground = standing.ground
+    if standing.job.image:
+        return await ground.images.get(standing.job, standing.say)
+    stack = ground.config.stack if backend.name == IMAGES else ""
+    return await ground.images.stack(stack, standing.say) if stack else ""
+
+
+async def _wait_for_client(standing: Standing, attached: asyncio.Event) -> None:
+    standing.set(reason="waits to be attached")
+    try:
+        async with asyncio.timeout(ATTACH):
+            await attached.wait()
+    except TimeoutError:
+        raise NotStarted(f"nobody attached within {ATTACH:g} s") from None
+    standing.set(reason="")
+
+
+async def _wait_for_turn(standing: Standing) -> None:
+    turns, before = standing.ground.turns, standing.state.reason
+    if not turns.free:
+        standing.set(reason=f"waits: {turns.limit} {'jobs are' if turns.limit > 1 else 'job is'} starting")
+    standing.turn = await turns.take(standing.job.app)
+    if standing.state.reason != before:
+        standing.set(reason=before)

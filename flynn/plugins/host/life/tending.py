@@ -1,0 +1,103 @@
+"""The watch over a job's process that runs: brought up, registered while it is well, given up when it is not."""
+
+import asyncio
+
+from flynn.core.model import Check
+from flynn.plugins.host.backends.backend import Running
+from flynn.plugins.host.life.health import BOOTING, Patient, problem
+from flynn.plugins.host.life.pulse import Pulse
+from flynn.plugins.host.life.registration import Registration
+from flynn.plugins.host.life.restart import Ending
+from flynn.plugins.host.life.standing import Standing
+
+SETTLED = 1.0
+"""Seconds after which a service process that nothing is known to be wrong with counts as up."""
+
+
+async def tend(running: Running, standing: Standing, place: Registration) -> Ending:
+    """Bring the process up and keep watch; returns only if it does not come up, or is not well for too long."""
+    job, resumed = standing.job, standing.state.state != "starting"
+    if pid := await running.pid():
+        standing.set(pid=pid)
+    if job.service or job.check.kind == "command":
+        patient = Patient(job.check, running, standing.ground.ctx.node.address, standing.state.port)
+        if not resumed and (reason := await _bring_up(patient, standing, place)):
+            return Ending("boot", reason)
+        return Ending("health", await _watch(patient, standing, place))
+    if not resumed:
+        await asyncio.sleep(SETTLED if job.queue == "services" else 0.0)
+        standing.up()
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def _bring_up(patient: Patient, standing: Standing, place: Registration) -> str:
+    """Check often until it is well, then register it; why it did not come up."""
+    port, limit = patient.port, patient.check.start_timeout or standing.ground.config.boot_timeout
+    wrong = ""
+    try:
+        async with asyncio.timeout(limit):
+            while wrong := await problem(patient):
+                await asyncio.sleep(BOOTING)
+    except TimeoutError:
+        return _never_up(patient, limit, wrong)
+    if port:
+        await _look_for_socket(standing, place)
+        await place.put(port)
+    standing.up()
+    await standing.say(f"up on port {port}" if port else "up")
+    return ""
+
+
+def _never_up(patient: Patient, limit: float, wrong: str) -> str:
+    if patient.check.kind in ("", "tcp"):
+        return f"did not listen on port {patient.port} within {limit:g} s"
+    return f"did not come up within {limit:g} s: {wrong or 'its first check did not end'}"
+
+
+async def _watch(patient: Patient, standing: Standing, place: Registration) -> str:
+    """Registered while it is well; returns why it is to be killed. One found unwell before keeps to that."""
+    check, clock = patient.check, standing.ground.steady
+    pulse = Pulse(well=not standing.state.reason, since=clock())
+    if not pulse.well:
+        place.remove()
+    while True:
+        wrong = await problem(patient)
+        pulse, before = pulse.after(not wrong, clock()), pulse
+        if pulse.well and not wrong:
+            await _well(patient, standing, place)
+        elif before.well and not pulse.well:
+            await _unwell(wrong, standing, place)
+        elif pulse.lost(check, clock()):
+            return f"{standing.state.reason} for {check.kill_after:g} s, so it is killed"
+        await asyncio.sleep(_pause(check, pulse, clock()))
+
+
+def _pause(check: Check, pulse: Pulse, now: float) -> float:
+    """Until the next check; shorter when the job's time ends before."""
+    if pulse.well or not check.kill_after:
+        return check.interval
+    return max(min(check.interval, pulse.since + check.kill_after - now), BOOTING)
+
+
+async def _well(patient: Patient, standing: Standing, place: Registration) -> None:
+    news = bool(standing.state.reason)
+    if patient.port and (await _look_for_socket(standing, place) or news or not place.on or not place.port):
+        await place.put(patient.port)
+    if news:
+        await standing.say("is well again")
+        standing.set(reason="")
+
+
+async def _unwell(wrong: str, standing: Standing, place: Registration) -> None:
+    place.remove()
+    await standing.say(f"{wrong}: unregistered until it is well" if standing.job.service else wrong)
+    standing.set(reason=wrong)
+
+
+async def _look_for_socket(standing: Standing, place: Registration) -> bool:
+    """Whether it answers on its UNIX socket since the last look, or no more."""
+    if not place.look():
+        return False
+    await standing.say(f"answers on its UNIX socket {'too' if place.socket else 'no more'}")
+    return True

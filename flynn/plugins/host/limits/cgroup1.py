@@ -1,0 +1,80 @@
+"""Control groups as they were first made: a hierarchy for each controller (Linux, admin-guide/cgroup-v1)."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flynn.plugins.host.backends.backend import Limits
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each
+
+CONTROLLERS = ("memory", "cpu", "pids")
+
+
+@dataclass(frozen=True)
+class Group1:
+    """`by` has its directory for each controller that there is."""
+
+    by: Mapping[str, Path]
+
+    @property
+    def dirs(self) -> Sequence[Path]:
+        return tuple(dict.fromkeys(self.by.values()))
+
+    def limit(self, limits: Limits) -> None:
+        if limits.memory and (dir := self.by.get("memory")):
+            (dir / "memory.limit_in_bytes").write_text(str(limits.memory * MIB))
+            with contextlib.suppress(OSError):  # The kernel may not count swap.
+                (dir / "memory.memsw.limit_in_bytes").write_text(str(limits.memory * MIB))
+        if limits.cpus and (dir := self.by.get("cpu")):
+            (dir / "cpu.cfs_period_us").write_text(str(PERIOD))
+            (dir / "cpu.cfs_quota_us").write_text(str(int(limits.cpus * PERIOD)))
+        if limits.pids and (dir := self.by.get("pids")):
+            (dir / "pids.max").write_text(str(limits.pids + OURS))
+
+    def close(self) -> None:
+        if dir := self.by.get("pids"):
+            with contextlib.suppress(OSError):
+                (dir / "pids.max").write_text("0")
+
+    def kill(self) -> None:
+        kill_each(self)
+
+    def oom_kills(self) -> int:
+        """`oom_kill` of memory.oom_control, which counts since Linux 4.13."""
+        return counter(self.by["memory"] / "memory.oom_control", "oom_kill") if "memory" in self.by else 0
+
+
+@dataclass(frozen=True)
+class Hierarchy1:
+    """`tops` has, for each controller that can be used, the daemon's own directory of groups."""
+
+    tops: Mapping[str, Path]
+
+    @property
+    def lacks(self) -> Sequence[str]:
+        return [name for name in CONTROLLERS if name not in self.tops]
+
+    def at(self, name: str) -> Group1:
+        return Group1({controller: top / name for controller, top in self.tops.items()})
+
+    def make(self, name: str) -> Group1:
+        group = self.at(name)
+        for dir in group.dirs:
+            dir.parent.mkdir(exist_ok=True)
+            dir.mkdir(exist_ok=True)
+        return group
+
+    def present(self) -> list[str]:
+        tops = [top for top in self.tops.values() if top.is_dir()]
+        return sorted({path.name for top in tops for path in top.iterdir() if path.is_dir()})
+
+
+def counter(path: Path, name: str) -> int:
+    """The number beside a name in a file of such lines; 0 where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            word, _, number = line.partition(" ")
+            if word == name:
+                return int(number)
+    return 0

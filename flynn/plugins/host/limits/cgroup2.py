@@ -1,0 +1,121 @@
+"""Control groups of version 2: one hierarchy for all (Linux, admin-guide/cgroup-v2).
+
+A group whose children have limits can hold no process itself, but for the machine's root. Where the daemon sits in the
+group that was delegated to it, it moves to a leaf of that first, with all that is there.
+"""
+
+import contextlib
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flynn.plugins.host.backends.backend import Limits
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each
+from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
+
+LEAF = "flynn-daemon"
+
+
+@dataclass(frozen=True)
+class Group2:
+    """Its one directory."""
+
+    dir: Path
+
+    @property
+    def dirs(self) -> Sequence[Path]:
+        return (self.dir,)
+
+    def limit(self, limits: Limits) -> None:
+        if limits.memory and self._has("memory.max"):
+            (self.dir / "memory.max").write_text(str(limits.memory * MIB))
+            with contextlib.suppress(OSError):  # The kernel may not count swap.
+                (self.dir / "memory.swap.max").write_text("0")
+        if limits.cpus and self._has("cpu.max"):
+            (self.dir / "cpu.max").write_text(f"{int(limits.cpus * PERIOD)} {PERIOD}")
+        if limits.pids and self._has("pids.max"):
+            (self.dir / "pids.max").write_text(str(limits.pids + OURS))
+
+    def close(self) -> None:
+        if self._has("pids.max"):
+            with contextlib.suppress(OSError):
+                (self.dir / "pids.max").write_text("0")
+
+    def kill(self) -> None:
+        """By the kernel in one go (since 5.14), else one by one."""
+        if self._has("cgroup.kill"):
+            with contextlib.suppress(OSError):
+                (self.dir / "cgroup.kill").write_text("1")
+        else:
+            kill_each(self)
+
+    def oom_kills(self) -> int:
+        return counter(self.dir / "memory.events", "oom_kill")
+
+    def _has(self, file: str) -> bool:
+        return (self.dir / file).exists()
+
+
+@dataclass(frozen=True)
+class Hierarchy2:
+    """`top` is the daemon's own directory of groups, `controllers` what can be used below it."""
+
+    top: Path
+    controllers: Sequence[str]
+
+    @property
+    def lacks(self) -> Sequence[str]:
+        return [name for name in CONTROLLERS if name not in self.controllers]
+
+    def at(self, name: str) -> Group2:
+        return Group2(self.top / name)
+
+    def make(self, name: str) -> Group2:
+        """Its directory, and that of all if need be, which passes the controllers on."""
+        self.top.mkdir(exist_ok=True)
+        for controller in self.controllers:
+            pass_on(self.top, controller)
+        group = self.at(name)
+        group.dir.mkdir(exist_ok=True)
+        return group
+
+    def present(self) -> list[str]:
+        return sorted(path.name for path in self.top.iterdir() if path.is_dir()) if self.top.is_dir() else []
+
+
+def hierarchy2(parent: Path, name: str) -> Hierarchy2:
+    """Groups below `parent/name`, with those controllers that `parent` has and can pass on. OSError: it is none."""
+    there = (parent / "cgroup.controllers").read_text().split()
+    return Hierarchy2(parent / name, tuple(name for name in CONTROLLERS if name in there and _passes_on(parent, name)))
+
+
+def _passes_on(dir: Path, controller: str) -> bool:
+    try:
+        pass_on(dir, controller)
+    except OSError:
+        return False
+    return True
+
+
+def pass_on(dir: Path, controller: str) -> None:
+    """Let the groups below have a controller. OSError: the kernel refuses."""
+    control = dir / "cgroup.subtree_control"
+    if controller in control.read_text().split():
+        return
+    try:
+        control.write_text(f"+{controller}")
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        _move_out(dir)
+        control.write_text(f"+{controller}")
+
+
+def _move_out(dir: Path) -> None:
+    """Move the processes of a group into a leaf below it."""
+    leaf = dir / LEAF
+    leaf.mkdir(exist_ok=True)
+    for pid in (dir / "cgroup.procs").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            (leaf / "cgroup.procs").write_text(pid)

@@ -1,0 +1,124 @@
+"""What holds jobs within their limits: control groups where this daemon can make some, the kernel's plain limits else.
+
+Without groups nothing limits memory. RLIMIT_AS and RLIMIT_DATA would: but each process for itself, and by addresses,
+of which Node, Go and Java reserve far more than they use; an honest word is better than apps that fail by chance.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
+from flynn.plugins.host.limits.cgroup import Group, Hierarchy, entries, fresh, remove, sweep
+from flynn.plugins.host.limits.cgroup1 import Group1
+from flynn.plugins.host.limits.cgroup2 import Group2
+from flynn.plugins.host.limits.cgroup_mounts import find
+from flynn.plugins.host.race import whole
+
+WORDS = {"memory": "memory", "cpu": "CPU", "pids": "processes"}
+
+REMEDY = (
+    "run the daemon as root, or delegate control groups to it (systemd-run --user --scope -p Delegate=yes flynn daemon)"
+)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What a process that begins is to do: enter these groups (write `0` to the files). `files`, `pids`: its plain
+    limits (RLIMIT_NOFILE, RLIMIT_NPROC), 0: none."""
+
+    groups: Sequence[Path] = ()
+    files: int = 0
+    pids: int = 0
+
+
+class Limiter:
+    """`data`: the agent's directory, which has its jobs in `jobs`. `lacks`: what cannot be limited here, and why."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.hierarchy: Hierarchy | None = None
+        self.lacks = ""
+
+    def open(self) -> None:
+        """Find out what there is, and clear away what was left of jobs that are no more. Blocks for a moment."""
+        self.hierarchy = find(self.data)
+        if self.hierarchy and (why := self._try(self.hierarchy)):
+            self.hierarchy, self.lacks = None, f"no limits of memory, CPU and processes ({why}): {REMEDY}"
+        elif self.hierarchy:
+            missing = " and ".join(WORDS[name] for name in self.hierarchy.lacks)
+            self.lacks = f"no limits of {missing}: the control groups here have none" if missing else ""
+        else:
+            self.lacks = f"no limits of memory, CPU and processes: this user can make no control groups; {REMEDY}"
+
+    @asynccontextmanager
+    async def hold(self, spec: Spec) -> AsyncIterator[Hold]:
+        """The group for a run of a job, written down first; gone again if the block fails. NotStarted: the kernel
+        refuses."""
+        try:
+            yield await asyncio.to_thread(self._begin, spec)
+        except BaseException:
+            await whole(asyncio.to_thread(end, spec.dir))
+            raise
+
+    def _begin(self, spec: Spec) -> Hold:
+        if self.hierarchy is None:
+            return Hold(files=spec.limits.files, pids=spec.limits.pids)
+        try:
+            _save(spec.dir, self.hierarchy.at(spec.id))
+            group = fresh(self.hierarchy, spec.id, spec.limits)
+        except OSError as error:
+            raise NotStarted(f"its control group could not be made: {error.filename}: {error.strerror}") from None
+        return Hold(tuple(entries(group)), spec.limits.files)
+
+    def _try(self, hierarchy: Hierarchy) -> str:
+        """Why no group can be made; empty if one can."""
+        jobs = self.data / "jobs"
+        sweep(hierarchy, {path.name for path in jobs.iterdir()} if jobs.is_dir() else ())
+        try:
+            remove(fresh(hierarchy, "probe", Limits(memory=64, cpus=1.0, pids=64)))
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}"
+        return ""
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    version: int
+    dirs: dict[str, str]
+
+
+def _save(dir: Path, group: Group) -> None:
+    by = group.by if isinstance(group, Group1) else {"": group.dirs[0]}
+    saved = _Saved(1 if isinstance(group, Group1) else 2, {name: str(path) for name, path in by.items()})
+    (dir / "cgroup").write_bytes(msgspec.json.encode(saved))
+
+
+def group_of(dir: Path) -> Group | None:
+    """The group of the job of this directory, as it was written down; None: it has none."""
+    try:
+        saved = msgspec.json.decode((dir / "cgroup").read_bytes(), type=_Saved)
+        by = {name: Path(path) for name, path in saved.dirs.items()}
+        return Group1(by) if saved.version == 1 else Group2(by[""])
+    except (OSError, msgspec.DecodeError, KeyError):
+        return None
+
+
+def end(dir: Path) -> None:
+    """Kill all in the group of a job, and remove it. Blocks for a moment."""
+    if group := group_of(dir):
+        remove(group)
+        (dir / "cgroup").unlink(missing_ok=True)
+
+
+async def oom_kills(dir: Path) -> int:
+    """How many processes of a job were killed as it was over its limit of memory."""
+
+    def count() -> int:
+        group = group_of(dir)
+        return group.oom_kills() if group else 0
+
+    return await asyncio.to_thread(count)

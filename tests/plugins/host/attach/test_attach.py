@@ -1,0 +1,152 @@
+"""A client on a job's standard streams."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from flynn.core import keys
+from flynn.core.facts import encode
+from flynn.core.model import Host
+from flynn.core.store import Put
+from flynn.plugins.host.backends.backend import Backend
+from tests.plugins.host.rig import Rig, Socket, alive, open_rig
+
+
+@pytest.fixture
+async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
+        yield rig
+
+
+@pytest.fixture
+async def any_rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+    """The same with every backend."""
+    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
+        yield rig
+
+
+def url(rig: Rig, host: str = "host-a", id: str = "run-1") -> str:
+    return f"{rig.node.url}/v1/hosts/{host}/jobs/{id}/attach"
+
+
+@asynccontextmanager
+async def attached(rig: Rig, command: str, **fields: Any) -> AsyncIterator[Socket]:
+    await rig.assign(rig.job("run-1", command, queue="ephemeral", attached=True, **fields))
+    async with rig.node.http.ws_connect(url(rig), max_msg_size=0) as socket:
+        yield socket
+
+
+async def rest(socket: Socket) -> tuple[bytes, bytes, dict[str, Any]]:
+    """Standard output and error to their end, and how the job ended."""
+    streams = {1: b"", 2: b""}
+    async with asyncio.timeout(20):
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                if "taken" in (told := json.loads(message.data)):
+                    continue
+                return streams[1], streams[2], told
+            streams[message.data[0]] += message.data[1:]
+    raise AssertionError(f"closed without an exit code, after {streams}")
+
+
+async def test_streams_and_exit_code(any_rig: Rig) -> None:
+    rig = any_rig
+    async with attached(rig, "cat; echo bad >&2; exit 3") as socket:
+        data = os.urandom(300_000)
+        for at in range(0, len(data), 50_000):
+            await socket.send_bytes(data[at : at + 50_000])
+        await socket.send_json({"eof": True})
+        out, err, end = await rest(socket)
+    assert out == data
+    assert err == b"bad\n"
+    assert end == {"exit_code": 3, "reason": "exited with code 3"}
+    down = await rig.state("run-1", "down")
+    assert down.exit_code == 3
+    assert {line["stream"] for line in await rig.log(job="run-1")} == {"flynn"}
+
+
+async def test_input_and_output_take_turns(any_rig: Rig) -> None:
+    rig = any_rig
+    async with attached(rig, 'while read line; do echo "got $line"; done') as socket:
+        for word in ("a", "b", "c"):
+            await socket.send_bytes(f"{word}\n".encode())
+            assert await socket.receive_bytes(timeout=10) == f"\x01got {word}\n".encode()
+        await socket.send_json({"eof": True})
+        assert (await rest(socket))[2]["exit_code"] == 0
+
+
+async def test_much_output_comes_whole(any_rig: Rig) -> None:
+    rig = any_rig
+    async with attached(rig, "head -c 20000000 /dev/zero | tr '\\0' x") as socket:
+        out, _, end = await rest(socket)
+    assert len(out) == 20_000_000
+    assert end["exit_code"] == 0
+
+
+async def test_a_signal(rig: Rig) -> None:
+    async with attached(rig, 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.02; done') as socket:
+        assert await socket.receive_bytes(timeout=10) == b"\x01ready\n"
+        await socket.send_json({"signal": 2})
+        out, _, end = await rest(socket)
+    assert (out, end["exit_code"]) == (b"caught\n", 9)
+
+
+async def test_a_client_that_goes_ends_the_job(rig: Rig) -> None:
+    async with attached(rig, "echo ready; exec sleep 60") as socket:
+        assert await socket.receive_bytes(timeout=10) == b"\x01ready\n"
+        up = await rig.state("run-1", "up")
+    down = await rig.state("run-1", "down")
+    assert (down.reason, down.exit_code) == ("its client went away", 129)
+    assert not alive(up.pid)
+
+
+async def test_a_client_that_talks_nonsense_is_gone(rig: Rig) -> None:
+    async with attached(rig, "exec sleep 60") as socket:
+        await socket.send_str("nonsense")
+        assert (await rig.state("run-1", "down")).reason == "its client went away"
+
+
+async def test_who_cannot_attach(rig: Rig) -> None:
+    await rig.assign(rig.job("worker-1", "exec sleep 60"), rig.job("run-2", "true", queue="ephemeral"))
+    await rig.state("run-2", "down")
+    async with attached(rig, "exec sleep 60"):
+        for id, status in (("run-1", 409), ("worker-1", 422), ("run-2", 404), ("nothing", 404)):
+            async with rig.node.http.get(url(rig, id=id)) as response:
+                assert (response.status, (await response.json())["retry"]) == (status, status == 409), id
+    async with rig.node.http.get(url(rig, host="host-z")) as response:
+        assert response.status == 404
+
+
+async def test_a_job_that_cannot_be_started_tells_its_client(rig: Rig) -> None:
+    async with attached(rig, "true", cache="../x") as socket:
+        _, _, end = await rest(socket)
+    assert end["exit_code"] == 125
+    assert "cache" in end["reason"]
+
+
+async def test_calls_for_another_host_are_passed_on(rig: Rig, tmp_path: Path) -> None:
+    """A second node, whose facts tell of the first one, answers for it."""
+    async with open_rig(tmp_path / "second", backend="process") as far:
+        own = Host(name="host-a", address="127.0.0.1", url=rig.node.url, started=1.0)
+        far.node.node = replace(far.node.node, name="host-b")
+        async with far.running():
+            await far.node.store.commit([Put(keys.host("host-a"), encode(own))])
+            await far.node.mirror.until(lambda f: "host-a" in f.hosts, 5)
+            await rig.assign(rig.job("run-1", "cat; exit 3", queue="ephemeral", attached=True))
+            async with far.node.http.ws_connect(url(far)) as socket:
+                await socket.send_bytes(b"hello")
+                await socket.send_json({"eof": True})
+                out, _, end = await rest(socket)
+            assert (out, end["exit_code"]) == (b"hello", 3)
+            log = await far.log(job="run-1")
+            assert log[-1]["line"] == "exited with code 3"
+            async with far.node.http.get(url(far, id="nothing")) as response:
+                assert response.status == 404

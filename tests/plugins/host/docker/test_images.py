@@ -1,0 +1,154 @@
+"""Jobs that are images, and slugs on an image: pulled once, kept by a name that does not move, run as nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiodocker import Docker
+
+from flynn.core.model import Job, JobState
+from flynn.plugins.host.docker import images
+from flynn.plugins.host.docker.overlay import USER
+from tests.conftest import engine
+from tests.docker import Engine
+from tests.plugins.host.rig import Rig, open_rig
+from tests.registry import Registry, busybox, image, open_registry
+
+SERVE = ["sh", "-c", "exec httpd -f -p $PORT -h /www"]
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Registry]:
+    engine("busybox", busybox(), "run tests/engines.sh, which installs it or says how")
+    async with open_registry() as found:
+        yield found
+
+
+@pytest.fixture
+async def rig(docker: Engine, registry: Registry, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A host with its agent, whose containers and images go with it."""
+    async with open_rig(tmp_path / "data", backend="docker") as found:
+        async with found.running():
+            yield found
+    assert await docker.left() == []
+    async with Docker(docker.url) as client:
+        for one in await client.images.list():
+            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
+                await client.images.delete(one["Id"], force=True)
+
+
+def job(rig: Rig, id: str, image: str, command: str = "", **fields: Any) -> Job:
+    """A job of an image."""
+    return rig.job(id, command, **{"layers": {}, "image": image, "queue": "ephemeral", **fields})
+
+
+async def served(state: JobState, path: str = "") -> str:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{state.port}/{path}") as response:
+            return await response.text()
+
+
+async def ran(rig: Rig, made: Job) -> list[str]:
+    """What a job prints until its end, a good one."""
+    await rig.assign(made)
+    down = await rig.state(made.id, "down")
+    assert down.exit_code == 0, down.reason
+    return await rig.printed(made.id)
+
+
+async def test_an_image_serves_and_a_moved_tag_moves_no_release(rig: Rig, registry: Registry) -> None:
+    name = registry.add("shop/hello:latest", image({"www/index.html": "one"}, Cmd=SERVE))
+    fields = {"queue": "services", "type": "web", "service": "hello-web"}
+    await rig.assign(job(rig, "web-1", name, release=3, **fields))
+    assert await served(await rig.state("web-1", "up")) == "one"
+    said = [line["line"] for line in await rig.log(job="web-1")]
+    assert said[:2] == [f"pulls the image {name}", "started"]
+    registry.add("shop/hello:latest", image({"www/index.html": "two"}, Cmd=SERVE))
+    await rig.assign(job(rig, "web-2", name, release=3, **fields), job(rig, "web-3", name, release=4, **fields))
+    assert await served(await rig.state("web-2", "up")) == "one"
+    assert await served(await rig.state("web-3", "up")) == "two"
+    assert registry.asked["shop/hello:latest"] == 2
+
+
+async def test_many_jobs_wait_for_one_pull_and_are_told_how_far_it_is(
+    rig: Rig, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "EVERY", 0.05)
+    registry.slow = asyncio.Event()
+    name = registry.add("big:1", image({"www/x": "x" * 4_000_000}, Cmd=["true"]))
+    await rig.assign(job(rig, "run-1", name), job(rig, "run-2", name))
+    async with asyncio.timeout(20):
+        while not any("MiB have come" in line["line"] for line in await rig.log(job="run-2")):
+            await asyncio.sleep(0.02)
+    registry.slow.set()
+    for id in ("run-1", "run-2"):
+        assert (await rig.state(id, "down")).exit_code == 0
+    assert registry.asked["big:1"] == 1
+
+
+async def test_an_image_that_cannot_be_had_says_why(rig: Rig, registry: Registry) -> None:
+    await rig.assign(job(rig, "run-1", f"127.0.0.1:{registry.port}/nothere:1"))
+    down = await rig.state("run-1", "down")
+    assert (down.failure, down.exit_code) == ("start", None)
+    assert down.reason.startswith(f"the image 127.0.0.1:{registry.port}/nothere:1 cannot be pulled: ")
+
+
+async def test_what_an_image_says_of_itself_is_heeded(rig: Rig, registry: Registry) -> None:
+    """Its command, directory, variables and user, but for root; a label makes it read-only."""
+    told = ["sh", "-c", "id -u; pwd; echo $COLOR $HELLO; touch /var/x && echo wrote"]
+    plain = registry.add("plain:1", image(Cmd=told, Env=["COLOR=red", "PATH=/bin"], WorkingDir="/www"))
+    assert await ran(rig, job(rig, "run-1", plain, env={"HELLO": "you"})) == [str(USER), "/www", "red you", "wrote"]
+    its = registry.add(
+        "its:1", image(Entrypoint=told[:2], Cmd=told[2:], User="77:77", Labels={"flynn.read-only": "true"})
+    )
+    assert await ran(rig, job(rig, "run-2", its, "id -u; touch /var/x || echo kept", app="its")) == ["77", "kept"]
+    root = registry.add("root:1", image(Cmd=["id", "-u"], User="root"))
+    assert await ran(rig, job(rig, "run-3", root, app="root")) == [str(USER)]
+
+
+async def test_an_image_without_a_shell_runs_what_it_says(rig: Rig, registry: Registry) -> None:
+    """Each byte of it comes once, whatever it is, though it comes by the engine's log."""
+    told = "echo one; printf 'two\\n\\nthree'; printf 'no\\377 end' >&2; head -c 40000 /dev/zero; exit 3"
+    name = registry.add("bare:1", image(shell=False, Cmd=["/bin/busybox", "sh", "-c", told]))
+    await rig.assign(job(rig, "run-1", name))
+    down = await rig.state("run-1", "down")
+    assert down.exit_code == 3
+    lines = await rig.printed("run-1")
+    assert lines[:3] == ["one", "two", ""]
+    assert "".join(lines[3:]) == "three" + "\0" * 40_000
+    assert await rig.printed("run-1", "stderr") == ["no\ufffd end"]
+    await rig.assign(job(rig, "run-2", name, "echo no"))
+    assert "has no /bin/sh" in (await rig.state("run-2", "down")).reason
+
+
+async def test_slugs_run_on_a_stack(docker: Engine, registry: Registry, tmp_path: Path) -> None:
+    stack = registry.add("stack:1", image({"etc/mark": "of the stack"}, Env=["PATH=/bin"]))
+    async with open_rig(tmp_path / "data", backend="docker", stack=stack) as rig, rig.running():
+        made = rig.job(
+            "run-1", "cat /etc/mark file; echo x >file && echo; pwd", queue="ephemeral", files={"file": "mine"}
+        )
+        assert await ran(rig, made) == ["of the stackmine", "/app"]
+    assert await docker.left() == []
+
+
+async def test_images_that_nobody_wants_are_let_go(rig: Rig, registry: Registry, docker: Engine) -> None:
+    name = registry.add("hello:1", image(Cmd=["true"]))
+    for release in (3, 4):
+        await ran(rig, job(rig, f"run-{release}", name, release=release))
+    async with asyncio.TaskGroup() as tasks:
+        mine = images.Images(rig.node.node.data / "host", tasks)
+        await mine.keep({("hello", 4)})
+    async with Docker(docker.url) as client:
+        tags = [tag for one in await client.images.list() for tag in one["RepoTags"] or ()]
+    assert mine.name("hello", 4) in tags
+    assert mine.name("hello", 3) not in tags
+
+
+async def test_a_host_without_an_engine_runs_no_images(tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
+        assert not rig.node.mirror.facts.hosts["host-a"].images
+        await rig.assign(job(rig, "run-1", "hello:1"))
+        assert "runs no images" in (await rig.state("run-1", "down")).reason

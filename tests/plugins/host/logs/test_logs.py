@@ -1,0 +1,91 @@
+"""Logs over HTTP: read again, filtered, merged, followed; what the jobs print is taken in while they run."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from flynn.plugins.host.backends.backend import Backend
+from tests.plugins.host.rig import Rig, open_rig
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
+        yield rig
+
+
+async def test_a_whole_log_can_be_read_once_a_job_is_down(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
+        command = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; printf end; echo oops >&2"
+        await rig.assign(rig.job("run-1", command, queue="ephemeral"))
+        await rig.state("run-1", "down")
+        assert await rig.printed("run-1") == [*map(str, range(3000)), "end"]
+        assert await rig.printed("run-1", "stderr") == ["oops"]
+        assert sorted(line["line"] for line in await rig.log(n="3")) == ["end", "exited with code 0", "oops"]
+        assert [line["line"] for line in await rig.log(n="1")] == ["exited with code 0"]
+
+
+async def test_one_who_prints_without_end_holds_up_nobody(tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend="process", log_size=1) as rig, rig.running():
+        await rig.assign(rig.job("loud-1", "exec yes", app="loud"))
+        await rig.state("loud-1", "up")
+        async with asyncio.timeout(20):
+            while not any("were dropped" in line["line"] for line in await rig.log(job="loud-1", stream="flynn")):
+                await asyncio.sleep(0.1)
+            await rig.assign(rig.job("run-1", "echo here", queue="ephemeral"))
+            await rig.state("run-1", "down")
+        assert await rig.printed("run-1") == ["here"]
+
+
+async def test_logs_of_several_jobs_are_merged_and_filtered(rig: Rig) -> None:
+    await rig.assign(
+        rig.job("a-1", "echo a", queue="ephemeral", type="run"),
+        rig.job("b-1", "echo b", queue="ephemeral", app="other"),
+    )
+    for id in ("a-1", "b-1"):
+        await rig.state(id, "down")
+    lines = await rig.log()
+    assert {line["job"] for line in lines} == {"a-1", "b-1"}
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    assert {line["job"] for line in await rig.log(app="other")} == {"b-1"}
+    assert {line["job"] for line in await rig.log(type="run")} == {"a-1"}
+    assert await rig.log(job="nothing") == []
+    first = next(line for line in lines if line["line"] == "a")
+    assert set(first) == {"kind", "time", "host", "app", "job", "type", "release", "stream", "at", "line"}
+    told = ("log", "host-a", "run", 3, "stdout")
+    assert tuple(first[name] for name in ("kind", "host", "type", "release", "stream")) == told
+
+
+async def test_a_log_is_followed(rig: Rig) -> None:
+    """Past and future come once each, also those of a job that begins later."""
+    command = "i=0; while :; do echo $FLYNN_JOB_ID-$i; i=$((i+1)); sleep 0.01; done"
+    await rig.assign(rig.job("a-1", command))
+    await rig.state("a-1", "up")
+    url = f"{rig.node.url}/v1/hosts/host-a/log"
+    async with rig.node.http.get(url, params={"follow": "true", "n": "10000", "app": "hello"}) as response:
+        found: dict[str, list[str]] = {"a-1": [], "b-1": []}
+        async with asyncio.timeout(20):
+            while len(found["b-1"]) < 20 or len(found["a-1"]) < 100:
+                line = json.loads(await response.content.readline())
+                if line["stream"] == "stdout":
+                    found[line["job"]].append(line["line"])
+                if len(found["a-1"]) == 50:
+                    await rig.assign(rig.job("b-1", command))
+    for id, lines in found.items():
+        assert lines == [f"{id}-{n}" for n in range(len(lines))]
+
+
+async def test_a_bad_number_is_refused(rig: Rig) -> None:
+    async with rig.node.http.get(f"{rig.node.url}/v1/hosts/host-a/log", params={"n": "-1"}) as response:
+        assert response.status == 422
+
+
+async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
+        await rig.assign(rig.job("run-1", "echo out >/dev/stdout; echo err >/dev/stderr", queue="ephemeral"))
+        assert (await rig.state("run-1", "down")).exit_code == 0
+        assert await rig.printed("run-1") == ["out"]
+        assert await rig.printed("run-1", "stderr") == ["err"]
