@@ -28,7 +28,7 @@ from flynn.core.store import Put
 
 SIZES = (1_000, ROUTES, 100_000)
 
-ADDED = 20
+ADDED = 60
 """Routes that are added to flynn in one round; the median of them counts."""
 
 LIMIT = 60.0
@@ -72,11 +72,13 @@ class Seen:
 
 
 async def _medians(grids: Mapping[int, Grid], first: int) -> dict[int, Seen]:
-    """Add to each in turn, so that what else the machine does meets all alike."""
+    """Add to each in turn, each as often first as the others: what else the machine does meets all alike."""
     seen: dict[int, list[Seen]] = {size: [] for size in grids}
+    sizes = list(grids)
     for number in range(first, first + ADDED):
-        for size, grid in grids.items():
-            seen[size].append(await _added(grid, f"fresh{number}.test"))
+        for size in sizes:
+            seen[size].append(await _added(grids[size], f"fresh{number}.test"))
+        sizes.append(sizes.pop(0))
     return {
         size: Seen(statistics.median(s.committed for s in all), statistics.median(s.sent for s in all))
         for size, all in seen.items()

@@ -7,13 +7,13 @@ from flynn.router.connection import CLOSING, LINGER, QUEUED, READY, SENDING, TUN
 from flynn.router.place import PLAIN
 
 if TYPE_CHECKING:
-    from flynn.router.client import Client
+    from flynn.router.exchange import Exchange
 
 LINGER_QUIET, LINGER_ALL = 2.0, 30.0
 """Seconds for which a client that still sends is listened to after its last answer: without a byte, and in all."""
 
 
-def sweep(client: "Client", now: float) -> None:
+def sweep(client: "Exchange", now: float) -> None:
     """End what has lasted too long on this connection. `now` is by the proxy's clock."""
     state, limits = client.state, client.proxy.limits
     route = client.place.route if client.place else PLAIN
@@ -45,8 +45,9 @@ def sweep(client: "Client", now: float) -> None:
         _tunnel(client, now)
 
 
-def _tunnel(client: "Client", now: float) -> None:
-    limits, quiet = client.proxy.limits, now - tunnel.stirred(client)
+def _tunnel(client: "Exchange", now: float) -> None:
+    tunnel.look(client, now)
+    limits, quiet = client.proxy.limits, now - client.stirred
     if client.halves and quiet > limits.idle_timeout:
         client.transport.abort()
     elif limits.tunnel_idle_timeout and quiet > limits.tunnel_idle_timeout and not client.trickles(now):
@@ -59,7 +60,7 @@ def _tunnel(client: "Client", now: float) -> None:
         tunnel.go_away(client)
 
 
-def _linger(client: "Client", now: float) -> None:
+def _linger(client: "Exchange", now: float) -> None:
     """Until our last words are on their way the client's silence may last as always; then not long."""
     if client.trickles(now):
         return
@@ -68,7 +69,7 @@ def _linger(client: "Client", now: float) -> None:
         client.transport.abort()
 
 
-def _ready(client: "Client", now: float) -> None:
+def _ready(client: "Exchange", now: float) -> None:
     client.slim()
     limits, waited = client.proxy.limits, now - client.since
     longest = limits.keepalive_timeout if client.served else limits.head_timeout
@@ -82,7 +83,7 @@ def _ready(client: "Client", now: float) -> None:
             client.close()
 
 
-def _stalled(client: "Client", first: bool) -> None:
+def _stalled(client: "Exchange", first: bool) -> None:
     """Tell whose silence it is."""
     target, backend = client.target, client.backend
     if first:

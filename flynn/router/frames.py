@@ -4,6 +4,11 @@ GOING_AWAY = b"\x88\x02\x03\xe9"
 """A whole close frame with the code 1001 (RFC 6455 sections 5.5.1 and 7.4.1), unmasked as a server's are (5.1)."""
 
 
+def is_frame(data: bytes) -> bool:
+    """Whether this piece is just one small whole frame of a server, as most are."""
+    return len(data) > 1 and data[1] == len(data) - 2 < 126
+
+
 class Frames:
     """Follows the stream piece by piece, however it is cut."""
 
@@ -22,10 +27,6 @@ class Frames:
 
     def feed(self, data: bytes) -> None:
         """The next piece."""
-        if not self._left and not self._head and len(data) > 1:
-            size = data[1]
-            if size < 126 and len(data) == size + 2:
-                return  # One small whole frame: what most pieces are.
         at = 0
         while at < len(data):
             if self._left:

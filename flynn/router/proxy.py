@@ -59,7 +59,7 @@ class Proxy:
 
     __slots__ = (
         "access", "bits", "clients", "clock", "closing", "empty", "faults", "limits", "loop", "next_id", "now_ms",
-        "refused", "registry", "seal", "stamp", "stamp_until", "stopping", "trusted",
+        "refused", "registry", "seal", "stamp", "stamp_until", "stopping", "talking", "trusted",
     )  # fmt: skip
 
     def __init__(self, registry: Registry, limits: Limits, trusted: Networks = (), secret: str = "") -> None:
@@ -78,6 +78,8 @@ class Proxy:
         self.access: Access | None = None
         """Called with each request that has ended, its status, and the fault that ended it, if one did."""
         self.clients: set[Client] = set()
+        self.talking: set[Exchange] = set()
+        """Those of them that are looked at in each sweep: all but tunnels, which may be very many, and wait long."""
         self.stopping = False
         """Whether each answer is the last of its connection, and says so."""
         self.closing = False
@@ -102,6 +104,7 @@ class Proxy:
     def joined(self, client: Client) -> None:
         """Someone connected."""
         self.clients.add(client)
+        self.talking.add(client)
         self.empty.clear()
         if len(self.clients) > self.limits.max_clients:
             ending.turn_away(client, pages.FULL)
@@ -109,6 +112,7 @@ class Proxy:
     def left(self, client: Client) -> None:
         """A connection has ended."""
         self.clients.discard(client)
+        self.talking.discard(client)
         if not self.clients:
             self.empty.set()
 
@@ -117,9 +121,8 @@ class Proxy:
         for turn in count(1):
             await asyncio.sleep(self.limits.sweep)
             now, tunnels = self.clock(), turn % TUNNEL_TURNS == 0
-            for client in tuple(self.clients):
-                if tunnels or client.state != TUNNEL:
-                    sweep(client, now)
+            for client in tuple(self.clients if tunnels else self.talking):
+                sweep(client, now)
             self.registry.tick(now)
 
     async def drain(self, timeout: float, tunnels: float = 0.0, idle: bool = True) -> int:

@@ -1,11 +1,12 @@
 """After an upgrade HTTP is over: all bytes pass both ways as they are, and each side ends for itself."""
 
+import asyncio
+import os
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flynn.router.connection import CLOSING, TUNNEL
-from flynn.router.frames import GOING_AWAY, Frames
+from flynn.router.frames import GOING_AWAY, Frames, is_frame
 from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
@@ -17,31 +18,54 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 between two questions, and how many without an answer are the end. By their names: not all systems have all."""
 
 
-class Side(Wire):
-    """One side of a tunnel, in place of its connection's own protocol: what comes here goes out on the other side.
+class Side(asyncio.Protocol):
+    """One side of a tunnel, in place of its connection's own protocol: what comes here goes out on the `other` side.
 
     Very many tunnels may be open, and each of their messages finds the caches of the processor cold: so this is small,
-    and all that a message touches. What happens but once, `own` knows how to take.
+    and all of it that a message touches. What happens but once, `own` knows how to take.
     """
 
-    __slots__ = ("clock", "own", "stirred")
+    __slots__ = ("fd", "other", "own", "stirred")
 
-    def __init__(self, own: Wire, other: Wire, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self.own, self.clock = own, clock
-        self.transport, self.fd = other.transport, other.fd
-        self.stirred = clock()
-        """When a byte came last."""
+    def __init__(self, own: Wire, other: Wire) -> None:
+        self.own, self.other = own, other
+        self.fd = other.free()
+        """The other side's socket, as long as it is open and takes all that comes; else -1.
+
+        A transport closes its socket only after it has called `connection_lost`: until then the number is no other's.
+        """
+        self.stirred = True
+        """Whether a byte came since the last look."""
 
     def data_received(self, data: bytes) -> None:
-        self.stirred = self.clock()
-        self.send(data)
+        self.stirred = True
+        if self.fd < 0:
+            self._hand_over(data)
+            return
+        try:
+            sent = os.write(self.fd, data)
+        except OSError:
+            sent = 0
+        if sent != len(data):
+            self._hand_over(data[sent:])
+
+    def _hand_over(self, data: bytes) -> None:
+        """Leave it to the transport, until that has nothing to send any more."""
+        self.other.send(data)
+        self.fd = self.other.free()
 
     def eof_received(self) -> bool | None:
         return self.own.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if (facing := self.facing()) is not None:
+            facing.fd = -1
         self.own.connection_lost(error)
+
+    def facing(self) -> "Side | None":
+        """The side that sends what comes there to this one's peer, if it is one still."""
+        found = self.other.transport.get_protocol()
+        return found if isinstance(found, Side) else None
 
     def pause_writing(self) -> None:
         self.own.pause_writing()
@@ -53,16 +77,24 @@ class Side(Wire):
 class FromServer(Side):
     """The app's side of a WebSocket: it knows where a frame may be added for the client."""
 
-    __slots__ = ("frames",)
+    __slots__ = ("cut",)
 
-    def __init__(self, own: Wire, other: Wire, clock: Callable[[], float]) -> None:
-        super().__init__(own, other, clock)
-        self.frames = Frames()
+    def __init__(self, own: Wire, other: Wire, sent: bytes) -> None:
+        """`sent`: what came before, and was passed on."""
+        super().__init__(own, other)
+        self.cut: Frames | None = None
+        """Within a frame: where it goes on."""
+        self._follow(sent)
 
     def data_received(self, data: bytes) -> None:
-        self.frames.feed(data)
-        self.stirred = self.clock()
-        self.send(data)
+        if self.cut is not None or not is_frame(data):
+            self._follow(data)
+        Side.data_received(self, data)
+
+    def _follow(self, data: bytes) -> None:
+        cut = self.cut or Frames()
+        cut.feed(data)
+        self.cut = None if cut.between else cut
 
 
 def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
@@ -73,15 +105,11 @@ def begin(client: "Exchange", protocol: bytes, sent: bytes) -> None:
     backend = client.backend
     assert backend is not None
     client.state = TUNNEL
+    client.proxy.talking.discard(client)
     client.leave = 0.0
-    clock = client.proxy.clock
-    if protocol.lower() == b"websocket":
-        side = FromServer(backend, client, clock)
-        side.frames.feed(sent)
-        backend.transport.set_protocol(side)
-    else:
-        backend.transport.set_protocol(Side(backend, client, clock))
-    client.transport.set_protocol(Side(client, backend, clock))
+    framed = protocol.lower() == b"websocket"
+    backend.transport.set_protocol(FromServer(backend, client, sent) if framed else Side(backend, client))
+    client.transport.set_protocol(Side(client, backend))
     for transport in (client.transport, backend.transport):
         if (sock := transport.get_extra_info("socket")) is not None:
             _keep_alive(sock)
@@ -136,12 +164,14 @@ def is_leaving(client: "Exchange") -> bool:
     return target.instance.draining or place.route.id not in client.proxy.registry.places
 
 
-def stirred(client: "Exchange") -> float:
-    """When a byte came last, from either side."""
+def look(client: "Exchange", now: float) -> None:
+    """Take it down in `client.stirred` if a byte came since the last look, from either side."""
     backend = client.backend
-    ends = (client.transport, backend.transport if backend is not None else client.transport)
-    sides = (end.get_protocol() for end in ends)
-    return max(client.stirred, *(side.stirred for side in sides if isinstance(side, Side)))
+    for wire in (client, backend) if backend is not None else (client,):
+        side = wire.transport.get_protocol()
+        if isinstance(side, Side) and side.stirred:
+            side.stirred = False
+            client.stirred = now
 
 
 def go_away(client: "Exchange") -> None:
@@ -149,11 +179,12 @@ def go_away(client: "Exchange") -> None:
     backend = client.backend
     assert backend is not None
     side = backend.transport.get_protocol()
-    if isinstance(side, FromServer) and side.frames.between and not client.halves:
+    if isinstance(side, FromServer) and side.cut is None and not client.halves:
         client.send(GOING_AWAY)
     client.backend, backend.client = None, None
     backend.transport.close()
     client.transport.set_protocol(client)
+    client.proxy.talking.add(client)
     client.stirred = client.proxy.clock()
     client.ended(client.status)
     client.linger()

@@ -48,6 +48,11 @@ class Wire(asyncio.Protocol):
                 return
         transport.write(data)
 
+    def free(self) -> int:
+        """The socket, if bytes may be written to it as they are: nothing waits to be sent before them. Else -1."""
+        transport = self.transport
+        return -1 if transport.is_closing() or transport.get_write_buffer_size() else self.fd
+
     def end(self) -> None:
         """End our side: the peer gets what was sent, and the end.
 
