@@ -42,11 +42,14 @@ class Port:
     def connect_timeout(self) -> float:
         return self.route.connect_timeout or self.proxy.limits.connect_timeout
 
-    def follow(self, route: Route) -> None:
-        """The route was changed, or the port went to another one."""
-        if route.id != self.route.id:
-            self.counts = Counts()
-        self.route = route
+    def goes_to(self, route: Route) -> "Port":
+        """It stays open, for another route. Returns what was here before, with those who are connected."""
+        former = Port(self.proxy, self.route)
+        former.counts, former.entries, former.closed = self.counts, self.entries, self.proxy.clock()
+        for entry in former.entries:
+            entry.port = former
+        self.route, self.counts, self.entries = route, Counts(), set()
+        return former
 
     def client(self) -> Entry:
         """The protocol of one more connection."""

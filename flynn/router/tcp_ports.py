@@ -75,10 +75,13 @@ class Ports:
             port.closed = self.proxy.clock()
             self._former.add(port)
         for number, route in found.items():
-            if number in self.ports:
-                self.ports[number].follow(route)
-            else:
+            earlier = self.ports.get(number)
+            if earlier is None:
                 self.ports[number] = Port(self.proxy, route)
+            elif earlier.route.id == route.id:
+                earlier.route = route
+            else:
+                self._former.add(earlier.goes_to(route))
         self._woken.set()
 
     async def accept(self) -> None:

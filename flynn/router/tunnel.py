@@ -10,6 +10,7 @@ from flynn.router.frames import GOING_AWAY, Frames, is_frame
 from flynn.router.wire import Wire
 
 if TYPE_CHECKING:
+    from flynn.router.backend import Backend
     from flynn.router.exchange import Exchange
 
 
@@ -132,7 +133,7 @@ def client_ends(client: "Exchange") -> bool:
         return True
     client.backend, backend.client = None, None
     client.state = CLOSING
-    backend.transport.close()
+    _close(client, backend)
     return False
 
 
@@ -182,12 +183,19 @@ def go_away(client: "Exchange") -> None:
     if isinstance(side, FromServer) and side.cut is None and not client.halves:
         client.send(GOING_AWAY)
     client.backend, backend.client = None, None
-    backend.transport.close()
+    _close(client, backend)
     client.transport.set_protocol(client)
     client.proxy.talking.add(client)
     client.stirred = client.proxy.clock()
     client.ended(client.status)
     client.linger()
+
+
+def _close(client: "Exchange", backend: "Backend") -> None:
+    """Let go of the app, which may take what was sent for as long as it may be silent, and no longer."""
+    backend.transport.close()
+    if backend.transport.get_write_buffer_size():
+        client.proxy.loop.call_later(client.proxy.limits.idle_timeout, backend.transport.abort)
 
 
 def _keep_alive(sock: socket.socket) -> None:

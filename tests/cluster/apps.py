@@ -26,6 +26,26 @@ print("starting", os.environ["FLYNN_JOB_ID"], flush=True)
 Server(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+SLOW = """
+import base64, hashlib, time
+
+class Slow:
+    # /slow/SECONDS answers late; /ws is a WebSocket that gives back what comes.
+    def do_GET(self):
+        if self.path.startswith("/slow/"):
+            time.sleep(float(self.path[6:]))
+        if self.path != "/ws":
+            return super().do_GET()
+        self.send_response_only(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "websocket")
+        self.end_headers()
+        self.wfile.flush()
+        while data := self.connection.recv(65536):
+            self.wfile.write(data)
+        self.close_connection = True
+"""
+
 
 def make(directory: Path, **files: str) -> Path:
     """A directory with these files (a `__` in a name stands for a dot)."""
@@ -38,3 +58,11 @@ def make(directory: Path, **files: str) -> Path:
 def server(directory: Path, extra: str = "") -> Path:
     """A web app that answers with its greeting and its job's name."""
     return make(directory, Procfile="web: exec python3 server.py\n", server__py=extra + SERVER)
+
+
+def talkative(directory: Path) -> Path:
+    """The usual one, which also answers late and speaks WebSocket."""
+    made = server(directory, SLOW)
+    file = made / "server.py"
+    file.write_text(file.read_text().replace(", Handler)", ", type('Both', (Slow, Handler), {}))"))
+    return made

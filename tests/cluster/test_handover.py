@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import psutil
@@ -14,58 +13,16 @@ import pytest
 from tests.cluster import apps
 from tests.cluster.grid import Grid, open_grid
 from tests.cluster.keepalive import Strict
+from tests.cluster.talks import HOST, UPGRADE, talking
 from tests.etcd import running_etcd
 from tests.harness import free_port
-from tests.router.rig import Talk
-
-HOST = "hello.flynn.localhost"
-
-SLOW = """
-import base64, hashlib, time
-
-class Slow:
-    # /slow/SECONDS answers late; /ws is a WebSocket that gives back what comes.
-    def do_GET(self):
-        if self.path.startswith("/slow/"):
-            time.sleep(float(self.path[6:]))
-        if self.path != "/ws":
-            return super().do_GET()
-        self.send_response_only(101)
-        self.send_header("Connection", "Upgrade")
-        self.send_header("Upgrade", "websocket")
-        self.end_headers()
-        self.wfile.flush()
-        while data := self.connection.recv(65536):
-            self.wfile.write(data)
-        self.close_connection = True
-"""
-
-
-def app(directory: Path) -> Path:
-    """The usual one, which also answers late and speaks WebSocket."""
-    made = apps.server(directory, SLOW)
-    file = made / "server.py"
-    file.write_text(file.read_text().replace(", Handler)", ", type('Both', (Slow, Handler), {}))"))
-    return made
 
 
 async def deploy(grid: Grid, tmp_path: Path, count: int = 1) -> None:
     await grid.ok("create", "hello")
-    await grid.ok("deploy", str(app(tmp_path / "hello")), "-a", "hello")
+    await grid.ok("deploy", str(apps.talkative(tmp_path / "hello")), "-a", "hello")
     if count > 1:
         await grid.ok("scale", "-a", "hello", f"web={count}")
-
-
-@asynccontextmanager
-async def talking(grid: Grid, path: str, *fields: str) -> AsyncIterator[Talk]:
-    """A request on a connection of its own, sent."""
-    talk = Talk(*await asyncio.open_connection("127.0.0.1", grid.http_port))
-    try:
-        head = "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {HOST}", *fields])
-        await talk.send(f"{head}\r\n\r\n".encode())
-        yield talk
-    finally:
-        await talk.close()
 
 
 async def ends(process: "subprocess.Popen[bytes]", limit: float = 30) -> int:
@@ -111,8 +68,7 @@ async def test_what_is_under_way_ends_where_it_began(grid: Grid, tmp_path: Path)
     """A late answer and a WebSocket stay with the earlier daemon; an instance that they are on drains with them."""
     await deploy(grid, tmp_path)
     (job,) = await grid.jobs("hello", "up")
-    upgrade = ("Connection: Upgrade", "Upgrade: websocket")
-    async with talking(grid, "/slow/8") as slow, talking(grid, "/ws", *upgrade) as ws:
+    async with talking(grid, "/slow/8") as slow, talking(grid, "/ws", *UPGRADE) as ws:
         assert (await ws.reply()).status == 101
         former = await grid.take_over("--set", "host.drain_timeout=60")
         await ws.send(b"\x81\x02hi")

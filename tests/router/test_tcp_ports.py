@@ -74,6 +74,23 @@ async def test_a_changed_route_keeps_its_port_open() -> None:
         assert list(tcp.ports.counters()) == ["u"]
 
 
+async def test_another_route_takes_the_port_in_one_change_and_the_clients_of_the_first_have_a_last_while() -> None:
+    async with open_tcp() as tcp:
+        tcp.rig.show((await tcp.app()).address)
+        talk = await tcp.talk()
+        assert await _echoed(talk)
+        tcp.follow(tcp.route(id="u"))
+        second = await tcp.talk()
+        assert await _echoed(second)
+        assert await _echoed(talk)
+        assert tcp.ports.counters()["u"]["connections"] == 1
+        assert tcp.in_flight() == 2
+        tcp.ports.last = 0.1
+        assert await is_reset(talk)
+        assert await _echoed(second)
+        assert tcp.in_flight() == 1
+
+
 async def _echoed(talk) -> bool:  # type: ignore[no-untyped-def]
     await talk.send(b"x")
     return bool(await talk.reader.readexactly(1) == b"x")

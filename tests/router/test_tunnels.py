@@ -232,3 +232,19 @@ async def test_a_client_that_reads_no_more_is_waited_for_as_long_as_it_may_be_si
         time.passes(41)
         time.passes(41)
         await until(lambda: not rig.proxy.clients)
+
+
+async def test_an_app_that_reads_nothing_is_not_waited_for_without_end() -> None:
+    async with open_rig(sweep=OTHERS, idle_timeout=0.3) as rig:
+        app = await rig.app(deaf, whole=False)
+        rig.show(app.address)
+        talk = await websocket(rig)
+        (client,) = rig.proxy.clients
+        backend = client.backend
+        assert backend is not None
+        talk.writer.write(bytes(20_000_000))
+        await until(backend.transport.get_write_buffer_size)
+        tunnel.go_away(client)
+        assert backend.transport.get_write_buffer_size()
+        await until(lambda: not backend.transport.get_write_buffer_size())
+        talk.writer.transport.abort()
