@@ -120,6 +120,10 @@ class Grid:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.tail()}")
+        return await self.answers()
+
+    async def answers(self) -> bool:
+        """Whether whoever has the port says that it is healthy."""
         try:
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{self.port}/health", timeout=_SHORT) as response:

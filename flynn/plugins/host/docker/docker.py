@@ -25,6 +25,7 @@ from flynn.plugins.host.docker.engine import WORK, Refused, engine
 from flynn.plugins.host.docker.made import Made, load, save, seen, unborn
 from flynn.plugins.host.docker.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.docker.roots import Roots
+from flynn.plugins.host.docker.shared import check_shared
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.sandbox.rootfs import write_etc
 from flynn.plugins.host.sandbox.sandboxed import last_line, remove_tree
@@ -70,6 +71,7 @@ class DockerBackend:
                 raise
             log.warning("%s; what is in containers runs on, new ones wait for it", error)
             return
+        await check_shared(self.data, self.roots)
         reason = ""
         for mode in MODES:
             reason = await self._try(mode)

@@ -26,7 +26,7 @@ class Roots:
     async def of(self, client: Docker, spec: Spec) -> Root:
         """NotStarted: the image is not there, or has nothing to run."""
         if not spec.image:
-            return await self._of_machine(client)
+            return await self.of_machine(client)
         found = await _inspect(client, spec.image)
         if found is None:
             raise NotStarted(f"the engine has no image {spec.image}")
@@ -35,7 +35,7 @@ class Roots:
             return without_shell(spec, root)
         return root
 
-    async def _of_machine(self, client: Docker) -> Root:
+    async def of_machine(self, client: Docker) -> Root:
         """The engine keeps the few bytes that are its image, unless somebody has removed them."""
         name, packed = await asyncio.to_thread(machine.archive)
         if await _inspect(client, name) is None:
