@@ -7,7 +7,6 @@ import asyncio
 import dataclasses
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 
 import psutil
@@ -34,6 +33,7 @@ from flynn.plugins.host.logs.shippers import Shippers
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
+from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.turns import Turns
 
 MIB = 1024 * 1024
@@ -206,5 +206,5 @@ class Agent:
 
     def _forget(self, id: str) -> None:
         del self.ended[id], self.jobs[id]
-        self.ground.later(asyncio.to_thread(shutil.rmtree, self.ground.jobs / id, True), f"forget {id}")
+        self.ground.later(asyncio.to_thread(remove_tree, self.ground.jobs / id), f"forget {id}")
         self.ground.later(self.ctx.lease.delete(keys.state(self.ctx.host, id)), f"forget {id}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.errors import Invalid, Unavailable
+from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.unpack import remove, unpack
 
 PATIENCE = 30.0
@@ -110,20 +110,20 @@ def prepare(root: Path) -> None:
     for path in root.iterdir():
         if path.name.startswith(".gone-") or path.name.endswith(".part") or not (path / "size").is_file():
             if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
             else:
                 path.unlink(missing_ok=True)
 
 
 def _install(packed: Path, partial: Path, home: Path) -> None:
     """Unpack aside, then give it its name."""
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_tree(partial)
     try:
         size = unpack(packed, partial / "tree")
         (partial / "size").write_text(str(size))
         os.rename(partial, home)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_tree(partial)
 
 
 def _present(root: Path) -> list[Layer]:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flynn.plugins.host.life.health import FAILURES
-from flynn.plugins.host.sandbox.sandboxed import remove_tree
+from flynn.plugins.host.trees import remove_tree
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from flynn.core.errors import Full, Invalid, TooLarge
 from flynn.plugins.host.sandbox.rootfs import SYSTEM
+from flynn.plugins.host.trees import remove_tree
 
 SIZE_LIMIT = 2 * 1024 * 1024 * 1024
 ENTRY_LIMIT = 200_000
@@ -137,4 +138,4 @@ def remove(path: Path) -> None:
         os.rename(path, gone)
     except OSError:
         return
-    shutil.rmtree(gone, ignore_errors=True)
+    remove_tree(gone)

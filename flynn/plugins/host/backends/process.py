@@ -18,6 +18,7 @@ from flynn.plugins.host.backends.launch import descendants, first_child, launch,
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
+from flynn.plugins.host.trees import remove_tree
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where the programs of this machine are, the daemon's own Python first."""
@@ -76,7 +77,7 @@ def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
 def _prepare(spec: Spec) -> None:
     (spec.dir / "exit").unlink(missing_ok=True)
     root = spec.dir / "root"
-    shutil.rmtree(root, ignore_errors=True)
+    remove_tree(root)
     (root / "app").mkdir(parents=True)
     for name, tree in spec.layers.items():
         shutil.copytree(tree, root / name, symlinks=True, dirs_exist_ok=True)
@@ -137,7 +138,7 @@ class RunningProcess:
     def _clean(self) -> None:
         self._kill()
         end(self.dir)
-        shutil.rmtree(self.dir / "root", ignore_errors=True)
+        remove_tree(self.dir / "root")
 
     def _members(self) -> list[psutil.Process]:
         """What descends from the shell, or is left of its session; not the shell itself: it tells the exit code."""

@@ -28,7 +28,8 @@ from flynn.plugins.host.docker.roots import Roots
 from flynn.plugins.host.docker.shared import check_shared
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.sandbox.rootfs import write_etc
-from flynn.plugins.host.sandbox.sandboxed import last_line, remove_tree
+from flynn.plugins.host.sandbox.sandboxed import last_line
+from flynn.plugins.host.trees import remove_tree
 
 MODES = ("overlay", "copy")
 """How `/app` is made writable, the best first: an overlay needs a file system that can be the upper part of one."""

@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from flynn.plugins.host.sandbox.sandboxed import remove_tree
+from flynn.plugins.host.trees import remove_tree, walk
 
 USER = 61_000
 """User and group of jobs where the daemon is root: nobody else on the machine should have this number, as who has the
@@ -35,7 +35,7 @@ def open_tree(tree: Path) -> None:
     found = tree.stat()
     if os.geteuid() or (found.st_gid == group() and found.st_mode & 0o070 == 0o070):
         return
-    for folder, _, files in os.walk(tree):
+    for folder, files in walk(tree):
         for path in (os.path.join(folder, name) for name in files):
             if not os.path.islink(path):
                 _share(path)
@@ -54,7 +54,7 @@ def give(path: Path) -> None:
     """Make a directory, with all in it, the jobs' own."""
     if os.geteuid() or path.stat().st_uid == owner():
         return
-    for folder, _, files in os.walk(path):
+    for folder, files in walk(path):
         for name in files:
             os.chown(os.path.join(folder, name), owner(), group(), follow_symlinks=False)
         os.chown(folder, owner(), group())

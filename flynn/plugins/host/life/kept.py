@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ import psutil
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.limits import limiter
+from flynn.plugins.host.trees import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def load(root: Path) -> list[Kept]:
             log.warning("%s holds no job that can be read and is removed: %s", dir, error)
             _end_all(dir)
             limiter.end(dir)
-            shutil.rmtree(dir, ignore_errors=True)
+            remove_tree(dir)
     return found
 
 
@@ -67,8 +67,9 @@ def _end_all(dir: Path) -> None:
 
 def sweep(dir: Path) -> None:
     """Leave of a job that is down only what tells of it: its record. What it printed is in the log of its app."""
-    for path in dir.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != "job.json":
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # Somebody may have removed it, or something in it.
+        for path in dir.iterdir():
+            if path.is_dir():
+                remove_tree(path)
+            elif path.name != "job.json":
+                path.unlink(missing_ok=True)

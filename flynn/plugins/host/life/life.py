@@ -174,10 +174,13 @@ class Life:
 
     async def _give_up(self, error: Exception) -> None:
         reason = f"flynn made a mistake with it, its log on {self.ground.ctx.host} says more: {error}"
-        self.running = self.running or found(self.standing)
-        if self.running:
-            await kill(self.running)
-        await self._clear()
+        try:
+            self.running = self.running or found(self.standing)
+            if self.running:
+                await kill(self.running)
+            await self._clear()
+        except Exception:  # Of one job, which shall not end the agent with all others.
+            log.exception("what is left of %s cannot be cleared away", self.job.id)
         self.standing.end(Ending("start", reason))
 
     def close_stdin(self) -> None:

@@ -21,8 +21,9 @@ from flynn.plugins.host.backends.launch import launch
 from flynn.plugins.host.limits.limiter import Limiter
 from flynn.plugins.host.sandbox import seccomp
 from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
-from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line, remove_tree
+from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
+from flynn.plugins.host.trees import remove_tree
 
 MODES = ("overlay", "tmp-overlay", "copy")
 """How `/app` is made writable, the best first: which works depends on the kernel and on the data's file system."""

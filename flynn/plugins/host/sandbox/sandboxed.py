@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, first_child, send
 from flynn.plugins.host.limits.cgroup import PATIENCE
 from flynn.plugins.host.limits.limiter import end, oom_kills
+from flynn.plugins.host.trees import remove_tree
 
 
 class _Status(msgspec.Struct, rename="kebab"):
@@ -128,17 +128,6 @@ def dead(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a tree, also where a job or the kernel left directories closed (overlayfs: mode 0)."""
-    for folder, _, _ in os.walk(path):
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-            for entry in os.scandir(folder):
-                if entry.is_dir(follow_symlinks=False):
-                    os.chmod(entry.path, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def last_line(path: Path) -> str:

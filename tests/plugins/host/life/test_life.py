@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -241,3 +242,34 @@ async def test_ended_jobs_are_kept_and_the_oldest_forgotten(rig: Rig) -> None:
         while rig.dir("run-01").exists():
             await asyncio.sleep(0.01)
     assert sorted(path.name for path in rig.dir("run-26").iterdir()) == ["job.json"]
+
+
+DIG = """exec python3 -SE -c '
+import os
+for level in range(1200):
+    os.mkdir("d"); os.chdir("d")
+'"""
+
+
+async def test_a_job_that_leaves_a_tree_without_end_harms_nobody(rig: Rig) -> None:
+    """The agent removes what the job leaves: that shall not be its own end."""
+    await rig.assign(rig.job("deep-1", DIG, queue="ephemeral"))
+    down = await rig.state("deep-1", "down")
+    assert (down.exit_code, down.reason) == (0, "exited with code 0")
+    left = {path.name for path in rig.dir("deep-1").iterdir()} - {"job.json"}
+    assert "root" not in left
+    assert "upper" not in left
+    await rig.assign(rig.web("web-1"))
+    await rig.state("web-1", "up")
+
+
+async def test_a_job_whose_directory_somebody_removed_ends_alone(rig: Rig) -> None:
+    await rig.assign(rig.job("gone-1", "exec sleep 60", queue="ephemeral"), rig.web("web-1"))
+    up = await rig.state("gone-1", "up")
+    await rig.state("web-1", "up")
+    shutil.rmtree(rig.dir("gone-1"))
+    os.kill(up.pid, signal.SIGKILL)
+    await rig.state("gone-1", "down")
+    await rig.assign(rig.web("web-2"))
+    await rig.state("web-2", "up")
+    assert rig.node.mirror.facts.states["host-a/web-1"].state == "up"
