@@ -15,11 +15,15 @@ from pathlib import Path, PurePosixPath
 
 from flynn.core.errors import Full, Invalid, TooLarge
 from flynn.plugins.host.sandbox.rootfs import SYSTEM
+from flynn.plugins.host.tarsource import entries, opened
 from flynn.plugins.host.trees import remove_tree
 
 SIZE_LIMIT = 2 * 1024 * 1024 * 1024
 ENTRY_LIMIT = 200_000
 CHUNK = 256 * 1024
+DEEPEST = 100
+"""Names of directories in a path: copying a tree goes down step by step."""
+
 LAST_TIME = 2.0**33
 """Seconds since the epoch: later times of files are not believed."""
 
@@ -31,9 +35,9 @@ def unpack(packed: Path, into: Path, size_limit: int = SIZE_LIMIT, entry_limit: 
     """
     into.mkdir(parents=True)
     try:
-        with tarfile.open(packed, "r:*") as tar:
+        with opened(packed) as tar:
             return _extract(tar, into, size_limit, entry_limit)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise Invalid(f"the archive is damaged: {error}") from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -44,7 +48,7 @@ def unpack(packed: Path, into: Path, size_limit: int = SIZE_LIMIT, entry_limit: 
 def _extract(tar: tarfile.TarFile, into: Path, size_limit: int, entry_limit: int) -> int:
     links: list[tarfile.TarInfo] = []
     size = 0
-    for count, entry in enumerate(tar, 1):
+    for count, entry in enumerate(entries(tar), 1):
         size += entry.size if entry.isreg() else 0
         if size > size_limit or count > entry_limit:
             raise TooLarge(f"the archive is too large: {size_limit} bytes and {entry_limit} entries at most unpacked")
@@ -64,6 +68,11 @@ def _check_name(entry: tarfile.TarInfo) -> None:
     """What is refused by name alone."""
     if entry.name.startswith("/") or ".." in PurePosixPath(entry.name).parts:
         raise Invalid(f"the archive is refused: {entry.name[:200]!r} lies outside of it")
+    depth = len(PurePosixPath(entry.name).parts)
+    if not depth and not entry.isdir():
+        raise Invalid(f"the archive is refused: {entry.name[:200]!r} would stand in place of all of it")
+    if depth > DEEPEST:
+        raise Invalid(f"the archive is refused: {entry.name[:200]!r} lies in more than {DEEPEST} directories")
     if "\0" in entry.name or "\0" in entry.linkname:
         raise Invalid(f"the archive is refused: {entry.name[:200]!r} has a NUL character in its name")
 

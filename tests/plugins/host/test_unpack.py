@@ -1,6 +1,8 @@
 """Archives that nobody vouches for."""
 
+import gzip
 import io
+import lzma
 import os
 import sys
 import tarfile
@@ -75,8 +77,13 @@ def test_what_an_app_holds(tmp_path: Path) -> None:
         [("fifo", "a", "")],
         [("sym", "d", "."), ("sym", "d/x", "f")],
         [("dir", "d", ""), ("sym", "d", "f")],
+        [("sym", ".", "f")],
+        [("sym", "./", "f")],
+        [("file", ".", "x")],
+        [("file", "d/" * 101 + "f", "x")],
+        [("file", "d/" * 1500 + "f", "x")],
     ],
-    ids=lambda entries: "+".join(f"{kind}:{name}>{text}" for kind, name, text in entries),
+    ids=lambda entries: "+".join(f"{kind}:{name[:20]}>{text}" for kind, name, text in entries),
 )
 def test_what_no_app_holds(tmp_path: Path, entries: list[tuple[str, str, str]]) -> None:
     before = set(tmp_path.iterdir())
@@ -103,7 +110,55 @@ def test_limits(tmp_path: Path) -> None:
         unpack(packed, tmp_path / "many", entry_limit=1)
 
 
-@pytest.mark.parametrize("data", [b"", b"no tar", b"\x1f\x8b\x08junk"], ids=["empty", "text", "gzip"])
+@pytest.mark.parametrize("field", [{"size": "-4096"}, {"mtime": "nan"}], ids=str)
+def test_numbers_that_are_none(tmp_path: Path, field: dict[str, str]) -> None:
+    """A size below zero would lead back to the entries before, again and again."""
+    entry = tarfile.TarInfo("b")
+    entry.pax_headers = field
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("a"))
+        tar.addfile(entry)
+    with pytest.raises(Invalid, match="archive"):
+        unpack(tmp_path / "a.tgz", tmp_path / "t")
+
+
+def header(kind: bytes, size: int) -> bytes:
+    entry = tarfile.TarInfo("a")
+    entry.type, entry.size = kind, size
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+SPARSE = bytearray(header(tarfile.GNUTYPE_SPARSE, 0))
+SPARSE[482] = 1  # it goes on in the next block
+SPARSE[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(SPARSE))[0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(b"x", 1 << 40),
+        header(b"g", 1 << 30),
+        header(b"L", 1 << 30),
+        bytes(SPARSE) + (bytes(504) + b"\1" * 8) * 3000,
+    ],
+    ids=["pax", "global", "long name", "sparse"],
+)
+def test_headers_without_end(tmp_path: Path, data: bytes) -> None:
+    """Packed they are small; read, they would fill the memory."""
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(data + bytes(1 << 20)))
+    with pytest.raises(TooLarge, match="headers"):
+        unpack(tmp_path / "a.tgz", tmp_path / "t")
+
+
+def test_headers_that_lead_to_headers(tmp_path: Path) -> None:
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(header(b"x", 0) * 1500))
+    with pytest.raises(Invalid, match="archive"):
+        unpack(tmp_path / "a.tgz", tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"no tar", b"\x1f\x8b\x08junk", lzma.compress(bytes(10240))], ids=["empty", "text", "gzip", "xz"]
+)
 def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(data)
     with pytest.raises(Invalid, match="archive"):
