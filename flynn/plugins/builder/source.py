@@ -18,7 +18,7 @@ UNPACKED = 2 << 30
 """Bytes of a source once unpacked, at most."""
 
 HEADER = 1 << 20
-"""Bytes that one header of an entry (a long name, say) may ask to be read into memory."""
+"""Bytes that the headers of one entry (a long name, say) may ask to be read into memory."""
 
 EMPTY = "the source is empty: there is nothing to build"
 
@@ -40,10 +40,11 @@ def check(path: Path) -> None:
             with tarfile.open(fileobj=cast(BinaryIO, counted), mode="r:") as tar:
                 for entry in _entries(tar):
                     tree.add(entry)
+                    counted.begin()
             counted.drain()
     except gzip.BadGzipFile:
         raise Invalid("the body is not a gzip'd tar; send what `tar -czf - .` writes") from None
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise Invalid(f"the body is not a whole gzip'd tar ({error}); send it again") from None
     tree.check()
 
@@ -127,11 +128,16 @@ class Counted:
     """The unpacked bytes of a file, read forward, with limits on how many in all and how many at once."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file, self._left = file, HEADER
+
+    def begin(self) -> None:
+        """What follows belongs to the next entry."""
+        self._left = HEADER
 
     def read(self, size: int) -> bytes:
-        if size > HEADER:
-            raise Invalid(f"an entry of the tar has a header of {size} bytes; {HEADER} at most")
+        self._left -= size
+        if self._left < 0:
+            raise Invalid(f"an entry of the tar has headers of more than {HEADER} bytes")
         self._check(self._file.tell() + size)
         return self._file.read(size)
 
@@ -144,8 +150,9 @@ class Counted:
 
     def drain(self) -> None:
         """Read what follows the tar's end: it counts, and it holds the check sum."""
+        self.begin()
         while self.read(HEADER):
-            pass
+            self.begin()
 
     def _check(self, position: int) -> None:
         if position > UNPACKED + HEADER:

@@ -108,5 +108,20 @@ def test_a_bomb_is_noticed_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
 def test_a_header_cannot_fill_the_memory(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 1 << 30
-    with pytest.raises(Invalid, match="has a header of 1073741824 bytes"):
+    with pytest.raises(Invalid, match="has headers of more than 1048576 bytes"):
         source.check(zeros(tmp_path / "a", 4 << 20, info.tobuf()))
+
+
+def test_nor_can_one_that_goes_on_and_on(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("sparse")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf())
+    header[482] = 1  # It goes on in the next block, as does each of those.
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * ord(" ") + sum(header[156:]))
+    (tmp_path / "a").write_bytes(gzip.compress(bytes(header) + (bytes(504) + b"\1" * 8) * 3000))
+    with pytest.raises(Invalid, match="has headers of more than 1048576 bytes"):
+        source.check(tmp_path / "a")
+    info.type = tarfile.XHDTYPE
+    (tmp_path / "b").write_bytes(gzip.compress(info.tobuf() * 1500))
+    with pytest.raises(Invalid, match="not a whole gzip'd tar"):
+        source.check(tmp_path / "b")
