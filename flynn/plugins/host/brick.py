@@ -33,7 +33,10 @@ class HostAgent:
         """Run jobs until told to stop; then leave them running. StartError: no backend, or no good range of ports."""
         ports = Ports(self.config.ports)
         backends = found_backends(ctx)
-        choice = await choose(backends, self.config.backend)
+        try:
+            choice = await choose(backends, self.config.backend)
+        except OSError as error:
+            raise _unusable(ctx, error) from None
         level = logging.WARNING if choice.backend.name == "process" else logging.INFO
         ctx.log.log(level, "jobs run in the backend %s: %s", choice.backend.name, choice.why)
         if choice.backend.lacks:
@@ -66,4 +69,8 @@ def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:
         sockets.tidy(one.job.id for one in found)
         return found, sockets
     except OSError as error:
-        raise StartError(f"the host agent cannot use {ctx.data}: {error.strerror}; mend it and start again") from None
+        raise _unusable(ctx, error) from None
+
+
+def _unusable(ctx: Context, error: OSError) -> StartError:
+    return StartError(f"the host agent cannot use {error.filename or ctx.data}: {error.strerror}; mend it, start again")

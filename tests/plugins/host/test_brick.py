@@ -1,13 +1,16 @@
 """The brick in its node: what it tells of the host, and what it refuses to start with."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
 
 from flynn.core.errors import StartError
+from flynn.plugins.host.backends.process import ProcessBackend
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.docker.engine_watch import until_open
 from tests.harness import open_node
 from tests.plugins.host.rig import open_rig
 
@@ -41,3 +44,28 @@ async def test_what_it_does_not_start_with(tmp_path: Path, settings: dict[str, s
     async with open_node(tmp_path) as node:
         with pytest.raises(StartError, match=text):
             await HostAgent(HostConfig(**settings)).run(node.context("host"))  # type: ignore[arg-type]
+
+
+async def test_what_is_in_the_way_of_its_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "docker").touch()
+    async with open_node(tmp_path) as node:
+        with pytest.raises(StartError, match=r"cannot use \S+/host/docker\S*: (File exists|Not a directory); mend it"):
+            await HostAgent(HostConfig()).run(node.context("host"))
+
+
+async def test_a_backend_that_cannot_write_now_is_tried_again() -> None:
+    """As when the disk is full."""
+
+    class Backend(ProcessBackend):
+        tries = 0
+
+        async def open(self) -> None:
+            self.tries += 1
+            if self.tries < 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    backend = Backend(Path())
+    async with asyncio.timeout(5):
+        await until_open(backend, 0.01)
+    assert backend.tries == 3

@@ -62,13 +62,13 @@ class EngineWatch:
             self.changed()
 
 
-async def until_open(backend: Backend) -> None:
-    """Try a backend until it works."""
+async def until_open(backend: Backend, pause: float = RETRY) -> None:
+    """Try a backend until it works. That a disk is full, say, is no reason to give up."""
     while True:
-        await asyncio.sleep(RETRY)
+        await asyncio.sleep(pause)
         try:
             return await backend.open()
-        except StartError as error:
+        except (StartError, OSError) as error:
             log.debug("%s does not work yet: %s", backend.name, error)
 
 
