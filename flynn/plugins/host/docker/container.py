@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 from aiodocker import Docker, DockerError
 
-from flynn.core.errors import FlynnError, Full, NotFound, Unavailable
+from flynn.core.errors import Conflict, FlynnError, Full, NotFound
 from flynn.plugins.host.backends.backend import NotStarted, Signals
 from flynn.plugins.host.backends.identity import Identity, alive, gone
 from flynn.plugins.host.backends.launch import descendants, first_child, send
 from flynn.plugins.host.docker import overlay
 from flynn.plugins.host.docker.container_exec import run_inside
-from flynn.plugins.host.docker.engine import CALL, WORK, engine
+from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
 from flynn.plugins.host.limits.memory_kills import killed_for_memory
@@ -34,6 +34,12 @@ SOON, LATER = 0.01, 1.0
 HOLD = 50.0
 """Seconds after which a question that is answered at a container's end is put anew."""
 
+
+REFUSALS = 60
+"""Questions, LATER apart, that the engine may refuse to answer of a container that has ended."""
+
+TOLD = ("Running", "Pid", "Status", "ExitCode")
+"""What is asked of a container's state."""
 
 REST = 10.0
 """Seconds in which the engine must have told the end of a log."""
@@ -72,17 +78,17 @@ class RunningContainer:
             await asyncio.wait([following])
 
     async def _wait(self) -> int | None:
-        pause = SOON
-        while self.made:
+        pause, refusals = SOON, 0
+        while self.made and refusals < REFUSALS:
             try:
                 await (gone(self.made.process) if self.made.local else _stopped(self.made.id))
                 state = await self._state(self.made)
                 if not state["Running"]:
                     return await self._end(self.made, state)
-            except Unavailable:
-                pause = LATER
             except NotFound:
                 break
+            except FlynnError as error:  # It does not answer, or not well: it may again.
+                pause, refusals = LATER, refusals + int(isinstance(error, Conflict | Refused) and not self.alive())
             await asyncio.sleep(pause)
             pause = min(pause * 2, LATER)
         self._ended = True
@@ -94,14 +100,15 @@ class RunningContainer:
         if made.process.pid and not made.local:
             with contextlib.suppress(Full):
                 await asyncio.to_thread(save, self.dir, Made(made.id, unborn(), logged=made.logged))
-        self._killed_for_memory = max(self._killed_for_memory, int(state.get("OOMKilled", False)))
+        self._killed_for_memory = max(self._killed_for_memory, int(state["OOMKilled"]))
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
     async def _state(self, made: Made) -> dict[str, Any]:
-        """What the engine says of it. NotFound, Unavailable."""
+        """What the engine says of it. NotFound, or another FlynnError."""
         async with engine() as client:
             container = client.containers.container(made.id)
-            state: dict[str, Any] = (await container.show())["State"]
+            found = (await container.show())["State"]
+            state: dict[str, Any] = {name: found[name] for name in TOLD} | {"OOMKilled": found.get("OOMKilled", False)}
         if state["Running"] and state["Pid"] != made.process.pid:
             self.made = seen(made.id, state["Pid"], made.logged)  # Somebody has started it again by hand.
         return state

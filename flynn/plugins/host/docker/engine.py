@@ -5,6 +5,7 @@ A client lives for one block, as an engine may be restarted at any moment: there
 
 import asyncio
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -55,8 +56,12 @@ async def engine(limit: float = CALL) -> AsyncIterator[Docker]:
         raise Unavailable(f"the Docker Engine at {url} did not answer within {limit:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
         raise Unavailable(f"the Docker Engine at {url} broke off: {error}") from None
+    except json.JSONDecodeError as error:
+        raise Unavailable(f"the Docker Engine at {url} did not end its answer: {error}") from None
     except ValueError as error:
         raise Unavailable(f"no Docker Engine can be at {url}: {error}; mend DOCKER_HOST") from None
+    except (KeyError, TypeError) as error:
+        raise Unavailable(f"what answers at {url} is no Docker Engine that is well ({error!r})") from None
     except DockerError as error:
         raise _told(error, url) from None
 

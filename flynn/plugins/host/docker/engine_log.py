@@ -17,8 +17,8 @@ import aiohttp
 import msgspec
 from aiodocker import Docker
 
-from flynn.core.errors import NotFound, Unavailable
-from flynn.plugins.host.docker.engine import Refused, engine
+from flynn.core.errors import FlynnError, NotFound, Unavailable
+from flynn.plugins.host.docker.engine import engine
 
 LOG = {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "2"}}
 """What the engine holds of it. More than that, printed while no daemon is there, is lost."""
@@ -56,9 +56,9 @@ class EngineLog:
             try:
                 async with engine(HOLD) as client:
                     return await self._take(client)
-            except (NotFound, Refused):
+            except NotFound:
                 return None
-            except Unavailable:
+            except FlynnError:
                 await asyncio.sleep(AGAIN)
 
     async def _take(self, client: Docker) -> None:
@@ -72,7 +72,7 @@ class EngineLog:
                 stack.callback(one.close)
             async with client.session.get(url, params=asked) as response:
                 if response.status != 200:
-                    raise NotFound(await response.text())
+                    raise (NotFound if response.status == 404 else Unavailable)(await response.text())
                 async for number, piece in pieces(response.content):
                     if number in NAMES:
                         taking[NAMES[number]].take(piece)
