@@ -9,6 +9,7 @@ from aiohttp import WSCloseCode, web
 
 from flynn.core.errors import Conflict, Invalid
 from flynn.plugins.host.attach.attend import attend
+from flynn.plugins.host.attach.backlog import hold_back
 from flynn.plugins.host.attach.inbox import Inbox
 from flynn.plugins.host.attach.orders import listen
 from flynn.plugins.host.life.kept import sweep
@@ -29,17 +30,25 @@ NEVER_BEGAN = 125
 
 async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
     """Be the job's client until it ends, or the client goes (then the job is ended), or the daemon stops."""
-    _claim(life)
-    if life.job.terminal:
-        return await attend(request, life, stopping)
     socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
+    _claim(life, bool(socket.can_prepare(request)))
+    try:
+        return await (attend(request, life, stopping) if life.job.terminal else _serve(request, socket, life, stopping))
+    finally:
+        life.read = False
+        if life.down.is_set():
+            await asyncio.to_thread(sweep, life.dir)
+
+
+async def _serve(
+    request: web.Request, socket: web.WebSocketResponse, life: Life, stopping: asyncio.Event
+) -> web.WebSocketResponse:
     try:
         await socket.prepare(request)
-        inbox = _inbox(socket, life)
-        why = await race(_deliver(socket, life), _listen(socket, life, inbox), _pour(life, inbox), _wait(stopping))
+        why = await _converse(socket, life, stopping)
     except ConnectionError:
         why = "gone"
-    except asyncio.CancelledError:
+    except BaseException:
         if not stopping.is_set():
             life.hang_up()
         raise
@@ -53,17 +62,31 @@ async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> w
         with contextlib.suppress(ConnectionError):
             await socket.send_json(told)
             await socket.close()
-        await asyncio.to_thread(sweep, life.dir)
     return socket
 
 
-def _claim(life: Life) -> None:
+async def _converse(socket: web.WebSocketResponse, life: Life, stopping: asyncio.Event) -> str:
+    """Why it is over: `ended`, `gone` or `stopping`."""
+    inbox, given = _inbox(socket, life), {"stdout": 0, "stderr": 0}
+    return await race(
+        _deliver(socket, life, given),
+        _listen(socket, life, inbox),
+        _pour(life, inbox),
+        hold_back(life, given),
+        _wait(stopping),
+    )
+
+
+def _claim(life: Life, is_socket: bool) -> None:
     if not life.job.attached:
         raise Invalid(f"{life.job.id} is not a job to attach to; read its log instead")
     if life.down.is_set():
         raise Conflict(f"{life.job.id} has ended: {life.state.reason}")
     if life.attached.is_set():
         raise Conflict(f"{life.job.id} has a client already; run another one")
+    if not is_socket:
+        raise Invalid(f"{life.job.id} is attached to by a WebSocket; this is no request for one")
+    life.read = True
     life.attached.set()
 
 
@@ -72,9 +95,8 @@ async def _wait(stopping: asyncio.Event) -> str:
     return "stopping"
 
 
-async def _deliver(socket: web.WebSocketResponse, life: Life) -> str:
-    """All output, byte by byte, until the job is down."""
-    given = {"stdout": 0, "stderr": 0}
+async def _deliver(socket: web.WebSocketResponse, life: Life, given: dict[str, int]) -> str:
+    """All output, byte by byte, until the job is down. `given`: how far it has come."""
     while True:
         ended = life.down.is_set()
         moved = 0

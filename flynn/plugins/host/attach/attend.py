@@ -13,7 +13,6 @@ from aiohttp import WSCloseCode, web
 
 from flynn.plugins.host.attach.execute import Told, converse
 from flynn.plugins.host.attach.terminal import Terminal
-from flynn.plugins.host.life.kept import sweep
 from flynn.plugins.host.life.life import Life
 from flynn.plugins.host.race import race
 
@@ -36,8 +35,6 @@ async def attend(request: web.Request, life: Life, stopping: asyncio.Event) -> w
         if told:
             await socket.send_json(told)
         await socket.close(code=WSCloseCode.OK if told else WSCloseCode.GOING_AWAY)
-    if told:
-        await asyncio.to_thread(sweep, life.dir)
     return socket
 
 

@@ -36,6 +36,8 @@ class Life:
         self.place = Registration(ground, kept.job)
         self.attached, self.begun = asyncio.Event(), asyncio.Event()
         self.stdin = -1
+        self.read = False
+        """Whether a client reads its raw files; who is done with them last removes them."""
         self._stop_asked = asyncio.Event()
         self._stop_reason = "stopped"
         self._stop_signals: tuple[signal.Signals, ...] = (signal_of(kept.job),)
@@ -91,7 +93,7 @@ class Life:
             self.standing.started()
             self.ground.logs.close(self.job.id)
             self.close_stdin()
-        if not self.job.attached:
+        if not self.read:
             await asyncio.to_thread(sweep, self.dir)
 
     async def _asked(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 from msgspec.structs import replace
 
@@ -16,8 +17,11 @@ from flynn.core import keys
 from flynn.core.facts import encode
 from flynn.core.model import Host
 from flynn.core.store import Put
+from flynn.plugins.host.attach import backlog
 from flynn.plugins.host.backends.backend import Backend
 from tests.plugins.host.rig import Rig, Socket, alive, open_rig
+
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -112,6 +116,45 @@ async def test_a_client_that_talks_nonsense_is_gone(rig: Rig) -> None:
     async with attached(rig, "exec sleep 60") as socket:
         await socket.send_str("nonsense")
         assert (await rig.state("run-1", "down")).reason == "its client went away"
+
+
+@pytest.mark.parametrize("fields", [{}, {"terminal": (24, 80)}], ids=["pipes", "terminal"])
+async def test_what_is_no_websocket_attaches_to_nothing(rig: Rig, fields: dict[str, Any]) -> None:
+    await rig.assign(rig.job("run-1", "echo hello", queue="ephemeral", attached=True, **fields))
+    async with rig.node.http.get(url(rig)) as response:
+        assert (response.status, (await response.json())["message"]) == (
+            422, "run-1 is attached to by a WebSocket; this is no request for one",
+        )  # fmt: skip
+    async with rig.node.http.ws_connect(url(rig)) as socket:
+        out, _, end = await rest(socket)
+    assert (out.strip(), end["exit_code"]) == (b"hello", 0)
+
+
+async def test_output_that_nobody_took_does_not_stay(rig: Rig) -> None:
+    async with attached(rig, "echo ready; head -c 3000000 /dev/zero; exec sleep 60") as socket:
+        await socket.receive_bytes(timeout=10)
+        await rig.state("run-1", "up")
+    await rig.state("run-1", "down")
+    async with asyncio.timeout(10):
+        while {path.name for path in rig.dir("run-1").iterdir()} != {"job.json"}:
+            await asyncio.sleep(0.02)
+
+
+MUCH = "i=0; while [ $i -lt 300 ]; do head -c 100000 /dev/zero; i=$((i+1)); done; exit 4"
+
+
+async def test_a_client_that_reads_slowly_does_not_fill_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "HELD", MIB)
+    monkeypatch.setattr(backlog, "LOOK", 0.01)
+    async with attached(rig, MUCH) as socket:
+        up = await rig.state("run-1", "up")
+        async with asyncio.timeout(20):
+            while psutil.Process(up.pid).status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert (rig.dir("run-1") / "stdout").stat().st_size < 30_000_000
+        out, _, end = await rest(socket)
+    assert (len(out), end["exit_code"]) == (30_000_000, 4)
 
 
 async def test_who_cannot_attach(rig: Rig) -> None:
