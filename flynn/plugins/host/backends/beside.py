@@ -36,10 +36,13 @@ async def run_beside(
     with near, far:
         argv = [str(far.fileno()), str(pidfd), str(pid), str(dir), "/bin/sh", "-c", START, "sh", command]
         stdin, stdout, stderr = (asyncio.subprocess.DEVNULL if file < 0 else file for file in streams)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", str(ENTER), *argv, env=BARE, cwd="/", stdin=stdin, stdout=stdout, stderr=stderr,
-            pass_fds=[file for file in (far.fileno(), pidfd) if file >= 0], start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", str(ENTER), *argv, env=BARE, cwd="/", stdin=stdin, stdout=stdout,
+                stderr=stderr, pass_fds=[file for file in (far.fileno(), pidfd) if file >= 0], start_new_session=True,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:  # It is too long (execve(2)), or has a NUL byte.
+            raise NotStarted(f"nothing can be run beside it: {getattr(error, 'strerror', None) or error}") from None
         far.close()
         try:
             code = await race(process.wait(), _send(near, signals))

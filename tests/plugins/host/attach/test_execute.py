@@ -137,3 +137,11 @@ async def test_what_cannot_be_executed(rig: Rig) -> None:
     async with executed(rig, "true") as first, rig.node.http.ws_connect(first._response.url) as socket:
         await socket.send_json({"eof": True})
         assert (await socket.receive(timeout=10)).data in (1000, 1006)
+
+
+@pytest.mark.parametrize(("command", "why"), [("echo \0", "null byte"), ("x" * 200_000, "Argument list too long")])
+async def test_what_cannot_be_a_command_says_so(rig: Rig, command: str, why: str) -> None:
+    async with executed(rig, command) as socket:
+        _, _, end = await rest(socket)
+    assert end["exit_code"] is None
+    assert why in end["reason"]
