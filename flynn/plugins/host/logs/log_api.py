@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from flynn.core import keys
 from flynn.core.brick import Context
 from flynn.core.errors import Invalid
 from flynn.core.logform import JSON, gathered, json_lines, lost, said
@@ -45,7 +46,7 @@ class LogApi:
     async def _apps(self, told: Wanted) -> list[str]:
         """The apps whose logs may have what is asked for."""
         if told.app:
-            return [told.app]
+            return [keys.check_name("app", told.app)]
         if job := self.jobs.get(told.job):
             return [job.app]
         return await self.logs.apps()

@@ -85,6 +85,13 @@ async def test_a_bad_number_is_refused(rig: Rig) -> None:
         assert response.status == 422
 
 
+@pytest.mark.parametrize("app", ["x" * 300, "../hello", "a\0b"])
+async def test_a_bad_name_is_refused(rig: Rig, app: str) -> None:
+    async with rig.node.http.get(f"{rig.node.url}/v1/hosts/host-a/log", params={"app": app}) as response:
+        assert response.status == 422
+        assert "is no good app name" in (await response.json())["message"]
+
+
 async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
         await rig.assign(rig.job("run-1", "echo out >/dev/stdout; echo err >/dev/stderr", queue="ephemeral"))
