@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -65,12 +65,24 @@ def launch(
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
         identity = identify(process.pid)
         assert identity is not None, "a child that was not waited for cannot vanish"
-        commit(identity)
-        os.write(writing, b"\n")
+        with _ended_on_error(process.pid):
+            commit(identity)
+            os.write(writing, b"\n")
         if stdin:
             unless_kept.pop_all()
             return identity, writing
     return identity, -1
+
+
+@contextlib.contextmanager
+def _ended_on_error(child: int) -> Iterator[None]:
+    """What was not set going is not left, nor is what the kernel keeps of it."""
+    try:
+        yield
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
 
 
 def open_files(limit: int) -> tuple[int, int]:
