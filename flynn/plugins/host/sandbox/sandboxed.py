@@ -18,6 +18,8 @@ from flynn.plugins.host.limits.cgroup import PATIENCE
 from flynn.plugins.host.limits.limiter import end, oom_kills
 from flynn.plugins.host.trees import remove_tree
 
+TAIL = 4096
+
 
 class _Status(msgspec.Struct, rename="kebab"):
     child_pid: int = 0
@@ -131,5 +133,8 @@ def dead(pid: int) -> bool:
 
 
 def last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
+    """Its last line, looked for at its end: a raw file says that it is as large as all that was ever printed."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
+        lines = file.read(TAIL).decode(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else ""

@@ -10,6 +10,7 @@ import pytest
 from flynn.core.errors import StartError
 from flynn.plugins.host.backends.backend import Backend, NotStarted
 from flynn.plugins.host.sandbox.sandbox import MODES, SandboxBackend
+from flynn.plugins.host.sandbox.sandboxed import last_line
 from tests.contract import backend as contract
 from tests.contract.backend import output, spec
 
@@ -93,6 +94,17 @@ async def test_a_sandbox_that_cannot_be_made_says_why(sandbox: SandboxBackend, t
     with pytest.raises(NotStarted, match="Can't find source path"):
         await running.wait()
     await running.cleanup()
+
+
+def test_what_a_job_printed_before_is_not_read_for_its_last_line(tmp_path: Path) -> None:
+    """What was taken in of a raw file is freed, but counts in its size."""
+    path = tmp_path / "stderr"
+    path.touch()
+    assert last_line(path) == ""
+    os.truncate(path, 1 << 40)
+    with path.open("ab") as file:
+        file.write(b"\nfirst\nlast\n")
+    assert last_line(path) == "last"
 
 
 async def test_without_bubblewrap_it_says_what_to_do(tmp_path: Path) -> None:
