@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals
+from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.race import race
 
 ENTER = Path(__file__).with_name("enter.py")
@@ -42,6 +43,8 @@ async def run_beside(
                 stderr=stderr, pass_fds=[file for file in (far.fileno(), pidfd) if file >= 0], start_new_session=True,
             )  # fmt: skip
         except (OSError, ValueError) as error:  # It is too long (execve(2)), or has a NUL byte.
+            if is_lack(error):
+                raise
             raise NotStarted(f"nothing can be run beside it: {getattr(error, 'strerror', None) or error}") from None
         far.close()
         try:

@@ -37,13 +37,16 @@ def alive(identity: Identity) -> bool:
 
 
 def start_time(pid: int) -> float | None:
-    """When the process began (proc(5): field 22 of /proc/PID/stat), or None if there is none."""
+    """When the process began (proc(5): field 22 of /proc/PID/stat), or None if there is none.
+
+    OSError: this daemon lacks open files; that is no word on the process.
+    """
     try:
         if sys.platform != "linux":
             return float(psutil.Process(pid).create_time())
         stat = Path(f"/proc/{pid}/stat").read_bytes()
         return float(stat[stat.rindex(b")") + 2 :].split()[19])
-    except (OSError, psutil.Error):
+    except (FileNotFoundError, ProcessLookupError, psutil.Error):
         return None
 
 

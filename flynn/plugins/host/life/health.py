@@ -9,6 +9,7 @@ from yarl import URL
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import NotStarted, Running
+from flynn.plugins.host.lacking import is_lack
 
 BOOTING = 0.1
 """Seconds between two checks until the first success."""
@@ -34,7 +35,10 @@ class Patient:
 
 
 async def problem(patient: Patient) -> str:
-    """What is wrong with the job now, in words; empty: it is well. Takes the check's timeout at most."""
+    """What is wrong with the job now, in words; empty: it is well. Takes the check's timeout at most.
+
+    OSError: it is this daemon that lacks something (`lacking.py`).
+    """
     match patient.check.kind:
         case "http":
             return await _asked(patient)
@@ -54,7 +58,9 @@ async def listens(address: str, port: int, timeout: float) -> bool:
         try:
             async with asyncio.timeout(timeout):
                 await loop.sock_connect(probe, (address, port))
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            if is_lack(error):
+                raise
             return False
         return bool(probe.getsockname() != probe.getpeername())
 
@@ -78,7 +84,9 @@ async def _asked(patient: Patient) -> str:
                 return f"{what} was answered without {check.match[:SHOWN]!r}"
     except TimeoutError:
         return f"{what} was not answered within {check.timeout:g} s"
-    except (aiohttp.ClientError, OSError, ValueError):
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if is_lack(error):
+            raise
         return f"{what} was not answered"
     return ""
 

@@ -10,6 +10,7 @@ import psutil
 
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.limits import limiter
 from flynn.plugins.host.trees import remove_tree
 
@@ -43,12 +44,17 @@ def save(dir: Path, kept: Kept) -> None:
 
 
 def load(root: Path) -> list[Kept]:
-    """All jobs kept below `root`. A directory that cannot be read as one is removed, with its processes, and logged."""
+    """All jobs kept below `root`. A directory that cannot be read as one is removed, with its processes, and logged.
+
+    OSError: this daemon lacks open files.
+    """
     found = []
     for dir in sorted(path for path in root.iterdir() if path.is_dir()):
         try:
             found.append(msgspec.json.decode((dir / "job.json").read_bytes(), type=Kept))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            if is_lack(error):
+                raise
             log.warning("%s holds no job that can be read and is removed: %s", dir, error)
             _end_all(dir)
             limiter.end(dir)

@@ -14,6 +14,7 @@ from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.backend import Running
 from flynn.plugins.host.backends.ending import kill
 from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.life import oom
 from flynn.plugins.host.life.kept import Kept, sweep
 from flynn.plugins.host.life.output import Output, collect
@@ -26,6 +27,9 @@ from flynn.plugins.host.life.tending import tend
 from flynn.plugins.host.race import race
 
 log = logging.getLogger(__name__)
+
+AGAIN = 1.0
+"""Seconds until what this daemon lacked may be there again."""
 
 
 class Life:
@@ -83,9 +87,8 @@ class Life:
     async def run(self) -> None:
         """All of it, until the job is down. Cancelled (the daemon stops): the process lives on."""
         try:
-            await self.ground.logs.open(self.job)
-            if await race(self._live(), self._asked()):
-                await self._stop()
+            while not await self._lived():
+                await asyncio.sleep(AGAIN)
         except Exception as error:
             log.exception("the life of %s went wrong", self.job.id)
             await self._give_up(error)
@@ -96,6 +99,23 @@ class Life:
         if not self.read:
             await asyncio.to_thread(sweep, self.dir)
 
+    async def _lived(self) -> bool:
+        """False: this daemon lacked what it needs for it, as open files. The process runs on, if there is one."""
+        try:
+            self.running = self.running or found(self.standing)
+            await self.ground.logs.open(self.job)
+            if await race(self._live(), self._asked()):
+                await self._stop()
+        except OSError as error:
+            if not is_lack(error):
+                raise
+            log.warning("%s is not looked after for now: %s", self.job.id, error.strerror)
+            self.standing.started()
+            if self.running is None:
+                self.ground.ports.free(self.state.port)
+            return False
+        return True
+
     async def _asked(self) -> bool:
         await self._stop_asked.wait()
         return True
@@ -103,7 +123,7 @@ class Life:
     async def _live(self) -> bool:
         """Until it is down by itself (False)."""
         self.ground.tell(self.state)
-        if self.running and self.job.attached:
+        if self.running and self.job.attached and not self.attached.is_set():
             self.stop("its client went away when the daemon did", signal.SIGHUP, signal.SIGTERM)
         while True:
             try:

@@ -1,0 +1,56 @@
+"""A daemon that has no open files left: no job suffers for it, and all are looked after again once it has."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from flynn.core.model import Check
+from flynn.plugins.host.backends.backend import Backend
+from tests.plugins.host.rig import Rig, open_rig
+
+
+@pytest.fixture
+async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
+        yield rig
+
+
+@contextlib.contextmanager
+def no_files() -> Iterator[None]:
+    """For the length of a block this process can open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        for file in taken:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_no_job_suffers(rig: Rig) -> None:
+    ids = ("web-tcp", "web-command")
+    await rig.assign(
+        rig.web("web-tcp", check=Check(interval=0.1)),
+        rig.web("web-command", check=Check(kind="command", command="true", interval=0.1)),
+    )
+    before = [await rig.state(id, "up") for id in ids]
+    with no_files():
+        await asyncio.sleep(1.2)
+    after = [await rig.state(id, "up") for id in ids]
+    assert [(s.pid, s.since, s.restarts) for s in after] == [(s.pid, s.since, s.restarts) for s in before]
+    assert all(rig.instance(id) for id in ids)
+    for id, up in zip(ids, before, strict=True):
+        os.kill(up.pid, signal.SIGKILL)
+        again = await rig.state(id, lambda s: s.restarts == 1 and s.state == "up")
+        assert again.pid != up.pid
