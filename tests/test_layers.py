@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile route_stats",
+    "errors model frozen quantile route_stats keepalive",
     "keys",
     "store groups logframe moment",
     "facts",

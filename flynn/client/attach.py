@@ -10,7 +10,8 @@ import aiohttp
 import msgspec
 
 from flynn.client.wire import Wire
-from flynn.core.errors import FlynnError, NotFound, Unavailable
+from flynn.core.errors import Conflict, FlynnError, NotFound, Unavailable
+from flynn.core.keepalive import keep_alive
 
 T = TypeVar("T")
 
@@ -116,10 +117,13 @@ async def open_attached(wire: Wire, path: str, heartbeat: float | None = None) -
     except (aiohttp.ClientError, ConnectionError) as error:
         raise Unavailable(f"{wire.url} cannot attach the job: {error}") from None
     async with socket:
+        keep_alive(socket.get_extra_info("socket"))
         yield Attached(socket)
 
 
 def _refused(wire: Wire, status: int) -> FlynnError:
     if status == 404:
         return NotFound("no such job runs here: it has ended, or was dropped; 'flynn ps' lists those that run")
+    if status == 409:
+        return Conflict("the job has a client already, or has ended; 'flynn ps --all' shows what became of it")
     return Unavailable(f"{wire.url} answered {status} instead of attaching the job; run it again")

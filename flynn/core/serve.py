@@ -10,6 +10,7 @@ from aiohttp import web
 
 from flynn.core.errors import StartError
 from flynn.core.estate import Estate
+from flynn.core.keepalive import keep_alive
 from flynn.core.ports import port_problem
 from flynn.core.web import Web, server_log
 
@@ -48,6 +49,7 @@ def _listener(family: int, where: Any) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        keep_alive(sock)
         sock.bind(where)
         sock.listen(BACKLOG)
         sock.setblocking(False)

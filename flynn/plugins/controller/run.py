@@ -11,11 +11,18 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import NotFound, Unavailable
 from flynn.core.facts import Facts
+from flynn.core.keepalive import keep_alive
 from flynn.core.web import Route, answer, body
 from flynn.plugins.controller import decide
 
 PLACED = 60.0
 """Seconds that an attaching client waits for the job to get a host."""
+
+CONNECT = 15.0
+"""Seconds in which the host must answer."""
+
+FRAME = 1024 * 1024
+"""Bytes of a client's frame: a host takes no longer ones."""
 
 
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,16 +87,20 @@ async def _host_of(ctx: Context, job: str) -> str:
     return host
 
 
-async def relay(ctx: Context, request: web.Request, url: str) -> web.WebSocketResponse:
-    """Pass a WebSocket on to `url` of the grid, frame by frame, until either side ends."""
+async def relay(ctx: Context, request: web.Request, url: str) -> web.StreamResponse:
+    """Pass a WebSocket on to `url` of the grid, frame by frame, until either side ends; or the host's refusal."""
+    near = web.WebSocketResponse(max_msg_size=FRAME)
+    if not near.can_prepare(request):
+        return await _refusal(ctx, url)
     try:
-        far = await ctx.http.ws_connect(url, max_msg_size=0)
-    except aiohttp.WSServerHandshakeError as error:
-        raise Unavailable(f"the host refused to attach ({error.status}); the job may have ended") from None
+        async with asyncio.timeout(CONNECT):
+            far = await ctx.http.ws_connect(url, max_msg_size=0)
+    except aiohttp.WSServerHandshakeError:
+        return await _refusal(ctx, url)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the host of the job does not answer: {error}") from None
-    near = web.WebSocketResponse(max_msg_size=0)
+        raise _silent(error) from None
     try:
+        keep_alive(far.get_extra_info("socket"))
         await near.prepare(request)
         ways = [
             asyncio.create_task(_pump(near, far), name="attach: client to host"),
@@ -103,6 +114,19 @@ async def relay(ctx: Context, request: web.Request, url: str) -> web.WebSocketRe
         await far.close()
         await near.close()
     return near
+
+
+async def _refusal(ctx: Context, url: str) -> web.Response:
+    """What the host says to one who does not ask for a WebSocket: the same refusal, in words."""
+    try:
+        async with asyncio.timeout(CONNECT), ctx.http.get(url) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _silent(error) from None
+
+
+def _silent(error: Exception) -> Unavailable:
+    return Unavailable(f"the host of the job does not answer: {str(error) or f'nothing within {CONNECT:g} s'}")
 
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from flynn.core.errors import Invalid
 from flynn.plugins.host.attach.inbox import Inbox, readable
 from flynn.plugins.host.attach.orders import Order, listen, read
 from flynn.plugins.host.attach.pipes import CHUNK, Pipes
@@ -32,6 +33,8 @@ Told = dict[str, Any] | None
 async def execute(request: web.Request, life: Life, stopping: asyncio.Event) -> web.WebSocketResponse:
     """Run what the client's first frame says, until it ends; it ends when its client goes or the daemon stops."""
     socket = web.WebSocketResponse(max_msg_size=1024 * 1024)
+    if not socket.can_prepare(request):
+        raise Invalid(f"a command beside {life.job.id} is run by a WebSocket; this is no request for one")
     told: Told = None
     with contextlib.suppress(ConnectionError):
         await socket.prepare(request)
