@@ -13,7 +13,7 @@ from flynn.core.logframe import Block
 from flynn.plugins.host.logs.applog import AppLog
 from flynn.plugins.host.logs.inotify import Inotify
 from flynn.plugins.host.logs.intake import Intake
-from flynn.plugins.host.race import in_thread
+from flynn.plugins.host.race import in_thread, whole
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,12 @@ class Logs:
     async def note(self, app: str, text: str) -> None:
         """The agent's own word on an app's log. OSError: it cannot be written now."""
         log = await self.of(app)
-        async with self._taking:
+
+        async def noted() -> None:
             log.publish(await self._write(log.note, self.clock(), text))
+
+        async with self._taking:
+            await whole(noted())
 
     async def finish(self, job: str) -> None:
         """The job's process has ended: take in the rest."""
@@ -162,12 +166,15 @@ class Logs:
     async def _take(self, ids: Iterable[str], take: Callable[[Intake], list[Block]]) -> int:
         """How many blocks were taken. One thread for all, one at a time, so that followers see each log in order."""
         async with self._taking:
-            found = [self._open[id] for id in ids if id in self._open]
-            taken = await self._write(self._take_each, found, take)
-            for intake, blocks in taken:
-                intake.log.publish(blocks)
-                if intake.grown():
-                    self._look_at = 0.0
+            return await whole(self._take_now([self._open[id] for id in ids if id in self._open], take))
+
+    async def _take_now(self, found: list[Intake], take: Callable[[Intake], list[Block]]) -> int:
+        """What was written is told, too, though who asked for it goes meanwhile."""
+        taken = await self._write(self._take_each, found, take)
+        for intake, blocks in taken:
+            intake.log.publish(blocks)
+            if intake.grown():
+                self._look_at = 0.0
         return sum(len(blocks) for _, blocks in taken)
 
     def _take_each(

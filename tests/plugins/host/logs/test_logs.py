@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from flynn.core.model import Job
 from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.logs.logs import Logs
 from tests.plugins.host.rig import Rig, open_rig
 
 
@@ -90,6 +94,25 @@ async def test_a_bad_name_is_refused(rig: Rig, app: str) -> None:
     async with rig.node.http.get(f"{rig.node.url}/v1/hosts/host-a/log", params={"app": app}) as response:
         assert response.status == 422
         assert "is no good app name" in (await response.json())["message"]
+
+
+async def test_lines_taken_in_for_one_who_goes_are_told_to_all(tmp_path: Path) -> None:
+    """A reader has what was printed taken in, and may break off at any moment of that."""
+    job = Job(id="worker-1", app="hello", type="worker", queue="services", command="", created=1.0)
+    (tmp_path / "jobs" / job.id).mkdir(parents=True)
+    (tmp_path / "jobs" / job.id / "stdout").write_text("line\n")
+    logs = Logs(tmp_path / "logs", tmp_path / "jobs", 1 << 20, time.time)
+    await logs.open(job)
+    log, busy = await logs.of("hello"), threading.Event()
+    logs._writer.submit(busy.wait, 10)
+    reading = asyncio.create_task(logs.take_in("hello"))
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    await asyncio.sleep(0.05)
+    busy.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert (log.last, log.told) == (1, 1)
 
 
 async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Path) -> None:
