@@ -77,3 +77,17 @@ async def test_it_is_stopped_and_killed_in_time_though_the_clock_goes_back(rig: 
         down = await rig.state("worker-1", "down", 10)
     assert down.reason == "stopped; killed, as it did not end within 1 s"
     assert 0.9 < time.monotonic() - began < 8
+
+
+async def test_a_line_without_an_end_waits_no_longer_though_the_clock_goes_back(rig: Rig, clock: Clock) -> None:
+    await rig.assign(rig.job("worker-1", "printf prompt; exec sleep 60"))
+    async with rig.running():
+        stdout = rig.dir("worker-1") / "stdout"
+        async with asyncio.timeout(20):
+            while not stdout.exists() or not stdout.stat().st_size:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.2)  # It is seen, and waits for its end.
+        clock.off -= HOUR
+        async with asyncio.timeout(6):
+            while rig.kept_lines("worker-1") != ["prompt"]:
+                await asyncio.sleep(0.05)

@@ -27,7 +27,7 @@ STREAMS = ("stdout", "stderr")
 
 
 class Intake:
-    """All methods but `grown` and `due` block: call them in a thread, one at a time.
+    """All methods but `grown`, `due` and `is_due` block: call them in a thread, one at a time.
 
     `raw`: whether there are raw files. `due`: when a line without an end will be taken in (0: there is none).
     """
@@ -43,6 +43,10 @@ class Intake:
     @property
     def due(self) -> float:
         return min((since + PARTIAL for _, since in self._partial.values()), default=0.0)
+
+    def is_due(self, now: float) -> bool:
+        """Whether a line without an end is to be taken in; also where the clock was set back meanwhile."""
+        return bool(self._partial) and not now < self.due <= now + PARTIAL
 
     def grown(self) -> bool:
         """Whether there is something to take in. Quick: it may be asked on the loop."""

@@ -160,7 +160,7 @@ class Logs:
         if heard is None or now >= self._look_at or self._unheard:
             heard = set(self._open)
             self._look_at = now + LOOK
-        due = {id for id, intake in self._open.items() if intake.due and intake.due <= clock}
+        due = {id for id, intake in self._open.items() if intake.is_due(clock)}
         return [*due, *(id for id in heard - due if id in self._open and self._open[id].grown())]
 
     async def _take(self, ids: Iterable[str], take: Callable[[Intake], list[Block]]) -> int:
