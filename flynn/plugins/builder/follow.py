@@ -1,5 +1,6 @@
 """Telling a developer live how a build goes, and then how what was built is deployed. Only looks at facts."""
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamR
 
     What the host says of the job (`started`, `exited with code 0`) stays in the log: to its reader a build is no job.
     """
-    started = ctx.clock()
+    now = asyncio.get_running_loop().time
+    started = now()
     await _queued(ctx, app, job, response, limit)
     reason = ""
     async for line in output(ctx, job):
@@ -42,7 +44,7 @@ async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamR
         message = failure(app, job, ctx.mirror.facts, build, reason, limit)
         await send_line(
             response,
-            {"kind": "done", "ok": False, "message": message, "seconds": round(ctx.clock() - started, 3)},
+            {"kind": "done", "ok": False, "message": message, "seconds": round(now() - started, 3)},
         )
 
 
@@ -61,9 +63,10 @@ def failure(app: str, job: str, facts: Facts, build: model.Build | None, reason:
 
 async def _queued(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float) -> None:
     """Wait until a host has the job, and say what it waits for."""
-    deadline = ctx.clock() + limit
+    now = asyncio.get_running_loop().time
+    deadline = now() + limit
     said = ""
-    while ctx.clock() < deadline:
+    while now() < deadline:
         facts = ctx.mirror.facts
         queued = facts.queues.get(f"builders/{job}")
         if job_state(facts, job) or not _current(facts, app, job):
@@ -76,8 +79,9 @@ async def _queued(ctx: "Context", app: str, job: str, response: web.StreamRespon
 
 async def _ended(ctx: "Context", app: str, job: str, limit: float) -> model.Build | None:
     """The record of the build once it has ended, or as it is when the limit passes; None: it is of another job now."""
-    deadline = ctx.clock() + limit
-    while _current(facts := ctx.mirror.facts, app, job) and ctx.clock() < deadline:
+    now = asyncio.get_running_loop().time
+    deadline = now() + limit
+    while _current(facts := ctx.mirror.facts, app, job) and now() < deadline:
         await ctx.mirror.catch_up(facts, 5.0)
     build = facts.builds.get(app)
     return build if build and build.job == job else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -75,21 +76,23 @@ class Controller:
 
 @dataclass(eq=False)
 class Leadership:
-    """One term as the leader: photo, plan, commits, again. `absent` says since when an assigned job's host is gone."""
+    """One term as the leader: photo, plan, commits, again. `absent` says since when an assigned job's host is gone, on
+    a clock that no one sets (`steady`): a host is not lost because the leader's time of day is set forward."""
 
     ctx: Context
     claim: Claim
     limits: Limits
     new_id: Callable[[str, str], str] = field(default=lambda app, type: f"{app}-{type}-{secrets.token_hex(4)}")
     absent: dict[str, float] = field(default_factory=dict)
+    steady: Callable[[], float] = time.monotonic
 
     async def run(self) -> None:
         """Plan for ever. What cannot be written now is planned again from the next photo."""
         while True:
             facts = self.ctx.mirror.facts
             now = self.ctx.clock()
-            self.absent = absent_hosts(facts, self.absent, now)
-            planned = plan(facts, Moment(now, self.new_id, self.absent, self.limits))
+            self.absent = absent_hosts(facts, self.absent, self.steady())
+            planned = plan(facts, Moment(now, self.new_id, self._since(now), self.limits))
             self.ctx.say(planned.sentence)
             pause = 30.0 if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
             try:
@@ -98,6 +101,11 @@ class Leadership:
             except Unavailable:
                 pause = RETRY
             await self.ctx.mirror.catch_up(facts, min(pause, 30.0) if self.claim.held else RETRY)
+
+    def _since(self, now: float) -> dict[str, float]:
+        """The same by the time of day as it is now."""
+        ahead = now - self.steady()
+        return {host: at + ahead for host, at in self.absent.items()}
 
     async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""

@@ -20,6 +20,7 @@ from flynn.core.brick import Context
 from flynn.plugins.builder.brick import Builder, BuilderConfig
 from tests.harness import TestNode, open_node
 from tests.plugins.builder.fakes import HOST, Grid, open_grid
+from tests.plugins.host.test_clocks import Clock
 
 
 def tar(*names: str) -> bytes:
@@ -131,6 +132,20 @@ async def test_a_lost_build_says_what_the_grid_says(data: Path) -> None:
         build = grid.node.mirror.facts.builds["hello"]
         await grid.put((keys.build("hello"), replace(build, state="failed", reason="its host was lost")))
         assert (await pushed.rest())[-1]["message"] == "build failed: its host was lost"
+
+
+async def test_a_build_is_followed_on_though_the_clock_is_set(data: Path) -> None:
+    clock = Clock()
+    async with open_node(data) as node, open_grid(node) as grid:
+        node.clock = clock
+        async with node.running(Builder(BuilderConfig())), push(grid) as pushed:
+            await pushed.next()
+            job = await grid.queued()
+            clock.off = 2 * 3600
+            await grid.put((keys.queued("builders", job.id), model.Queued(job=job, reason="no host has 512 MiB")))
+            assert (await pushed.next())["reason"] == "no host has 512 MiB"
+            await grid.put((keys.queued("builders", job.id), model.Queued(job=job, reason="no host has 256 MiB")))
+            assert (await pushed.next())["reason"] == "no host has 256 MiB"
 
 
 async def test_an_app_deleted_meanwhile_ends_the_stream(data: Path) -> None:

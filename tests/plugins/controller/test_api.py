@@ -19,6 +19,7 @@ from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.releases import begin_deploy
 from tests.core.outage import Line
 from tests.harness import TestNode, open_node
+from tests.plugins.host.test_clocks import Clock
 
 SLUG = model.Artifact(sha256="a" * 64)
 
@@ -262,3 +263,23 @@ async def test_limits_make_a_release(node: TestNode) -> None:
     assert [job.memory_limit for job in jobs] == [256]
     status, problem = await call(node, "PATCH", "/v1/apps/hello/limits", {"set": {"web": {"memory": "much"}}})
     assert (status, problem["code"]) == (422, "invalid")
+
+
+async def test_no_host_is_lost_because_the_leaders_clock_is_set(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_node(tmp_path) as node:
+        node.clock = clock
+        host = asyncio.create_task(obedient(node))
+        async with node.running(Controller(ControllerConfig(settle=0.0))) as ctx:
+            await call(node, "POST", "/v1/apps", {"name": "hello"})
+            await deploy(node, "hello")
+            host.cancel()
+            before = node.mirror.facts.jobs
+            assert before
+            await node.mirror.reach(await node.lease.delete(keys.host("host-a")))
+            await asyncio.sleep(0.2)
+            clock.off = 3600.0
+            await call(node, "POST", "/v1/apps", {"name": "other"})
+            await asyncio.sleep(0.3)
+            assert node.mirror.facts.jobs == before
+            assert "lost" not in ctx.sentence
