@@ -1,4 +1,4 @@
-"""Ports for jobs: taken at random from a range, none twice, none that somebody else listens on."""
+"""Ports for jobs: taken from a random place in a range on, none twice, none that somebody else listens on."""
 
 import random
 import re
@@ -22,10 +22,11 @@ class Ports:
 
     def take(self, refused: Iterable[int] = ()) -> int:
         """A port for a job, until `free`. Full: none is left."""
-        free = [port for port in self._range if port not in self._used and port not in set(refused)]
-        self._chance.shuffle(free)
-        for port in free:
-            if _bindable(port):
+        refused = set(refused)
+        begin = self._chance.randrange(len(self._range))
+        for at in range(begin, begin + len(self._range)):
+            port = self._range[at % len(self._range)]
+            if port not in self._used and port not in refused and _bindable(port):
                 self._used.add(port)
                 return port
         raise Full(f"no port from {self._range[0]} to {self._range[-1]} is free; widen host.ports")

@@ -153,6 +153,23 @@ def test_ports() -> None:
         ports.take()
 
 
+def test_a_port_is_taken_without_a_look_at_all_others() -> None:
+    """It is done on the loop; a range may have ten thousands."""
+
+    class Used(set[int]):
+        asked = 0
+
+        def __contains__(self, port: object) -> bool:
+            self.asked += 1
+            return super().__contains__(port)
+
+    ports = Ports("20000-59999", random.Random(1))
+    ports._used = used = Used()
+    taken = {ports.take() for _ in range(100)}
+    assert len(taken) == 100
+    assert used.asked < 1000
+
+
 @pytest.mark.parametrize("range_", ["", "1-2", "3000", "3000-2000", "3000-70000", "a-b"])
 def test_bad_ranges(range_: str) -> None:
     with pytest.raises(StartError, match=r"host\.ports"):
