@@ -7,7 +7,8 @@ import secrets
 import signal
 import tty
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from aiodocker import Docker, DockerError
 from aiodocker.execs import Exec
@@ -34,6 +35,9 @@ KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
 
 LOOK = 0.1
 """Seconds between two looks at the size of a terminal."""
+
+STUCK = 1.0
+"""Seconds between two looks whether a command is there that does not read its input."""
 
 PIECE = 4096
 """Bytes that a pipe takes without blocking once it is writable (pipe(7), PIPE_BUF)."""
@@ -63,14 +67,28 @@ async def _run(client: Docker, container: str, argv: list[str], mark: str, strea
         os.set_blocking(stdin, False)
     made = await _made(client, container, argv, mark, stdin, terminal)
     async with made.start(detach=False) as stream:
-        resizing = _resize(made, stdin if terminal else -1)
-        await race(_take(stream, {1: stdout, 2: stderr}), _give(stream, stdin), resizing)
+        flow, resizing = Flow(), _resize(made, stdin if terminal else -1)
+        try:
+            taking = _take(stream, {1: stdout, 2: stderr}, flow)
+            await race(taking, _give(stream, stdin, flow), _ended(made, flow), resizing)
+        finally:
+            if flow.stuck and (transport := _transport(stream)):
+                transport.abort()  # To close it would wait until the engine has read all.
     return int((await made.inspect())["ExitCode"])
 
 
-async def _take(stream: Stream, files: dict[int, int]) -> None:
+@dataclass
+class Flow:
+    """Whether input waits for the command to read, and whether output is being handed on."""
+
+    stuck: bool = False
+    busy: bool = False
+
+
+async def _take(stream: Stream, files: dict[int, int], flow: Flow) -> None:
     """What it prints, until its end."""
     while message := await stream.read_out():
+        flow.busy = True
         file, view = files[message.stream], memoryview(message.data)
         while view and file >= 0:
             await _ready(file, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
@@ -80,6 +98,15 @@ async def _take(stream: Stream, files: dict[int, int]) -> None:
                 continue
             except BrokenPipeError:
                 break
+        flow.busy = False
+
+
+async def _ended(made: Exec, flow: Flow) -> None:
+    """Until it has ended while input waits: the engine does not tell then, as it waits for its own writing."""
+    while True:
+        await asyncio.sleep(STUCK)
+        if flow.stuck and not (await made.inspect())["Running"] and not flow.busy:
+            return
 
 
 async def _made(client: Docker, container: str, argv: list[str], mark: str, stdin: int, terminal: bool) -> Exec:
@@ -106,18 +133,24 @@ async def _resize(made: Exec, terminal: int) -> None:
     await asyncio.Event().wait()
 
 
-async def _give(stream: Stream, file: int) -> None:
+async def _give(stream: Stream, file: int, flow: Flow) -> None:
     """What it shall read, and the end of that; then nothing, for ever."""
     while file >= 0:
         await _ready(file, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
         data = os.read(file, PIECE)
         if not data:
             break
+        flow.stuck = True
         await stream.write_in(data)
-    connection = stream._resp.connection if stream._resp else None
-    if connection and connection.transport and connection.transport.can_write_eof():
-        connection.transport.write_eof()
+        flow.stuck = False
+    if (transport := _transport(stream)) and transport.can_write_eof():
+        transport.write_eof()
     await asyncio.Event().wait()
+
+
+def _transport(stream: Stream) -> asyncio.WriteTransport | None:
+    connection = stream._resp.connection if stream._resp else None
+    return cast(asyncio.WriteTransport | None, connection.transport) if connection else None
 
 
 async def _ready(file: int, watch: Callable[[int, Callable[[], None]], object], unwatch: Callable[[int], bool]) -> None:

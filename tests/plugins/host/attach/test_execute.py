@@ -70,9 +70,9 @@ async def test_input_comes_whole_and_back(any_rig: Rig) -> None:
     assert end["exit_code"] == 0
 
 
-async def test_a_signal_is_heard_behind_input_that_nobody_reads(rig: Rig) -> None:
+async def test_a_signal_is_heard_behind_input_that_nobody_reads(any_rig: Rig) -> None:
     command = 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.02; done'
-    async with executed(rig, command) as socket:
+    async with executed(any_rig, command) as socket:
         assert await socket.receive_bytes(timeout=10) == b"\1ready\n"
         for _ in range(4):
             await socket.send_bytes(bytes(MIB // 2))
