@@ -16,6 +16,7 @@ from flynn.core.brick import Brick, Context
 from flynn.core.config import Node
 from flynn.core.lease import NodeLease, open_lease
 from flynn.core.memory import MemoryStore
+from flynn.core.metrics import Metrics
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.serve import serve
 from flynn.core.store import Store
@@ -43,6 +44,7 @@ class TestNode:
     web: Web
     http: aiohttp.ClientSession
     stack: AsyncExitStack
+    metrics: Metrics
     clock: Callable[[], float] = time.time
 
     @property
@@ -67,6 +69,7 @@ class TestNode:
             token=TOKEN,
             domain=self.node.domain,
             stopping=asyncio.Event(),
+            metrics=self.metrics,
         )
 
     @asynccontextmanager
@@ -97,9 +100,10 @@ async def open_node(data: Path, store: Store | None = None, **settings: Any) -> 
         store = store or MemoryStore()
         mirror = await stack.enter_async_context(open_mirror(store))
         lease = await stack.enter_async_context(open_lease(store))
-        web = Web(TOKEN)
+        web, metrics = Web(TOKEN), Metrics()
+        stack.enter_context(web.serving(metrics.route()))
         http = await stack.enter_async_context(
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}, auto_decompress=False)
         )
         await stack.enter_async_context(serve(web, node.address, node.port))
-        yield TestNode(node, store, mirror, lease, web, http, stack)
+        yield TestNode(node, store, mirror, lease, web, http, stack, metrics)

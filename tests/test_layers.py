@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile route_stats keepalive",
+    "errors model frozen quantile route_stats keepalive exposition",
     "keys",
     "store groups logframe moment",
     "facts",
@@ -23,7 +23,9 @@ LAYERS = [
     "election",
     "config files hooks lag ports channel estate doorway directory",
     "naming handover",
-    "brick web",
+    "web",
+    "metrics",
+    "brick own_metrics",
     "blobs follow serve supervisor succession",
     "daemon",
     "move",
@@ -33,6 +35,7 @@ LAYERS = [
 PURE = [
     *("flynn/core/model.py", "flynn/core/errors.py", "flynn/core/keys.py"),
     *("flynn/core/store.py", "flynn/core/frozen.py", "flynn/core/facts.py", "flynn/core/change.py"),
+    "flynn/core/exposition.py",
     *("flynn/plugins/controller/plan*.py", "flynn/plugins/controller/place*.py", "flynn/plugins/controller/deploy*.py"),
     *(
         "flynn/plugins/controller/decide.py",

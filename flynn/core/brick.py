@@ -18,6 +18,7 @@ import msgspec
 from flynn.core import election, keys
 from flynn.core.errors import Unavailable
 from flynn.core.estate import Estate
+from flynn.core.metrics import Metrics
 from flynn.core.model import Instance
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ class Context:
 
     up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when all bricks of the daemon are ready."""
+
+    metrics: Metrics = field(default_factory=Metrics)
+    """What the node counts for Prometheus; a brick offers its own part while it runs."""
 
     stop_limit: float = 0.0
     """Seconds that the brick needs to stop, if it needs more than others."""

@@ -22,9 +22,11 @@ from flynn.core.facts import encode
 from flynn.core.files import raise_limit
 from flynn.core.lag import LoopLag
 from flynn.core.lease import open_lease
+from flynn.core.metrics import Metrics
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
 from flynn.core.naming import own_name
+from flynn.core.own_metrics import own
 from flynn.core.serve import serve
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.succession import Succession, open_succession
@@ -77,7 +79,7 @@ async def _live(
         if node.etcd:
             await own_name(node, store, mirror, lease)
         write_client_file(node, grid)
-        server = Web(grid.token)
+        server, metrics = Web(grid.token), Metrics()
         http = await stack.enter_async_context(
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {grid.token}"}, auto_decompress=False)
         )
@@ -89,12 +91,13 @@ async def _live(
             data.mkdir(parents=True, exist_ok=True)
             ctx = Context(
                 kind.name, node, store, mirror, lease, server, http, hooks, time.time, data, grid.token, grid.domain,
-                asyncio.Event(), estate, up,
+                asyncio.Event(), estate, up, metrics,
             )  # fmt: skip
             return Supervised(kind(settings.bricks[kind.name]), ctx)
 
         bricks = [supervised(kind) for kind in classes]
-        stack.enter_context(server.serving(*_node_routes(node, mirror, bricks, lag)))
+        stack.enter_context(metrics.offering("daemon", own(lag)))
+        stack.enter_context(server.serving(*_node_routes(node, mirror, bricks, lag), metrics.route()))
         telling = asyncio.create_task(_tell(up, succession, on_up, node, store), name="tell when up")
         stack.callback(telling.cancel)
         succession.judge = lambda: "the store does not answer now; wait until it does" if mirror.stale_since else ""

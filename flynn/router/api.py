@@ -3,40 +3,38 @@
 It may have 100 000 routes: whoever goes through them gives the loop its turn every few.
 """
 
-import asyncio
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
 import msgspec
-import psutil
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from flynn.core import model
 from flynn.core.brick import Context
+from flynn.core.metrics import Part, send
 from flynn.core.web import Handler, Route
 from flynn.router import grid
 from flynn.router.access import AccessLog
 from flynn.router.counts import BOUNDS
-from flynn.router.metrics import CONTENT_TYPE, metrics
+from flynn.router.metrics import metrics
 from flynn.router.proxy import Proxy
-from flynn.router.snapshot import InstanceSeen, ProcessSeen, RouterSeen, RouteSeen, idle
+from flynn.router.snapshot import InstanceSeen, RouterSeen, RouteSeen, idle
 from flynn.router.stats import raw, route_stats, service_stats
 from flynn.router.target import Target
 from flynn.router.tcp_ports import Ports
 from flynn.router.turns import turns
 
-SCRAPE = 60.0
-"""Seconds that whoever reads the metrics has to take them."""
 
+def routes(ctx: Context, proxy: Proxy, ports: Ports, metrics: Part) -> list[Route]:
+    """The routes of the node API that a router serves. `metrics`: its part of the node's."""
 
-def routes(ctx: Context, proxy: Proxy, ports: Ports, access: AccessLog | None = None) -> list[Route]:
-    """The routes of the node API that a router serves."""
-    scrape = _metrics(proxy, ports, access)
+    async def scrape(request: web.Request) -> web.StreamResponse:
+        """The router's alone, for Prometheus."""
+        return await send(request, metrics())
+
     return [
         Route("GET", "/v1/router/stats", _stats(proxy, ports, ctx.clock())),
         Route("GET", "/v1/routers/stats", grid.stats(ctx)),
         Route("GET", "/v1/router/metrics", scrape),
-        Route("GET", "/metrics", scrape),
     ]
 
 
@@ -69,18 +67,14 @@ def _stats(proxy: Proxy, ports: Ports, started: float) -> Handler:
     return stats
 
 
-def _metrics(proxy: Proxy, ports: Ports, access: AccessLog | None) -> Handler:
-    async def scrape(request: web.Request) -> web.StreamResponse:
-        """All of it, for Prometheus."""
-        seen = await _seen(proxy, ports, access)
-        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
-        async with asyncio.timeout(SCRAPE):
-            await response.prepare(request)
-            async for piece in turns(metrics(seen), 1):
-                await response.write(piece)
-        return response
+def part(proxy: Proxy, ports: Ports, access: AccessLog | None = None) -> Part:
+    """The router's part of the node's metrics."""
 
-    return scrape
+    async def told() -> AsyncGenerator[bytes, None]:
+        async for piece in turns(metrics(await _seen(proxy, ports, access)), 1):
+            yield piece
+
+    return told
 
 
 async def _seen(proxy: Proxy, ports: Ports, access: AccessLog | None) -> RouterSeen:
@@ -92,10 +86,9 @@ async def _seen(proxy: Proxy, ports: Ports, access: AccessLog | None) -> RouterS
         for target in service.instances.values()
         if target.used
     ]
-    process = await asyncio.to_thread(_process)
     unlogged = access.missing() if access else 0
     return RouterSeen(
-        len(proxy.clients), proxy.refused, unlogged, proxy.faults.copy(), process, routes, instances, ports.counters()
+        len(proxy.clients), proxy.refused, unlogged, proxy.faults.copy(), routes, instances, ports.counters()
     )
 
 
@@ -114,14 +107,6 @@ def _instance(target: Target) -> InstanceSeen:
         target.opened,
         target.failures,
     )
-
-
-def _process() -> ProcessSeen:
-    """This process. Reads /proc, where a directory of many thousand open files takes its time."""
-    me = psutil.Process(os.getpid())
-    with me.oneshot():
-        used = me.cpu_times()
-        return ProcessSeen(used.user + used.system, me.memory_info().rss, me.num_fds(), me.create_time())
 
 
 def _tcp(ports: Ports, query: Mapping[str, str]) -> dict[str, dict[str, object]]:

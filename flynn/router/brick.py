@@ -100,7 +100,9 @@ class RouterBrick:
 
     async def _serve(self, ctx: Context, plane: Plane, told: Told, sockets: list[socket.socket]) -> None:
         config = self.config
-        with ctx.web.serving(*api.routes(ctx, plane.proxy, plane.ports, plane.access)):
+        part = api.part(plane.proxy, plane.ports, plane.access)
+        routes = api.routes(ctx, plane.proxy, plane.ports, part)
+        with ctx.web.serving(*routes), ctx.metrics.offering(self.name, part):
             await told.begin()
             if plane.former is None:
                 await plane.accept(sockets)

@@ -1,4 +1,4 @@
-"""What a router counts in the text that Prometheus reads (exposition format 0.0.4), in pieces. Pure.
+"""What a router counts in the text that Prometheus reads, in pieces. Pure.
 
 Written by hand: for 10 000 routes prometheus-client computes for two seconds, in one piece, and holds the whole text of
 30 MB; this takes 0.3 s, a millisecond at a time.
@@ -9,10 +9,9 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from flynn.core.exposition import Kind, head, label
 from flynn.router.counts import BOUNDS
 from flynn.router.snapshot import InstanceSeen, RouterSeen, RouteSeen, durations
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 PIECE = 64 * 1024
 """Characters of a piece of the text, or a few more."""
@@ -27,7 +26,7 @@ class Family(NamedTuple):
     """One metric: all its lines stand together, under its help and its type."""
 
     name: str
-    kind: str
+    kind: Kind
     help: str
     lines: Callable[[str, RouterSeen], Lines]
 
@@ -44,14 +43,9 @@ def metrics(seen: RouterSeen) -> Iterator[bytes]:
     yield "".join(piece).encode()
 
 
-def label(value: str) -> str:
-    """The value of a label, between its quotes."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
 def _all(seen: RouterSeen) -> Lines:
     for family in FAMILIES:
-        yield f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.kind}\n"
+        yield head(family.name, family.kind, family.help)
         yield from family.lines(family.name, seen)
 
 
@@ -159,10 +153,4 @@ FAMILIES = (
     Family("flynn_router_faults_total", "counter", "Requests that the router itself answered or broke off.", _faults),
     Family("flynn_router_clients", "gauge", "Connections of clients.", _whole("clients")),
     Family("flynn_router_unlogged_total", "counter", "Lines that the access log lacks.", _whole("unlogged")),
-    Family("process_cpu_seconds_total", "counter", "Seconds of CPU of this daemon.", _whole("process.cpu")),
-    Family("process_resident_memory_bytes", "gauge", "Memory of this daemon.", _whole("process.memory")),
-    Family("process_open_fds", "gauge", "Open files of this daemon.", _whole("process.files")),
-    Family(
-        "process_start_time_seconds", "gauge", "When this daemon began, since the epoch.", _whole("process.started")
-    ),
 )

@@ -29,15 +29,6 @@ class InstanceSeen(NamedTuple):
     failures: int
 
 
-class ProcessSeen(NamedTuple):
-    """The router's process: seconds of CPU, bytes of memory, open files, and when it began, since the epoch."""
-
-    cpu: float
-    memory: int
-    files: int
-    started: float
-
-
 class RouterSeen(NamedTuple):
     """A router. `refused` messages were no good requests; `unlogged` lines are missing in its access log; `faults` are
     its own answers, by code and status."""
@@ -46,7 +37,6 @@ class RouterSeen(NamedTuple):
     refused: int
     unlogged: int
     faults: Mapping[tuple[str, int], int]
-    process: ProcessSeen
     routes: Sequence[RouteSeen]
     instances: Sequence[InstanceSeen]
     tcp: Mapping[str, Mapping[str, object]]

@@ -10,7 +10,7 @@ from flynn.core.quantile import quantile
 from flynn.core.route_stats import ServiceStats, TcpStats
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.metrics import FAMILIES, metrics
-from flynn.router.snapshot import InstanceSeen, ProcessSeen, RouterSeen, RouteSeen, idle
+from flynn.router.snapshot import InstanceSeen, RouterSeen, RouteSeen, idle
 from flynn.router.stats import add_routes, add_services, add_tcp, route_stats
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -28,7 +28,7 @@ def counted(*ended: tuple[int, float]) -> Counts:
 
 def seen(*routes: RouteSeen, instances: tuple[InstanceSeen, ...] = ()) -> RouterSeen:
     faults = {("no-route", 404): 7, ("H12", 503): 1}
-    return RouterSeen(5, 2, 1, faults, ProcessSeen(1.5, 1024, 9, 1e9), routes, instances, {"t": TCP})
+    return RouterSeen(5, 2, 1, faults, routes, instances, {"t": TCP})
 
 
 def read(router: RouterSeen) -> Samples:
@@ -81,8 +81,6 @@ def test_an_instance_and_the_router_itself() -> None:
     faults = [("no-route", "404"), ("H12", "503")]
     total = "flynn_router_faults_total"
     assert [sample(samples, total, code=code, status=status) for code, status in faults] == [7, 1]
-    process = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
-    assert [sample(samples, name) for name in process] == [1.5, 1024, 9]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
