@@ -16,6 +16,7 @@ settings.load_profile("flynn")
 
 QUICK = (
     "core/", "router/", "plugins/controller/", "bench/", "cli/test_packing.py", "test_docs.py", "test_layers.py",
+    "plugins/host/usage/test_files.py", "plugins/host/usage/test_told.py",
 )  # fmt: skip
 """What needs no engine, but for parts that say otherwise by their names."""
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile route_stats keepalive exposition",
+    "errors model frozen quantile route_stats keepalive exposition usage",
     "keys",
     "store groups logframe moment",
     "facts",
@@ -45,6 +45,12 @@ PURE = [
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
     "flynn/plugins/controller/described.py",
     *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py"),
+    *(
+        "flynn/plugins/host/usage/pace.py",
+        "flynn/plugins/host/usage/reading.py",
+        "flynn/plugins/host/usage/families.py",
+    ),
+    "flynn/plugins/host/usage/noticeable.py",
     *("flynn/router/table.py", "flynn/router/balance.py", "flynn/router/head.py"),
     "flynn/router/proxyproto.py",
     *("flynn/router/metrics.py", "flynn/router/stats.py", "flynn/router/snapshot.py"),

@@ -228,6 +228,16 @@ class JobState(Record, frozen=True, kw_only=True):
     result: str = ""
 
 
+class Load(Record, frozen=True, kw_only=True):
+    """What a machine has to do (its load, of a minute) and has left: MiB of memory, and of the disk of its data, which
+    is `disk` large. Told anew only when it has changed noticeably."""
+
+    load: float
+    memory_free: int
+    disk_free: int
+    disk: int
+
+
 class Host(Record, frozen=True, kw_only=True):
     """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API.
 
@@ -246,6 +256,7 @@ class Host(Record, frozen=True, kw_only=True):
     lacks: str = ""
     images: bool = False
     tags: dict[str, str] = {}
+    load: Load | None = None
 
 
 class Instance(Record, frozen=True, kw_only=True):

@@ -83,5 +83,5 @@ async def test_a_daemon_tells_of_its_process_and_its_loop() -> None:
     assert found["flynn_loop_lag_seconds of=worst"] == 0.04
     assert found["process_resident_memory_bytes"] > 10_000_000
     assert found["process_open_fds"] > 3
-    assert 0 < found["process_cpu_seconds_total"]
+    assert found["process_cpu_seconds_total"] > 0
     assert found["process_start_time_seconds"] > before

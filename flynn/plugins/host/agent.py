@@ -35,6 +35,9 @@ from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.turns import Turns
+from flynn.plugins.host.usage.beat import Beat
+from flynn.plugins.host.usage.meter import Meter
+from flynn.plugins.host.usage.usage_api import UsageApi
 
 MIB = 1024 * 1024
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -58,12 +61,15 @@ class Agent:
         self.ended: dict[str, Kept] = {}
         self.jobs: dict[str, Job] = {}
         self.engine: EngineWatch | None = None
+        self.started = ctx.clock()
+        self.beat = Beat(ctx, self._put)
 
     async def work(self, kept: Iterable[Kept]) -> None:
         """Take the jobs of before over, then run those assigned, for ever."""
         async with asyncio.TaskGroup() as tasks:
             self.ground = self._ground(tasks)
-            await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
+            await self.beat.begin()
+            await self._put()
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
             if self.choice.images or self.config.backend == "auto":
@@ -71,8 +77,11 @@ class Agent:
             tasks.create_task(self._tidy().run(), name="old logs")
             shippers = Shippers(self.ctx, self.ground.logs, self.ctx.data / "sinks")
             tasks.create_task(shippers.run(), name="log sinks")
-            api = Api(self.ctx, self.ground.logs, self.lives, self.jobs)
-            with self.ctx.web.serving(*api.routes(), *shippers.routes()):
+            tasks.create_task(self.beat.run(), name="load")
+            usage = UsageApi(Meter(self.lives, self.ctx.data), self.lives, self.jobs)
+            api = Api(self.ctx, self.ground.logs, usage, self.lives, self.jobs)
+            offered = self.ctx.metrics.offering("host", usage.part)
+            with self.ctx.web.serving(*api.routes(), *shippers.routes()), offered:
                 self.ctx.ready()
                 async for facts in self.ctx.mirror.photos():
                     self._pass(facts)
@@ -92,13 +101,13 @@ class Agent:
             await until_open(self.backends[IMAGES])
             self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
             self.ctx.log.info("images run in the backend docker from now on")
-            await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
+            await self._put()
         self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_engine)
         await self.engine.run()
 
     def _tell_of_engine(self) -> None:
         """So that no image is placed here while the engine is away."""
-        self.ground.later(self.ctx.lease.put(keys.host(self.ctx.host), self._host()), "tell of the engine")
+        self.ground.later(self._put(), "tell of the engine")
         self._pass(self.ctx.mirror.facts)
 
     def _tidy(self) -> Tidy:
@@ -109,19 +118,23 @@ class Agent:
         """The layers that jobs use now."""
         return {sha256 for life in self.lives.values() for sha256 in life.job.layers.values()}
 
+    async def _put(self) -> None:
+        await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
+
     def _host(self) -> Host:
         node = self.ctx.node
         return Host(
             name=node.name,
             address=node.address,
             url=node.url,
-            started=self.ctx.clock(),
+            started=self.started,
             version=__version__,
             memory=self.config.memory or psutil.virtual_memory().total // MIB,
             cpus=os.cpu_count() or 1,
             backend=self.choice.backend.name,
             lacks=self.choice.backend.lacks,
             images=self.choice.images is not None and not (self.engine and self.engine.trouble),
+            load=self.beat.load,
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:

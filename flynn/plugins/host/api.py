@@ -15,6 +15,7 @@ from flynn.plugins.host.attach.execute import execute
 from flynn.plugins.host.life.life import Life
 from flynn.plugins.host.logs.log_api import LogApi
 from flynn.plugins.host.logs.logs import Logs
+from flynn.plugins.host.usage.usage_api import UsageApi
 
 ARRIVAL = 1.0
 """Seconds that a job may take to arrive here after it was assigned."""
@@ -23,12 +24,15 @@ ARRIVAL = 1.0
 class Api:
     """`lives`: the jobs that are begun and not forgotten, by id; `jobs` also those that have ended, from disk."""
 
-    def __init__(self, ctx: Context, logs: Logs, lives: Mapping[str, Life], jobs: Mapping[str, Job]) -> None:
-        self.ctx, self.logs, self.lives, self.jobs = ctx, logs, lives, jobs
+    def __init__(
+        self, ctx: Context, logs: Logs, used: UsageApi, lives: Mapping[str, Life], jobs: Mapping[str, Job]
+    ) -> None:
+        self.ctx, self.logs, self.used, self.lives, self.jobs = ctx, logs, used, lives, jobs
 
     def routes(self) -> list[Route]:
         return [
             Route("GET", "/v1/hosts/{host}/log", self.log),
+            Route("GET", "/v1/hosts/{host}/usage", self.usage),
             Route("GET", "/v1/hosts/{host}/jobs/{job}/attach", self.attach),
             Route("GET", "/v1/hosts/{host}/jobs/{job}/exec", self.execute),
         ]
@@ -38,6 +42,12 @@ class Api:
         if host != self.ctx.host:
             return await proxy.pass_stream(self.ctx, request, proxy.target(self.ctx, request, host))
         return await LogApi(self.ctx, self.logs, self.jobs).log(request)
+
+    async def usage(self, request: web.Request, host: str) -> web.StreamResponse:
+        """What the machine and its jobs take now."""
+        if host != self.ctx.host:
+            return await proxy.pass_stream(self.ctx, request, proxy.target(self.ctx, request, host))
+        return await self.used.usage(request)
 
     async def attach(self, request: web.Request, host: str, job: str) -> web.StreamResponse:
         """The standard streams of a job."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from flynn.core import keys
@@ -21,6 +22,7 @@ from flynn.core.logframe import Block
 from flynn.core.logquery import Wanted
 from flynn.core.model import Assignment, Instance, Job, JobState, Router
 from flynn.core.store import Delete, Put, Store
+from flynn.core.usage import Told
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.logs.past import Past
@@ -154,6 +156,12 @@ class Rig:
             while (found := await self.printed(id)) != list(lines):
                 assert found == list(lines[: len(found)])
                 await asyncio.sleep(0.02)
+
+    async def usage(self, **query: str) -> Told:
+        """What the host tells of itself, and of the jobs of the app that is asked for."""
+        async with self.node.http.get(f"{self.node.url}/v1/hosts/{HOST}/usage", params=query) as response:
+            assert response.status == 200
+            return msgspec.json.decode(await response.read(), type=Told)
 
     def kept_lines(self, id: str, stream: str = "stdout", app: str = "hello") -> list[str]:
         """All that is in a job's log on disk."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from flynn.core.errors import FlynnError
 from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.usage.reading import Seat
 
 START = (
     'cd "$APP_DIR" || exit 126; for file in .profile.d/*.sh; do if [ -r "$file" ]; then . "./$file"; fi; done; '
@@ -122,6 +123,9 @@ class Running(Protocol):
 
         Cancelled: it is killed, with its process group. NotStarted: the job has ended, or why it cannot be run.
         """
+
+    def seat(self) -> Seat:
+        """Where to read what the job's processes take. Blocks for a moment: call it in a thread."""
 
     async def cleanup(self) -> None:
         """After the end: kill what was left behind, remove what the backend made for this run."""

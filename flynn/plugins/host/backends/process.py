@@ -19,6 +19,8 @@ from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
 from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.usage.reading import Seat
+from flynn.plugins.host.usage.seats import seat_of
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where the programs of this machine are, the daemon's own Python first."""
@@ -121,6 +123,9 @@ class RunningProcess:
         if not (pid := await self.pid()):
             raise NotStarted("the job has ended")
         return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid, signals=signals), self._over())
+
+    def seat(self) -> Seat:
+        return seat_of(self.dir, self.identity.pid)
 
     async def _over(self) -> int:
         await gone(self.identity)

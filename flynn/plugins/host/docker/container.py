@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from flynn.plugins.host.backends.identity import Identity, alive, gone
 from flynn.plugins.host.backends.launch import descendants, first_child, send
 from flynn.plugins.host.docker import overlay
 from flynn.plugins.host.docker.container_exec import run_inside
+from flynn.plugins.host.docker.container_stats import told_by_engine
 from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
 from flynn.plugins.host.limits.memory_kills import killed_for_memory
+from flynn.plugins.host.usage.reading import Seat
+from flynn.plugins.host.usage.seats import seat_among
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +161,13 @@ class RunningContainer:
         if not self.made or not await self.pid():
             raise NotStarted("the job has ended")
         return await run_inside(self.made.id, command, (stdin, stdout, stderr), signals)
+
+    def seat(self) -> Seat:
+        if not self.made:
+            return Seat()
+        if self.made.local:
+            return seat_among(self.made.process.pid)
+        return Seat(ask=partial(told_by_engine, self.made.id))
 
     async def cleanup(self) -> None:
         self._killed_for_memory = 0

@@ -21,8 +21,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A job, its state as last told, the process that stands for it (None: it has none now), and since when it is up.
 
     `backend` started the process. `restart` is the moment of the restart that is waited for. `oom_kills` of the process
-    were told, the last at `oom_at` (0: never). All moments are on the steady clock of the machine's run `boot`: the
-    other one may be set meanwhile.
+    were told, the last at `oom_at` (0: never), and `killed` of all that the job has had. All moments are on the steady
+    clock of the machine's run `boot`: the other one may be set meanwhile.
     """
 
     job: Job
@@ -34,6 +34,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     boot: str = ""
     oom_kills: int = 0
     oom_at: float = 0.0
+    killed: int = 0
 
 
 def save(dir: Path, kept: Kept) -> None:

@@ -31,7 +31,8 @@ async def look(running: Running, standing: Standing) -> None:
     kills = await running.oom_kills()
     new = kills - standing.kept.oom_kills
     if new > 0:
-        standing.kept = replace(standing.kept, oom_kills=kills, oom_at=standing.ground.steady())
+        all = standing.kept.killed + new
+        standing.kept = replace(standing.kept, oom_kills=kills, oom_at=standing.ground.steady(), killed=all)
         standing.set()
         await standing.say(killed(limits_of(standing.job).memory, new))
 

@@ -1,7 +1,7 @@
 """Where this machine's control groups are, and how far up the daemon may make its own."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ class Mount:
     root: str
 
 
-def mounts(mountinfo: str) -> list[Mount]:
-    """The hierarchies in the text of /proc/self/mountinfo (proc(5))."""
+def mounts(mountinfo: str, wanted: Collection[str] = CONTROLLERS) -> list[Mount]:
+    """The hierarchies in the text of /proc/self/mountinfo (proc(5)), with those controllers of them that are wanted."""
     found = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -30,7 +30,7 @@ def mounts(mountinfo: str) -> list[Mount]:
         if kind in ("cgroup", "cgroup2"):
             words = before.split()
             named = options.split()[-1].split(",") if kind == "cgroup" else []
-            found.append(Mount(tuple(name for name in CONTROLLERS if name in named), Path(_plain(words[4])), words[3]))
+            found.append(Mount(tuple(name for name in wanted if name in named), Path(_plain(words[4])), words[3]))
             if kind == "cgroup" and not found[-1].controllers:
                 found.pop()
     return found

@@ -17,6 +17,8 @@ from flynn.plugins.host.backends.launch import descendants, first_child, send
 from flynn.plugins.host.limits.cgroup import PATIENCE
 from flynn.plugins.host.limits.limiter import end, oom_kills
 from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.usage.reading import Seat
+from flynn.plugins.host.usage.seats import seat_of
 
 TAIL = 4096
 
@@ -78,6 +80,9 @@ class RunningSandbox:
             if self._inner() != inner:
                 raise NotStarted("the job has ended")
             return await run_beside(self.dir, command, (stdin, stdout, stderr), inner, held, signals)
+
+    def seat(self) -> Seat:
+        return seat_of(self.dir, self.identity.pid)
 
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)

@@ -103,12 +103,13 @@ async def test_a_daemon_that_comes_while_the_engine_is_away_finds_its_jobs(live:
         live.kill()
         (rig.node.node.data / "host" / "cache" / "c" / "go").touch()
         async with rig.running():
-            await rig.node.mirror.until(lambda facts: not facts.hosts["host-a"].images, 20)
+            before = await rig.node.mirror.until(lambda facts: not facts.hosts["host-a"].images, 20)
             assert await rig.state("web-1", "up") == web
             await asyncio.to_thread(live.start)
             assert (await rig.state("run-1", "down")).exit_code == 5
             assert await rig.state("web-1", "up") == web
-            await rig.node.mirror.until(lambda facts: facts.hosts["host-a"].images, 20)
+            after = await rig.node.mirror.until(lambda facts: facts.hosts["host-a"].images, 20)
+            assert after.hosts["host-a"].started == before.hosts["host-a"].started
 
 
 async def test_a_frozen_engine_makes_no_job_fall(live: Engine, tmp_path: Path) -> None:

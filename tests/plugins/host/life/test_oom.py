@@ -51,6 +51,7 @@ async def test_a_job_that_eats_too_much(
         assert told in await rig.printed("hello-eats", "flynn")
         await rig.until_told("hello-loses", told)
         assert (await rig.state("hello-loses", "up")).reason == ""
+        assert (await rig.usage(app="hello")).jobs["hello-loses"].killed == 1
         async with asyncio.timeout(20):
             while await rig.printed("hello-loses") != ["lost a worker"]:
                 await asyncio.sleep(0.05)

@@ -1,0 +1,1 @@
+"""What jobs and the machine take: read from the kernel when somebody asks."""
