@@ -17,6 +17,7 @@ from flynn.cli import (
     deploy,
     execute,
     grid,
+    hosts,
     jobs,
     limits,
     log,
@@ -59,7 +60,7 @@ def cli() -> None:
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
     jobs.scale, jobs.kill, log.log, sinks.sink, run.run, execute.execute, config.env, limits.limit, routes.route,
-    routes.maintenance, releases.release, grid.queue, grid.host, grid.service, blobs.blob, plugins.plugin,
+    routes.maintenance, releases.release, grid.queue, hosts.host, grid.service, blobs.blob, plugins.plugin,
     grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

@@ -1,4 +1,4 @@
-"""status, queue, host, service, cluster, version: the grid itself."""
+"""status, queue, service, cluster, version: the grid itself."""
 
 import platform
 import time
@@ -35,14 +35,6 @@ def status(session: Session) -> None:
 def queue(session: Session) -> None:
     """Show the three queues: the jobs that have no host yet, and why."""
     session.show(session.ask(lambda client: client.queues()), lambda waiting: show.queues(waiting, time.time()))
-
-
-@click.command()
-@json_option
-@pass_session
-def host(session: Session) -> None:
-    """List the machines of the grid."""
-    session.show(session.ask(lambda client: client.hosts()), lambda rows: show.hosts(rows, time.time()))
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

@@ -1,18 +1,21 @@
 """ps, scale, kill."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
-from flynn.cli import show
+from flynn.cli import show, show_usage
 from flynn.cli.config import pair
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.client.records import JobInfo
-from flynn.core.errors import NotFound
+from flynn.core.errors import FlynnError, NotFound
+from flynn.core.usage import AppUsage
 
 if TYPE_CHECKING:
     from flynn.client import Client
@@ -24,17 +27,28 @@ if TYPE_CHECKING:
 @json_option
 @pass_session
 def ps(session: Session, all: bool) -> None:
-    """List the jobs of an app, and why those wait that wait."""
+    """List the jobs of an app: where they run, what they take of CPU and memory, and why those wait that wait."""
     app = session.app()
 
-    async def ask(client: "Client") -> tuple[list[JobInfo], dict[str, str]]:
-        rows = await client.jobs(app, all)
+    async def ask(client: "Client") -> tuple[list[JobInfo], dict[str, str], dict[str, str]]:
+        rows, used = await asyncio.gather(client.jobs(app, all), _used(client, app))
+        rows = [replace(job, usage=used.jobs.get(job.id)) for job in rows]
         number = 0 if session.json else (await client.app(app)).release
         types = (await client.release(app, number)).processes if number else {}
-        return rows, {name: type.command for name, type in types.items()}
+        return rows, {name: type.command for name, type in types.items()}, used.silent
 
-    rows, commands = session.ask(ask)
+    rows, commands, silent = session.ask(ask)
     session.show(rows, lambda rows: show.jobs(rows, commands, time.time()))
+    for line in show_usage.silent(silent):
+        click.echo(line, err=session.json)
+
+
+async def _used(client: "Client", app: str) -> AppUsage:
+    """What its jobs take, as far as anybody tells: the list is good without."""
+    try:
+        return await client.usage(app)
+    except FlynnError:
+        return AppUsage()
 
 
 @click.command()

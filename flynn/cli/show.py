@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flynn.cli import show_usage
 from flynn.cli.show_routes import place
+from flynn.cli.show_usage import MIB
 from flynn.cli.words import clock, count, day, moment, printable, size, span, table
 from flynn.client import records
 from flynn.core import model
@@ -57,18 +59,19 @@ def _outcome(state: str, reason: str) -> str:
 def jobs(rows: Sequence[records.JobInfo], commands: Mapping[str, str], now: float) -> list[str]:
     """`ps`: the jobs by process type. `commands`: the command line of each type, as far as it is known."""
     lines: list[str] = []
+    used = dict(zip([job.id for job in rows], show_usage.columns([job.usage for job in rows]), strict=True))
     for type in sorted({job.type for job in rows}):
         same = sorted((job for job in rows if job.type == type), key=lambda job: (job.created, job.id))
         head = f"=== {type} ({len(same)})" + (f": {commands[type]}" if commands.get(type) else "")
-        lines += ["", head, *table([_job(job, now) for job in same])]
+        lines += ["", head, *table([_job(job, used[job.id], now) for job in same])]
     return lines[1:] or ["no jobs"]
 
 
-def _job(job: records.JobInfo, now: float) -> tuple[str, ...]:
+def _job(job: records.JobInfo, used: tuple[str, ...], now: float) -> tuple[str, ...]:
     if job.waiting:
-        return (job.id, job.state, "", "", "", _why(job) or "waits to be placed")
+        return (job.id, job.state, "", "", "", *used, _why(job) or "waits to be placed")
     began = f"{span(now - job.since)}" if job.since else ""
-    return (job.id, job.state, began, f"v{job.release}" if job.release else "", job.host, _why(job))
+    return (job.id, job.state, began, f"v{job.release}" if job.release else "", job.host, *used, _why(job))
 
 
 def _why(job: records.JobInfo) -> str:
@@ -94,7 +97,9 @@ def queues(waiting: Mapping[str, Sequence[model.Queued]], now: float) -> list[st
 
 
 def hosts(rows: Sequence[records.HostInfo], now: float) -> list[str]:
-    head = ("NAME", "ADDRESS", "UP", "JOBS", "MEMORY", "CPUS", "BACKEND", "VERSION", "TAGS")
+    head = (
+        "NAME", "ADDRESS", "UP", "JOBS", "RESERVED", "CPUS", "LOAD", "FREE", "FREE DISK", "BACKEND", "VERSION", "TAGS"
+    )  # fmt: skip
     lacks = [f"{host.name} ({host.backend}): {host.lacks}" for host in rows if host.lacks]
     return [*table([_host(host, now) for host in rows], head), *([""] if lacks else []), *lacks] or ["no host is up"]
 
@@ -103,7 +108,13 @@ def _host(host: records.HostInfo, now: float) -> tuple[object, ...]:
     memory = f"{host.reserved} of {host.memory} MiB"
     tags = " ".join(f"{key}={value}" for key, value in sorted(host.tags.items()))
     up = span(now - host.started)
-    return (host.name, host.address, up, host.jobs, memory, host.cpus, host.backend, host.version, tags)
+    left = _left(host.load) if host.load else ("", "", "")
+    return (host.name, host.address, up, host.jobs, memory, host.cpus, *left, host.backend, host.version, tags)
+
+
+def _left(load: model.Load) -> tuple[str, str, str]:
+    disk = f"{size(load.disk_free * MIB)} of {size(load.disk * MIB)}"
+    return f"{load.load:.1f}", f"{load.memory_free} MiB", disk
 
 
 def status(grid: records.Status, now: float) -> list[str]:

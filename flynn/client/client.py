@@ -18,6 +18,7 @@ from flynn.client.records import Lines
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model
 from flynn.core.route_stats import GridStats
+from flynn.core.usage import AppUsage
 
 
 @asynccontextmanager
@@ -164,6 +165,13 @@ class Client(BlobCalls):
 
     async def hosts(self) -> list[records.HostInfo]:
         return await self.wire.call("GET", "/v1/hosts", list[records.HostInfo])
+
+    async def host(self, name: str) -> records.HostDetail:
+        return await self.wire.call("GET", f"/v1/hosts/{_part(name)}", records.HostDetail)
+
+    async def usage(self, app: str) -> AppUsage:
+        """What the running jobs of an app take now, as their hosts tell."""
+        return await self.wire.call("GET", _app(app, "usage"), AppUsage)
 
     async def routes(self, app: str) -> list[model.Route]:
         return await self.wire.call("GET", _app(app, "routes"), list[model.Route])

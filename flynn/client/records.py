@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from flynn.core import model
+from flynn.core.usage import HostUsage, JobUsage
 
 Line = dict[str, Any]
 """One line of a stream: a JSON object whose `kind` is `release`, `build`, `job`, `log`, `position` or
@@ -33,7 +34,10 @@ class AppInfo(model.App, frozen=True, kw_only=True):
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as `ps` shows it: what its host tells, or, while `waiting`, what its queue does."""
+    """A job as `ps` shows it: what its host tells, or, while `waiting`, what its queue does.
+
+    `usage` is of `Client.usage`.
+    """
 
     id: str
     type: str
@@ -51,6 +55,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     failure: str = ""
     reason: str = ""
+    usage: JobUsage | None = None
 
 
 class HostInfo(model.Host, frozen=True, kw_only=True):
@@ -58,6 +63,13 @@ class HostInfo(model.Host, frozen=True, kw_only=True):
 
     jobs: int = 0
     reserved: int = 0
+
+
+class HostDetail(HostInfo, frozen=True, kw_only=True):
+    """One machine as it is now, or why it does not answer (`silent`)."""
+
+    usage: HostUsage | None = None
+    silent: str = ""
 
 
 class BrickInfo(msgspec.Struct, frozen=True):

@@ -24,6 +24,8 @@ class FakeGrid:
     lines: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
     routes: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=lambda: {"jobs": {}, "silent": {}})
+    host: dict[str, Any] = field(default_factory=dict)
     counted: list[dict[str, Any]] = field(default_factory=list)
     """What the routers answer, one after the other; the last again and again."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -47,6 +49,8 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}/formation", self.formation)
         add("GET", "/v1/apps/{app}/limits", self.limits)
         add("GET", "/v1/apps/{app}/jobs", self.ps)
+        add("GET", "/v1/apps/{app}/usage", self.used)
+        add("GET", "/v1/hosts/{host}", self.show_host)
         for path in ("/v1/apps/{app}/routes", "/v1/routes/{id}"):
             add("*", path, self.route)
         add("GET", "/v1/routers/stats", self.router_stats)
@@ -105,6 +109,15 @@ class FakeGrid:
 
     async def ps(self, request: web.Request) -> web.Response:
         return web.json_response(self.jobs)
+
+    async def used(self, request: web.Request) -> web.Response:
+        return web.json_response(self.usage) if self.usage else problem(404, "not_found", "there is nothing there")
+
+    async def show_host(self, request: web.Request) -> web.Response:
+        name = request.match_info["host"]
+        if self.host.get("name") != name:
+            return problem(404, "not_found", f"there is no host {name} now")
+        return web.json_response(self.host)
 
     async def router_stats(self, request: web.Request) -> web.Response:
         self.asked.append(("GET", request.path_qs, None))

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from flynn.core import keys, model
 from flynn.core.brick import Context
+from flynn.core.facts import Facts
 from flynn.core.web import Route, answer, plain
 
 
@@ -24,13 +25,16 @@ def routes(ctx: Context) -> list[Route]:
 
     async def hosts(request: web.Request) -> web.Response:
         facts = ctx.mirror.facts
-        shown = []
-        for name, host in sorted(facts.hosts.items()):
-            mine = [a.job for a in facts.jobs.values() if a.host == name]
-            shown.append(plain(host) | {"jobs": len(mine), "reserved": sum(job.memory for job in mine)})
-        return answer(shown)
+        return answer([host_row(facts, host) for _, host in sorted(facts.hosts.items())])
 
     return [Route("GET", "/v1/status", status), Route("GET", "/v1/hosts", hosts)]
+
+
+def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
+    """A host, how many jobs it has, and the MiB they reserve."""
+    mine = [a.job for a in facts.jobs.values() if a.host == host.name]
+    found: dict[str, Any] = plain(host)
+    return found | {"jobs": len(mine), "reserved": sum(job.memory for job in mine)}
 
 
 async def _node(ctx: Context, host: model.Host) -> dict[str, Any]:
