@@ -3,7 +3,10 @@
 import os
 
 MOST = 256 * 1024
-"""Bytes that are read of one: a table has few lines."""
+"""Bytes of one read."""
+
+SHORT = 2048
+"""Bytes below which a read has reached the end: the kernel fills a page with lines, and none is as long as another."""
 
 
 def text(path: str) -> str:
@@ -13,10 +16,11 @@ def text(path: str) -> str:
     except OSError:
         return ""
     try:
-        parts = []
-        while part := os.read(file, MOST):
-            parts.append(part)
-        return b"".join(parts).decode(errors="replace")
+        found = part = os.read(file, MOST)
+        while len(part) >= SHORT:
+            part = os.read(file, MOST)
+            found += part
+        return found.decode(errors="replace")
     except OSError:  # ESRCH: the process ended meanwhile.
         return ""
     finally:

@@ -91,7 +91,8 @@ def total(pids: Collection[int], processes: Mapping[int, Process], known: Readin
 
 def _moved(pids: Iterable[int], proc: str) -> tuple[int | None, int | None]:
     """Bytes read from disks and written, with those of children that have ended and were waited for."""
-    tables = [text(f"{proc}/{pid}/io") for pid in pids if os.path.exists(f"{proc}/{pid}")]
+    read = {pid: text(f"{proc}/{pid}/io") for pid in pids}
+    tables = [table for pid, table in read.items() if table or os.path.exists(f"{proc}/{pid}")]
     pairs = [(value(table, "read_bytes:"), value(table, "write_bytes:")) for table in tables]
     return (_added(read for read, _ in pairs), _added(written for _, written in pairs)) if pairs else (None, None)
 
