@@ -39,6 +39,8 @@ def ps(session: Session, all: bool) -> None:
 
     rows, commands, silent = session.ask(ask)
     session.show(rows, lambda rows: show.jobs(rows, commands, time.time()))
+    if silent and not session.json:
+        click.echo()
     for line in show_usage.silent(silent):
         click.echo(line, err=session.json)
 

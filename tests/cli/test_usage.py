@@ -51,7 +51,7 @@ async def test_a_host_that_does_not_answer_leaves_its_cells_empty_and_is_named(g
     lines = (await flynn("ps")).out.splitlines()
     assert lines[1].endswith("  v3  a  3.0 %  7 of 512 MiB")
     assert lines[2].endswith("  v3  b                       slow")
-    assert lines[3:] == ["no CPU and memory from b: it does not answer within 3 s"]
+    assert lines[3:] == ["", "no CPU and memory from b: it does not answer within 3 s"]
     told = await flynn("ps", "--json")
     assert len(json.loads(told.out)) == 2
     assert told.err == "no CPU and memory from b: it does not answer within 3 s\n"

@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -45,6 +47,25 @@ async def test_exec_of_nothing(grid: Grid) -> None:
     said = await grid.flynn("exec", "hello-worker-0", "true")
     assert said.code == 1
     assert "flynn ps" in said.err
+
+
+async def test_what_is_taken_is_shown_of_jobs_and_hosts(grid: Grid) -> None:
+    id = await worker(grid)
+    shown = (await grid.ok("ps", "-a", "hello")).out.splitlines()
+    assert re.fullmatch(rf"{id}  up  .* v\d  \S+ +[\d.]+ %  +\d+ (of 512 )?MiB", shown[1])
+    (host,) = (await grid.ok("host", "--json")).json
+    assert host["load"]["disk_free"] > 0
+    lines = (await grid.ok("host", "show", host["name"])).out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [
+        "address", "up", "backend", "images", "jobs", "cpu", "load", "memory", "disk", "pressure"
+    ]  # fmt: skip
+    told = json.loads((grid.data / "client.json").read_text())
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {told['token']}"}) as session:
+        async with session.get(f"{told['url']}/metrics") as response:
+            text = await response.text()
+    for start in (f'flynn_job_memory_bytes{{app="hello",type="worker",job="{id}"}} ', "flynn_host_load{",
+                  "flynn_router_clients ", "process_open_fds ", "flynn_loop_lag_seconds{"):  # fmt: skip
+        assert f"\n{start}" in text
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
