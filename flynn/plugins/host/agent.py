@@ -62,14 +62,14 @@ class Agent:
         self.jobs: dict[str, Job] = {}
         self.engine: EngineWatch | None = None
         self.started = ctx.clock()
-        self.beat = Beat(ctx, self._put)
+        self.beat = Beat(ctx, self._put_host)
 
     async def work(self, kept: Iterable[Kept]) -> None:
         """Take the jobs of before over, then run those assigned, for ever."""
         async with asyncio.TaskGroup() as tasks:
             self.ground = self._ground(tasks)
             await self.beat.begin()
-            await self._put()
+            await self._put_host()
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
             if self.choice.images or self.config.backend == "auto":
@@ -101,13 +101,13 @@ class Agent:
             await until_open(self.backends[IMAGES])
             self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
             self.ctx.log.info("images run in the backend docker from now on")
-            await self._put()
+            await self._put_host()
         self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_engine)
         await self.engine.run()
 
     def _tell_of_engine(self) -> None:
         """So that no image is placed here while the engine is away."""
-        self.ground.later(self._put(), "tell of the engine")
+        self.ground.later(self._put_host(), "tell of the engine")
         self._pass(self.ctx.mirror.facts)
 
     def _tidy(self) -> Tidy:
@@ -118,7 +118,7 @@ class Agent:
         """The layers that jobs use now."""
         return {sha256 for life in self.lives.values() for sha256 in life.job.layers.values()}
 
-    async def _put(self) -> None:
+    async def _put_host(self) -> None:
         await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
 
     def _host(self) -> Host:

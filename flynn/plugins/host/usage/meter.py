@@ -17,6 +17,7 @@ from flynn.plugins.host.usage.machine import see
 from flynn.plugins.host.usage.pace import Pace
 from flynn.plugins.host.usage.processes import children, look, scan, total, tree
 from flynn.plugins.host.usage.reading import Reading, Seat
+from flynn.plugins.host.usage.remote import ask
 
 MIB = 1024 * 1024
 
@@ -25,9 +26,6 @@ FRESH = 1.0
 
 MOMENT = 0.3
 """Seconds between two readings when nobody has asked lately, so that there is nothing to compare with."""
-
-AT_ONCE = 4
-"""Questions to the engine at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,6 @@ class Meter:
         self.lives, self.data, self.clock = lives, data, clock
         self._known: dict[str, Known] = {}
         self._reading = asyncio.Lock()
-        self._engine = asyncio.Semaphore(AT_ONCE)
         self._host: Pace | None = None
 
     async def host(self, paced: bool = True) -> HostUsage:
@@ -100,8 +97,7 @@ class Meter:
             return
         seats = await asyncio.to_thread(self._seats, running)
         readings = await asyncio.to_thread(read, seats)
-        remote = [id for id, seat in seats.items() if seat.ask]
-        readings |= zip(remote, await asyncio.gather(*(self._ask(seats[id]) for id in remote)), strict=True)
+        readings |= await ask(seats)
         now = self.clock()
         for id, reading in readings.items():
             self._known[id] = self._next(id, running[id], seats[id], now, reading)
@@ -114,11 +110,6 @@ class Meter:
             if id in running and known.running is running[id] and known.reading.cpu is not None
         }
         return {id: kept.get(id) or one.seat() for id, one in running.items()}
-
-    async def _ask(self, seat: Seat) -> Reading:
-        assert seat.ask
-        async with self._engine:
-            return await seat.ask()
 
     def _next(self, id: str, running: Running, seat: Seat, now: float, reading: Reading) -> Known:
         before = self._known.get(id)

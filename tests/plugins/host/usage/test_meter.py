@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from flynn.core.model import Load
 from flynn.plugins.host.docker.container_stats import told_by_engine
 from flynn.plugins.host.docker.made import load
 from flynn.plugins.host.limits.cgroup_mounts import find
-from flynn.plugins.host.usage import meter
+from flynn.plugins.host.usage import meter, remote
 from flynn.plugins.host.usage.beat import Beat
 from flynn.plugins.host.usage.machine import see
 from flynn.plugins.host.usage.meter import read
-from flynn.plugins.host.usage.reading import Seat
+from flynn.plugins.host.usage.reading import Reading, Seat
 from tests.core.test_metrics import samples
 from tests.harness import open_node
 from tests.plugins.host.rig import LIMIT, Rig, open_rig
@@ -177,3 +178,48 @@ async def test_the_grid_is_told_of_what_changed_alone(tmp_path: Path) -> None:
         (tmp_path / "host").rmdir()
         await beat.look()
         assert len(told) == 1
+
+
+async def test_whoever_is_too_slow_to_tell_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "LIMIT", 0.2)
+    told, cancelled = Reading(cpu=1.0), []
+
+    async def tell() -> Reading:
+        return told
+
+    async def never() -> Reading:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(1)
+        return told
+
+    async with asyncio.timeout(LIMIT):
+        found = await remote.ask({"a": Seat(ask=tell), "b": Seat(ask=never), "c": Seat(root=1), "d": Seat(ask=tell)})
+    assert found == {"a": told, "b": Reading(), "d": told}
+    assert cancelled == [1]
+
+
+async def test_many_who_ask_at_once_cost_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: list[int] = []
+
+    def counted(seats: Mapping[str, Seat]) -> dict[str, Reading]:
+        readings.append(len(seats))
+        return read(seats)
+
+    monkeypatch.setattr(meter, "read", counted)
+    monkeypatch.setattr(meter, "FRESH", 60.0)
+    async with open_rig(tmp_path, backend="process") as rig, rig.running():
+        await rig.assign(rig.job("hello-a-1", "sleep 600"), rig.job("other-b-1", "sleep 600", app="other"))
+        await rig.state("hello-a-1", "up")
+        await rig.state("other-b-1", "up")
+        told = await asyncio.gather(*(rig.usage(app="hello") for _ in range(20)))
+        assert {tuple(one.jobs) for one in told} == {("hello-a-1",)}
+        assert readings == [1, 1]  # Twice, for its pace.
+        await asyncio.gather(*(scraped(rig) for _ in range(20)))
+        assert readings == [1, 1, 1]  # The other one.
+        up = await rig.state("hello-a-1", "up")
+        os.kill(up.pid, 9)
+        await rig.state("hello-a-1", lambda state: state.state == "up" and state.restarts == 1)
+        await rig.usage(app="hello")
+        assert readings[3:] == [1, 1]
