@@ -12,6 +12,9 @@ import pytest
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
 from flynn.plugins.host.backends.identity import Identity, gone
 from flynn.plugins.host.backends.identity import alive as lives
+from flynn.plugins.host.usage.meter import read
+from flynn.plugins.host.usage.reading import Reading
+from flynn.plugins.host.usage.remote import ask
 
 LIMIT = 20.0
 """Seconds that a step may take on a slow machine."""
@@ -268,10 +271,32 @@ async def still(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+async def _tells_where_it_is_counted(backend: Backend, dir: Path) -> None:
+    told = spec(dir, "x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo here; sleep 60")
+    running = await start(backend, told)
+    await printed(told, b"here")
+    adopted = backend.adopt(told.dir, running.identity)
+    for one in (running, adopted):
+        reading = await _read(one)
+        assert reading.memory is not None
+        assert reading.memory > 20_000_000
+        assert reading.cpu is not None
+    await running.kill()
+    await running.wait()
+    await running.cleanup()
+    assert (await _read(running)).memory is None
+
+
+async def _read(running: Running) -> Reading:
+    seats = {"job": await asyncio.to_thread(running.seat)}
+    found = await asyncio.to_thread(read, seats) | await ask(seats)
+    return found.get("job", Reading())
+
+
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
     _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,
-    _ends_commands_beside_it,
+    _ends_commands_beside_it, _tells_where_it_is_counted,
 ]  # fmt: skip
