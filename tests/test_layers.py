@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "errors model frozen quantile route_stats keepalive exposition usage",
     "keys",
-    "store groups logframe moment",
+    "store groups locked logframe moment",
     "facts",
     "change logquery logform logmerge",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",

@@ -1,6 +1,5 @@
 """The data directory of a daemon: held by one process, and what it leaves there for its user."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from flynn.core.config import Node
 from flynn.core.errors import StartError
+from flynn.core.locked import lock
 from flynn.core.model import Grid
 
 
@@ -22,12 +22,10 @@ def own_directory(data: Path, remedy: str = "stop that one, or name another with
         raise StartError(
             f"the data directory {data} cannot be used: {error.strerror}; name another with --data DIR"
         ) from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock(file):
         pid = os.read(file, 20).decode("ascii", "replace").strip()
         os.close(file)
-        raise StartError(f"another flynn daemon (pid {pid}) already uses {data}; {remedy}") from None
+        raise StartError(f"another flynn daemon (pid {pid}) already uses {data}; {remedy}")
     os.ftruncate(file, 0)
     os.write(file, f"{os.getpid()}\n".encode())
     try:

@@ -1,6 +1,5 @@
 """Opening the file of the embedded store: whole, of a schema this code knows, for one process alone. Blocks."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from flynn.core.database import Database
 from flynn.core.errors import StartError
+from flynn.core.locked import lock
 
 SCHEMA = 1
 """What `user_version` says of a file that this code can read."""
@@ -61,12 +61,11 @@ def _owning(path: Path) -> Iterator[None]:
 
 def _take(file: int, path: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock(file):
+            pid = os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
+            raise StartError(f"the store {path} is in use by process {pid}; stop that one first")
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
-    except BlockingIOError:
-        pid = os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
-        raise StartError(f"the store {path} is in use by process {pid}; stop that one first") from None
     except OSError as error:
         raise StartError(f"the store {path} cannot be used: {error.strerror}; name another with --data DIR") from None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flynn.core.errors import Conflict, NotFound, StartError, Unavailable
+from flynn.core.locked import lock
 from flynn.core.sqlite import SqliteStore, open_sqlite
 from flynn.core.store import Item, Put, Store, Unchanged
 from tests.contract.store_watches import take
@@ -53,6 +54,14 @@ async def test_a_second_process_is_refused_until_the_first_ends(file: Path) -> N
     await process.communicate()
     async with open_sqlite(file) as store:
         assert (await store.range()).items
+
+
+async def test_what_a_killed_process_was_about_to_begin_holds_the_file_but_for_a_moment(file: Path) -> None:
+    held = os.open(file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT)
+    assert lock(held)
+    threading.Timer(0.2, os.close, [held]).start()
+    async with open_sqlite(file) as store:
+        assert not (await store.range()).items
 
 
 async def _filled(file: Path) -> None:
