@@ -19,6 +19,9 @@ from flynn.plugins.host.logs.sink import Sink
 
 log = logging.getLogger(__name__)
 
+AGAIN = 30.0
+"""Seconds until a sink that went wrong here, as logs on disk could not be read, say, is begun with again."""
+
 
 class Shippers:
     """`dir`: where it is kept how far each sink has come."""
@@ -68,11 +71,14 @@ class Shippers:
         self._running[record.id] = (record, shipping, task)
 
     async def _run(self, shipping: Shipping) -> None:
-        try:
-            await shipping.run()
-        except Exception as error:
-            log.exception("the sink %s went wrong", shipping.record.id)
-            shipping.progress.problem = f"flynn made a mistake with it, its log says more: {error}"
+        while True:
+            try:
+                await shipping.run()
+            except Exception as error:
+                log.exception("the sink %s went wrong", shipping.record.id)
+                shipping.progress.problem = f"flynn made a mistake with it, its log says more: {error}"
+            await asyncio.sleep(AGAIN)
+            shipping.progress.problem = ""
 
     async def _stop(self, id: str) -> None:
         _, _, task = self._running.pop(id)

@@ -62,11 +62,11 @@ class Shipping:
         self._open: dict[str, tuple[AppLog, Past]] = {}
         self._woken = asyncio.Event()
         self._saved, self._told = 0.0, -TELL
-        self._dirty = False
+        self._dirty = self._begun = False
         self._unsaid: dict[str, tuple[int, str]] = {}
 
     async def run(self) -> None:
-        """Send for ever. What is under way when it is cancelled is sent again by the next daemon."""
+        """Send for ever. What is under way when it is cancelled is sent again when it is run again."""
         try:
             await self._begin()
             while True:
@@ -78,7 +78,9 @@ class Shipping:
             for found, past in self._open.values():
                 found.woken.discard(self._woken.set)
                 past.close()
-            self._save()
+            self._open.clear()
+            if self._begun:
+                self._save()
             await self.sink.close()
 
     def shown(self) -> dict[str, object]:
@@ -95,6 +97,7 @@ class Shipping:
             for app in await self._apps():
                 self.progress.at[app] = (await self.logs.of(app)).told + 1
             self._save()
+        self._begun = True
 
     async def _apps(self) -> list[str]:
         return [self.record.app] if self.record.app else [*{*await self.logs.apps(), *self.logs.known}]

@@ -15,6 +15,7 @@ from flynn.core.errors import Invalid
 from flynn.core.facts import encode
 from flynn.core.logframe import Head, made
 from flynn.core.store import Delete, Put
+from flynn.plugins.host.logs import segment, shippers
 from flynn.plugins.host.logs.segment import segments
 from flynn.plugins.host.logs.shipping import Shipping
 from flynn.plugins.host.logs.sink import Sink
@@ -216,6 +217,37 @@ async def test_an_agent_sends_to_the_sinks_of_the_grid(collector: Collector, tmp
             while await progress():
                 await asyncio.sleep(0.01)
         assert not list((tmp_path / "data" / "host" / "sinks").iterdir())
+
+
+async def test_a_sink_that_went_wrong_here_is_begun_again(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose logs could not be read for a while."""
+    monkeypatch.setattr(shippers, "AGAIN", 0.1)
+    broken = tmp_path / "data" / "host" / "logs" / "shop" / segment.name(1)
+    async with collector.syslog(), open_rig(tmp_path / "data", backend="process") as rig, rig.running():
+        await rig.assign(rig.job("run-1", "echo before", queue="ephemeral"))
+        await rig.state("run-1", "down")
+        broken.mkdir(parents=True)
+        sink = model.Sink(id="a", url=f"syslog://127.0.0.1:{collector.port}", created=1.0)
+        await rig.node.store.commit([Put(keys.sink("a"), encode(sink))])
+        url = f"{rig.node.url}/v1/hosts/host-a/sinks"
+
+        async def problem() -> str:
+            async with rig.node.http.get(url) as response:
+                return str((await response.json()).get("a", {}).get("problem"))
+
+        async with asyncio.timeout(20):
+            while "made a mistake" not in await problem():
+                await asyncio.sleep(0.01)
+            broken.rmdir()
+            while "made a mistake" in await problem():
+                await asyncio.sleep(0.01)
+            while not (tmp_path / "data" / "host" / "sinks" / "a.json").exists():
+                await asyncio.sleep(0.01)
+        await rig.assign(rig.job("run-2", "echo after", queue="ephemeral"))
+        await collector.until(3)
+        assert collector.texts == ["started", "after", "exited with code 0"]
 
 
 async def until(holds: Any) -> None:
