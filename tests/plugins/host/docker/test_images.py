@@ -12,6 +12,7 @@ from aiodocker import Docker
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.docker import images
 from flynn.plugins.host.docker.overlay import USER
+from flynn.plugins.host.docker.roots import may_be_root
 from tests.conftest import engine
 from tests.docker import Engine
 from tests.plugins.host.rig import Rig, open_rig
@@ -107,6 +108,38 @@ async def test_what_an_image_says_of_itself_is_heeded(rig: Rig, registry: Regist
     assert await ran(rig, job(rig, "run-2", its, "id -u; touch /var/x || echo kept", app="its")) == ["77", "kept"]
     root = registry.add("root:1", image(Cmd=["id", "-u"], User="root"))
     assert await ran(rig, job(rig, "run-3", root, app="root")) == [str(USER)]
+
+
+@pytest.mark.parametrize(
+    ("user", "passwd", "runs"),
+    [
+        ("app", "app:x:0:0::/:/bin/sh\n", USER),
+        ("app:root", "root:x:0:0::/:\napp:x:1234:1234::/:\n", 1234),
+        ("app", None, USER),
+    ],
+    ids=["called otherwise", "named", "nowhere"],
+)
+async def test_no_image_is_root(rig: Rig, registry: Registry, user: str, passwd: str | None, runs: int) -> None:
+    """Whatever it calls that."""
+    files = {} if passwd is None else {"etc/passwd": passwd, "etc/group": "root:x:0:\n"}
+    name = registry.add("who:1", image(files, User=user, Cmd=["id", "-u"]))
+    assert await ran(rig, job(rig, "run-1", name)) == [str(runs)]
+
+
+def test_who_may_be_root() -> None:
+    text = """
+        root:x:0:0::/:
+        # a word
+        zero:x:00:0::/:
+        app:x:1000:1000::/:
+        signed:x:+0:0::/:
+        odd:x:abc:0::/:
+        odd:x:1000:0::/:
+        short:x
+        77:x:0:0::/:
+    """
+    roots = ["root", "zero", "signed", "odd", "short", "nobody", "0", "+5", "77", "²"]
+    assert [name for name in [*roots, "app", "1000", "78"] if may_be_root(name, text)] == roots
 
 
 async def test_an_image_without_a_shell_runs_what_it_says(rig: Rig, registry: Registry) -> None:
