@@ -106,7 +106,7 @@ class Layers:
 
 def prepare(root: Path) -> None:
     """Make the directory, without what an earlier daemon left half done."""
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in root.iterdir():
         if path.name.startswith(".gone-") or path.name.endswith(".part") or not (path / "size").is_file():
             if path.is_dir():

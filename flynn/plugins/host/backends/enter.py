@@ -44,6 +44,9 @@ class Program(ctypes.Structure):
 
 def main(lifeline: int, pidfd: int, pid: int, dir: str, argv: list[str]) -> int:
     """All of it; the exit code."""
+    for file in (lifeline, pidfd):
+        if file >= 0:
+            os.set_inheritable(file, False)  # They are ours, not the command's.
     try:
         env = dict(pair.split(b"=", 1) for pair in _read(f"{dir}/environ").split(b"\0") if pair)
         walls = _read(f"{dir}/seccomp") if os.path.exists(f"{dir}/seccomp") else b""

@@ -53,6 +53,13 @@ async def test_it_is_where_the_job_is(any_rig: Rig) -> None:
     assert await any_rig.printed("worker-1") == ["ready"]
 
 
+async def test_it_has_nothing_open_but_its_streams(any_rig: Rig) -> None:
+    """And the directory that it lists."""
+    async with executed(any_rig, "exec ls /proc/self/fd") as socket:
+        out, _, _ = await rest(socket)
+    assert out.split() == [b"0", b"1", b"2", b"3"]
+
+
 async def test_input_comes_whole_and_back(any_rig: Rig) -> None:
     data = os.urandom(3 * MIB)
     async with executed(any_rig, "cat") as socket:
