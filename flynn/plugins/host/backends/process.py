@@ -18,7 +18,7 @@ from flynn.plugins.host.backends.launch import descendants, first_child, launch,
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
-from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.trees import own, remove_tree
 from flynn.plugins.host.usage.reading import Seat
 from flynn.plugins.host.usage.seats import seat_of
 
@@ -78,6 +78,8 @@ def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
 
 def _prepare(spec: Spec) -> None:
     (spec.dir / "exit").unlink(missing_ok=True)
+    if spec.cache:
+        own(spec.cache, os.geteuid(), os.getegid())
     root = spec.dir / "root"
     remove_tree(root)
     (root / "app").mkdir(parents=True)

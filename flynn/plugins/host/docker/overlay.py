@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from flynn.plugins.host.trees import remove_tree, walk
+from flynn.plugins.host.trees import own, remove_tree, walk
 
 USER = 61_000
 """User and group of jobs where the daemon is root: nobody else on the machine should have this number, as who has the
@@ -52,12 +52,7 @@ def _share(path: str) -> None:
 
 def give(path: Path) -> None:
     """Make a directory, with all in it, the jobs' own."""
-    if os.geteuid() or path.stat().st_uid == owner():
-        return
-    for folder, files in walk(path):
-        for name in files:
-            os.chown(os.path.join(folder, name), owner(), group(), follow_symlinks=False)
-        os.chown(folder, owner(), group())
+    own(path, owner(), group())
 
 
 def make(dir: Path, tree: Path | None, copied: bool) -> None:

@@ -23,7 +23,7 @@ from flynn.plugins.host.sandbox import seccomp
 from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
-from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.trees import own, remove_tree
 
 MODES = ("overlay", "tmp-overlay", "copy")
 """How `/app` is made writable, the best first: which works depends on the kernel and on the data's file system."""
@@ -145,6 +145,8 @@ def _bwrap() -> str:
 
 def _prepare(spec: Spec, mode: str) -> None:
     (spec.dir / "status").unlink(missing_ok=True)
+    if spec.cache:  # A container may have used it before, as another user.
+        own(spec.cache, os.geteuid(), os.getegid())
     for name in ("upper", "work"):
         remove_tree(spec.dir / name)
         (spec.dir / name).mkdir(parents=True)

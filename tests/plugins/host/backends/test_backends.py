@@ -9,6 +9,7 @@ import pytest
 
 from flynn.core.errors import StartError
 from flynn.plugins.host.backends.backend import Backend, NotStarted
+from flynn.plugins.host.docker.overlay import USER
 from flynn.plugins.host.sandbox.sandbox import MODES, SandboxBackend
 from flynn.plugins.host.sandbox.sandboxed import last_line
 from tests.contract import backend as contract
@@ -17,6 +18,19 @@ from tests.contract.backend import output, spec
 
 async def test_contract(backend: Backend, tmp_path: Path) -> None:
     await contract.check(backend, tmp_path / "contract")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_a_cache_serves_whoever_filled_it(backend: Backend, tmp_path: Path) -> None:
+    """A host's backend may be changed, and containers run as another user."""
+    (tmp_path / "job").mkdir()
+    told = spec(tmp_path, 'cd "$CACHE_DIR" && echo more >>d/file && echo new >d/new && cat d/*')
+    (tmp_path / "cache" / "d").mkdir(mode=0o755)
+    (tmp_path / "cache" / "d" / "file").write_text("one\n")
+    other = 0 if backend.name == "docker" else USER
+    for path in (tmp_path / "cache", tmp_path / "cache" / "d", tmp_path / "cache" / "d" / "file"):
+        os.chown(path, other, other)
+    assert await output(backend, told) == ["one", "more", "new"]
 
 
 @pytest.mark.parametrize("mode", MODES)
