@@ -1,7 +1,10 @@
 """The brick in its node: what it tells of the host, and what it refuses to start with."""
 
 import asyncio
+import contextlib
 import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,29 @@ async def test_a_backend_that_cannot_write_now_is_tried_again() -> None:
     async with asyncio.timeout(5):
         await until_open(backend, 0.01)
     assert backend.tries == 3
+
+
+async def test_a_full_disk_takes_nobodys_walls_away(tmp_path: Path) -> None:
+    """As when a daemon is started again on one: no backend can be tried then."""
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(data)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: ASYNC221
+        pytest.skip("only root can mount a small disk")
+    try:
+        async with open_rig(data, backend="auto") as rig:
+            async with rig.running():
+                before = rig.node.mirror.facts.hosts["host-a"].backend
+            with (data / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(1 << 16))
+            os.truncate(data / "ballast", (data / "ballast").stat().st_size - 8192)  # Room to begin to try.
+            if before == "sandbox":
+                with pytest.raises(StartError, match="No space left on device; mend it"):
+                    async with asyncio.timeout(10):
+                        await HostAgent(HostConfig()).run(rig.node.context("host"))
+            (data / "ballast").unlink()
+            async with rig.running():
+                assert rig.node.mirror.facts.hosts["host-a"].backend == before
+    finally:
+        subprocess.run(["umount", "--lazy", str(data)], check=True)  # noqa: ASYNC221

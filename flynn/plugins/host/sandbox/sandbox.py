@@ -7,6 +7,7 @@ Ending pid 1 ends everything in the sandbox.
 
 import asyncio
 import contextlib
+import errno
 import os
 import platform
 import shutil
@@ -30,6 +31,12 @@ MODES = ("overlay", "tmp-overlay", "copy")
 
 PROBE = 10.0
 """Seconds that one try of a sandbox may take."""
+
+WORKED = "worked"
+"""A file that says that some mode has worked."""
+
+ROOM, FILES = 1024 * 1024, 64
+"""Bytes, and files, with less of which left a disk is full: a try of a sandbox needs much less."""
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
@@ -59,14 +66,21 @@ class SandboxBackend:
         self.lacks = "; ".join(filter(None, [self.limiter.lacks, "" if self.filter else NO_FILTER]))
 
     async def probe(self) -> None:
-        """Choose the mode; StartError as above."""
+        """Choose the mode; StartError as above.
+
+        OSError: the disk is full, which tells nothing of sandboxes, and they worked here before. So nobody goes on
+        without walls for that.
+        """
         await asyncio.to_thread(write_etc, self.data / "etc")
         reason = ""
         for mode in MODES:
             reason = await self._try(mode)
             if not reason:
                 self.mode = mode
+                await asyncio.to_thread((self.data / WORKED).touch)
                 return
+        if (self.data / WORKED).exists() and _is_full(self.data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.data))
         raise StartError(
             f"bubblewrap cannot make a sandbox here: {reason}; allow user namespaces (sysctl user.max_user_namespaces, "
             "kernel.apparmor_restrict_unprivileged_userns), or run the daemon with --set host.backend=process"
@@ -127,6 +141,11 @@ class SandboxBackend:
                 await running.kill()
                 await running.cleanup()
             await asyncio.to_thread(remove_tree, dir)
+
+
+def _is_full(path: Path) -> bool:
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize < ROOM or 0 < found.f_favail < FILES
 
 
 def _bwrap() -> str:
