@@ -5,11 +5,13 @@ import os
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
+from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.identity import Identity, gone
 from flynn.plugins.host.backends.identity import alive as lives
 from flynn.plugins.host.usage.meter import read
@@ -293,10 +295,51 @@ async def _read(running: Running) -> Reading:
     return found.get("job", Reading())
 
 
+def given(dir: Path, name: str, path: str, read_only: bool = False, owned: bool = True) -> Bind:
+    """A directory of this machine, for jobs."""
+    (dir / name).mkdir(exist_ok=True)
+    return Bind(dir / name, path, f"FLYNN_VOLUME_{name.upper()}", read_only, owned)
+
+
+async def _keeps_what_is_written_to_a_bind(backend: Backend, dir: Path) -> None:
+    binds = (given(dir, "data", "/var/lib/data"), given(dir, "inner", "/app/storage/inner"))
+    write = 'for d in "$FLYNN_VOLUME_DATA" "$FLYNN_VOLUME_INNER"; do mkdir -p $d/d; echo one >>$d/d/f; cat $d/d/f; done'
+    for times in (1, 2):
+        told = replace(spec(dir, write), binds=binds, id=f"job-{times}", dir=dir / f"job-{times}")
+        told.dir.mkdir()
+        assert await output(backend, told) == ["one"] * 2 * times
+    assert [(dir / name / "d" / "f").read_text() for name in ("data", "inner")] == ["one\none\n"] * 2
+    if backend.name != "process":
+        told = replace(spec(dir, 'echo "$FLYNN_VOLUME_DATA $FLYNN_VOLUME_INNER"; cat storage/inner/d/f'), binds=binds)
+        assert await output(backend, told) == ["/var/lib/data /app/storage/inner", "one", "one"]
+
+
+async def _lets_nobody_write_to_what_is_read_only(backend: Backend, dir: Path) -> None:
+    photos = given(dir, "photos", "/photos", read_only=True, owned=False)
+    (photos.source / "one.jpg").write_text("image")
+    photos.source.chmod(0o777)
+    told = spec(dir, 'cat "$FLYNN_VOLUME_PHOTOS/one.jpg"; (: >"$FLYNN_VOLUME_PHOTOS/two") 2>&1 | wc -l')
+    lines = await output(backend, replace(told, binds=(photos,)))
+    assert lines == (["image0"] if backend.name == "process" else ["image1"])
+    assert (photos.source / "two").exists() == (backend.name == "process")
+
+
+async def _does_not_start_without_a_bind(backend: Backend, dir: Path) -> None:
+    told = replace(spec(dir, "echo ran"), binds=(given(dir, "data", "/data", owned=False),))
+    (dir / "data").rmdir()
+    if backend.name == "process":
+        return
+    with pytest.raises(NotStarted):
+        await output(backend, told)
+    assert not told.stdout.exists() or told.stdout.read_text() == ""
+    assert not (dir / "data").exists()
+
+
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
     _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,
-    _ends_commands_beside_it, _tells_where_it_is_counted,
+    _ends_commands_beside_it, _tells_where_it_is_counted, _keeps_what_is_written_to_a_bind,
+    _lets_nobody_write_to_what_is_read_only, _does_not_start_without_a_bind,
 ]  # fmt: skip

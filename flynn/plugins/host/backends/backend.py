@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flynn.core.errors import FlynnError
+from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.usage.reading import Seat
 
@@ -48,6 +49,7 @@ class Spec:
     copy or overlay. `dir` is the job's own directory, where the backend may keep what it needs. Output is appended
     to the files `stdout` and `stderr` in it. `cache` and `out` are writable directories, if given. `socket`, if given,
     is where the process may listen on a UNIX socket, in a directory of its own; FLYNN_SOCKET tells it how to get there.
+    `binds` are directories of this machine that it is given; each is there, with no link in its path.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Spec:
     stdin: bool = False
     """Whether the process reads standard input from a pipe (`Running.stdin`), not from /dev/null."""
     limits: Limits = Limits()
+    binds: tuple[Bind, ...] = ()
     image: str = ""
     """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
     layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""

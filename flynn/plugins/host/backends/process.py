@@ -11,10 +11,12 @@ from pathlib import Path
 
 import psutil
 
+from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.backends.launch import descendants, first_child, launch, send
+from flynn.plugins.host.backends.owner import own
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
@@ -71,12 +73,14 @@ def paths(spec: Spec, layers: dict[str, Path]) -> dict[str, str]:
 def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
     """The variables that tell a process where its directories are, and its socket."""
     named = {f"{name.upper().replace('-', '_')}_DIR": path for name, path in layers.items()}
+    named |= bind.told(spec.binds, lambda given: str(given.source))
     named |= {"CACHE_DIR": str(spec.cache)} if spec.cache else {}
     named |= {"FLYNN_SOCKET": str(spec.socket)} if spec.socket else {}
     return named | ({"OUT_DIR": str(spec.out)} if spec.out else {})
 
 
 def _prepare(spec: Spec) -> None:
+    own(spec.binds, os.geteuid(), os.getegid())
     (spec.dir / "exit").unlink(missing_ok=True)
     if spec.cache:
         own(spec.cache, os.geteuid(), os.getegid())

@@ -19,7 +19,7 @@ from aiodocker.containers import DockerContainer
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
 from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.identity import Identity
-from flynn.plugins.host.docker import overlay
+from flynn.plugins.host.docker import binds, overlay
 from flynn.plugins.host.docker.container import RunningContainer, discard, remove
 from flynn.plugins.host.docker.engine import WORK, Refused, engine
 from flynn.plugins.host.docker.made import Made, load, save, seen, unborn
@@ -111,6 +111,7 @@ class DockerBackend:
         name = name_of(spec.dir)
         await discard(client, name)
         root = await self.roots.of(client, spec)
+        await asyncio.to_thread(binds.prepare, spec.binds, root.user if is_alone(spec) else "")
         container = await _patiently(client.containers.create(recipe(spec, root, self.data, copied), name=name))
         await asyncio.to_thread(save, spec.dir, Made(container.id, unborn(), logged=not root.shell))
         commit(unborn())

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import START, Limits, Spec
 from flynn.plugins.host.backends.process import directories
-from flynn.plugins.host.docker import overlay
+from flynn.plugins.host.docker import binds, overlay
 from flynn.plugins.host.docker.engine_log import LOG
 from flynn.plugins.host.sandbox.rootfs import sizes
 
@@ -72,7 +73,10 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         **({} if alone else {"WorkingDir": "/app"}),
         "HostConfig": {
             "Binds": [*root.binds, *_binds(spec, copied), *(_streams(spec) if root.shell else ())],
-            "Mounts": [] if copied or "app" not in spec.layers else [_overlay(spec, data)],
+            "Mounts": [
+                *([] if copied or "app" not in spec.layers else [_overlay(spec, data)]),
+                *binds.mounts(spec.binds),
+            ],
             "Tmpfs": {} if writable else _tmpfs(root, tmp, run),
             "ShmSize": tmp,
             "ReadonlyRootfs": not writable,
@@ -165,6 +169,7 @@ def _environ(spec: Spec, root: Root) -> Iterator[str]:
         {"LANG": "C.UTF-8"} | ({} if is_alone(spec) else {"HOME": "/app"}) | ({"PATH": root.path} if root.path else {})
     )
     env |= {**spec.env, **directories(spec, {name: f"/{name}" for name in places})}
+    env |= bind.told(spec.binds, lambda given: given.path)
     env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
     env |= ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
     yield from (f"{name}={value}" for name, value in env.items())

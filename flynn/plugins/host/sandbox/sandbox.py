@@ -19,8 +19,9 @@ from flynn.plugins.host.backends.backend import START, Spec, no_images
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import launch
+from flynn.plugins.host.backends.owner import own
 from flynn.plugins.host.limits.limiter import Limiter
-from flynn.plugins.host.sandbox import seccomp
+from flynn.plugins.host.sandbox import binds, seccomp
 from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
@@ -100,13 +101,14 @@ class SandboxBackend:
                 files = self._files(spec, stack)
                 env = environ(spec)
                 write_environ(spec.dir, env)
-                words = [*walls(spec, mode, self.data / "etc", files)]
+                bound = binds.opened(spec.binds, stack)
+                words = [*walls(spec, mode, self.data / "etc", files, binds.words(bound))]
                 words += [word for name, value in env.items() for word in ("--setenv", name, value)]
                 told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
                 start = (NPROC.format(hold.pids) if hold.pids else "") + START
                 argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
                 outputs = (spec.stdout, spec.stderr)
-                kept = [told, *files.values()]
+                kept = [told, *files.values(), *bound]
                 return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
 
     def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
@@ -163,6 +165,7 @@ def _bwrap() -> str:
 
 
 def _prepare(spec: Spec, mode: str) -> None:
+    own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
     (spec.dir / "status").unlink(missing_ok=True)
     if spec.cache:  # A container may have used it before, as another user.
         own(spec.cache, os.geteuid(), os.getegid())

@@ -1,8 +1,9 @@
 """What bubblewrap is told (bwrap(1)): the walls of a sandbox, and what is to be seen within them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import Spec
 from flynn.plugins.host.backends.process import directories, paths
 from flynn.plugins.host.sandbox.rootfs import base
@@ -18,9 +19,10 @@ WALLS = (
 )  # fmt: skip
 
 
-def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int]) -> Iterator[str]:
+def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int], binds: Iterable[str] = ()) -> Iterator[str]:
     """All but the environment. `etc` holds the sandbox's own files of /etc; `files` are open, by the option that takes
-    them: `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts."""
+    them: `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts. `binds`: words for those of the job.
+    """
     yield from (*WALLS, "--hostname", hostname(spec), "--json-status-fd", str(files["--json-status-fd"]))
     if "--seccomp" in files:
         yield from ("--seccomp", str(files["--seccomp"]))
@@ -35,6 +37,7 @@ def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int]) -> Iterato
             yield from ("--bind", str(path), f"/{name}")
     if spec.socket:
         yield from ("--bind", str(spec.socket.parent), SOCKET_DIR)
+    yield from binds
     yield from ("--remount-ro", "/", "--chdir", "/app", "--clearenv")
 
 
@@ -43,6 +46,7 @@ def environ(spec: Spec) -> dict[str, str]:
     names = {"app", *spec.layers}
     env = {**paths(spec, {name: Path("/") / name for name in names}), **spec.env}
     env |= directories(spec, {name: f"/{name}" for name in names})
+    env |= bind.told(spec.binds, lambda given: given.path)
     env |= {"FLYNN_SOCKET": f"{SOCKET_DIR}/{spec.socket.name}"} if spec.socket else {}
     return env | ({"CACHE_DIR": "/cache"} if spec.cache else {}) | ({"OUT_DIR": "/out"} if spec.out else {})
 
