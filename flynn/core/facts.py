@@ -141,6 +141,16 @@ class Facts:
         return self._table("sinks")
 
     @property
+    def volumes(self) -> Mapping[str, model.Volume]:
+        """By `APP/NAME`."""
+        return self._table("volumes")
+
+    @property
+    def stored(self) -> Mapping[str, model.Stored]:
+        """By `HOST/APP/NAME`."""
+        return self._table("stored")
+
+    @property
     def instances_by_service(self) -> Frozen[Frozen[model.Instance]]:
         """By service, then by `SERVICE/INSTANCE`."""
         return self.groups.get("services", EMPTY)

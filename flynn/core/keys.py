@@ -16,6 +16,8 @@
 | `routes/<id>` | Route | controller |
 | `routers/<host>` | Router (leased) | that host's router |
 | `sinks/<id>` | Sink | controller |
+| `volumes/<app>/<name>` | Volume | controller |
+| `stored/<host>/<app>/<name>` | Stored | that host |
 | `elections/<name>` | Leader (leased) | the leader |
 | `locks/<name>` | Leader (leased) | who holds it |
 
@@ -45,6 +47,8 @@ TABLES: dict[str, type[model.Record]] = {
     "routes": model.Route,
     "routers": model.Router,
     "sinks": model.Sink,
+    "volumes": model.Volume,
+    "stored": model.Stored,
     "elections": model.Leader,
     "locks": model.Leader,
 }
@@ -109,6 +113,14 @@ def router(host: str) -> str:
 
 def sink(id: str) -> str:
     return f"sinks/{id}"
+
+
+def volume(app: str, name: str) -> str:
+    return f"volumes/{app}/{name}"
+
+
+def stored(host: str, app: str, name: str) -> str:
+    return f"stored/{host}/{app}/{name}"
 
 
 def election(name: str) -> str:

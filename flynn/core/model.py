@@ -5,6 +5,7 @@ their name or comment says, digests are lower-case hexadecimal SHA-256. `core/ke
 in the store and who writes it.
 """
 
+import re
 from typing import Literal
 
 import msgspec
@@ -68,13 +69,42 @@ class Check(Record, frozen=True, kw_only=True):
     kill_after: float = 0.0
 
 
+class Mount(Record, frozen=True, kw_only=True):
+    """Data that a process sees at `path`: the volume `volume` of its app, whose `id` tells it from others of the name;
+    or the directory `source` of its host. `shared` and `scratch` are the volume's.
+    """
+
+    path: str
+    volume: str = ""
+    id: str = ""
+    source: str = ""
+    read_only: bool = False
+    shared: bool = False
+    scratch: bool = False
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether nobody else may write to it meanwhile."""
+        return bool(self.volume) and not (self.read_only or self.shared or self.scratch)
+
+    @property
+    def text(self) -> str:
+        """As users write it."""
+        return f"{self.volume or self.source}:{self.path}" + (":ro" if self.read_only else "")
+
+    @property
+    def variable(self) -> str:
+        """The variable that tells a process where it is: named after the volume, else after the place."""
+        return "FLYNN_VOLUME_" + re.sub("[^A-Z0-9]", "_", (self.volume or self.path[1:]).upper())
+
+
 class ProcessType(Record, frozen=True, kw_only=True):
     """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`.
 
     `memory` is what a job of it reserves, `memory_limit` what it may take at most (0: BURST times what it reserves),
     in MiB. `cpu` in thousandths of a core (0: no limit), `pids`, `files` as above.
     An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
-    killed `stop_timeout` seconds later (0: what the host is set to).
+    killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees.
     """
 
     command: str
@@ -87,17 +117,20 @@ class ProcessType(Record, frozen=True, kw_only=True):
     check: Check = Check()
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
+    mounts: tuple[Mount, ...] = ()
 
 
 class App(Record, frozen=True, kw_only=True):
     """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
-    and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs."""
+    and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs,
+    and `mounts` of the data that they see."""
 
     name: str
     created: float
     release: int = 0
     env: dict[str, str] = {}
     limits: dict[str, dict[str, int]] = {}
+    mounts: dict[str, tuple[Mount, ...]] = {}
 
 
 class Release(Record, frozen=True, kw_only=True):
@@ -157,7 +190,8 @@ class Job(Record, frozen=True, kw_only=True):
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log;
     with `terminal` (rows, columns) both are a terminal, of that size at first.
-    `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout` are its process type's.
+    `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts` are its process
+    type's.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
 
@@ -184,6 +218,7 @@ class Job(Record, frozen=True, kw_only=True):
     check: Check = Check()
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
+    mounts: tuple[Mount, ...] = ()
 
 
 class Queued(Record, frozen=True, kw_only=True):
@@ -242,7 +277,8 @@ class Host(Record, frozen=True, kw_only=True):
     """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API.
 
     `lacks` says what its backend cannot isolate or limit there, and the remedy ("": nothing).
-    `backend` runs its jobs; `images`: whether it runs images too.
+    `backend` runs its jobs; `images`: whether it runs images too. `mounts`: directories that jobs may be given
+    there (`/srv/photos`, or `/srv/photos:ro` to read only), with all below them.
     """
 
     name: str
@@ -255,8 +291,38 @@ class Host(Record, frozen=True, kw_only=True):
     backend: str = ""
     lacks: str = ""
     images: bool = False
+    mounts: tuple[str, ...] = ()
     tags: dict[str, str] = {}
     load: Load | None = None
+
+
+class Volume(Record, frozen=True, kw_only=True):
+    """Data of an app that outlives its jobs, and the app itself.
+
+    `id` is of this volume alone, whatever others had its name. `host` has it on its disk ("": none yet, the first job
+    that mounts it decides). One job at a time may write to it, any number if it is `shared`. One that is `scratch` is a
+    fresh directory for each job, gone with it, on any host. `deleting`: its host shall remove the data.
+    """
+
+    app: str
+    name: str
+    id: str
+    created: float
+    host: str = ""
+    shared: bool = False
+    scratch: bool = False
+    deleting: bool = False
+
+
+class Stored(Record, frozen=True, kw_only=True):
+    """The data of a volume, on the disk of `host` at `path`, since `since`."""
+
+    app: str
+    name: str
+    id: str
+    host: str
+    path: str
+    since: float
 
 
 class Instance(Record, frozen=True, kw_only=True):

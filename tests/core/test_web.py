@@ -230,7 +230,7 @@ async def test_a_stream_is_json_lines(node: TestNode) -> None:
     async with node.http.get(node.url + "/v1/stream/whole") as response:
         assert response.content_type == "application/x-ndjson"
         [line] = (await response.read()).splitlines()
-        app = {"name": "a", "created": 1.0, "release": 0, "env": {}, "limits": {}}
+        app = {"name": "a", "created": 1.0, "release": 0, "env": {}, "limits": {}, "mounts": {}}
         assert msgspec.json.decode(line) == {"kind": "log", "app": app}
 
 
@@ -273,7 +273,9 @@ async def test_a_client_that_leaves_harms_nobody(node: TestNode, caplog: pytest.
 def test_defaults_are_shown_too() -> None:
     shown = answer([App(name="a", created=1.0)]).body
     assert isinstance(shown, bytes)
-    assert msgspec.json.decode(shown) == [{"name": "a", "created": 1.0, "release": 0, "env": {}, "limits": {}}]
+    assert msgspec.json.decode(shown) == [
+        {"name": "a", "created": 1.0, "release": 0, "env": {}, "limits": {}, "mounts": {}}
+    ]
 
 
 async def test_a_body_that_is_not_as_encoded_is_refused(node: TestNode, caplog: pytest.LogCaptureFixture) -> None:

@@ -133,6 +133,7 @@ class Agent:
             cpus=os.cpu_count() or 1,
             backend=self.choice.backend.name,
             lacks=self.choice.backend.lacks,
+            mounts=self.config.mounts,
             images=self.choice.images is not None and not (self.engine and self.engine.trouble),
             load=self.beat.load,
         )
@@ -174,6 +175,7 @@ class Agent:
             self.lives[id].stop()
         for id in plan.forget:
             self._forget(id)
+        self.ground.volumes.look(facts)
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
         said = sentence(up, len(self.lives), began, stopped)
         self.ctx.say(f"{said}; {self.engine.trouble}" if self.engine and self.engine.trouble else said)

@@ -18,6 +18,7 @@ from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.race import race
 from flynn.plugins.host.sockets import Sockets
+from flynn.plugins.host.volumes import disk, permit
 
 
 class HostAgent:
@@ -30,8 +31,10 @@ class HostAgent:
         self.config = config
 
     async def run(self, ctx: Context) -> None:
-        """Run jobs until told to stop; then leave them running. StartError: no backend, or no good range of ports."""
+        """Run jobs until told to stop; then leave them running. StartError: no backend, or something in the
+        settings is no good."""
         ports = Ports(self.config.ports)
+        permit.checked(self.config.mounts, ctx.node.data)
         backends = found_backends(ctx)
         try:
             choice = await choose(backends, self.config.backend)
@@ -67,6 +70,8 @@ def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:
         found = kept.load(ctx.data / "jobs")
         sockets = Sockets.below(ctx.data)
         sockets.tidy(one.job.id for one in found)
+        alive = {one.job.id for one in found if one.state.state != "down"}
+        disk.tidy(ctx.data / "volumes", ctx.data / "scratch", alive)
         return found, sockets
     except OSError as error:
         raise _unusable(ctx, error) from None

@@ -11,7 +11,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     long its end may. `starts`: how many jobs may start at a time, the others wait.
     `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
     one app's log, `logs_size` for all logs of the host, `log_days` how long lines are kept, `layers_size` for all
-    unpacked layers that no job uses. `memory` 0: all that the machine has.
+    unpacked layers that no job uses. `memory` 0: all that the machine has. `mounts`: directories that jobs may be
+    given, with what is below them; `/srv/photos:ro` only to read.
     """
 
     backend: str = "auto"
@@ -26,3 +27,4 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_days: int = 30
     layers_size: int = 4096
     memory: int = 0
+    mounts: tuple[str, ...] = ()

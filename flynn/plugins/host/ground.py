@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.turns import Turns
+from flynn.plugins.host.volumes.volumes import Volumes
 
 
 @dataclass(eq=False)
@@ -40,6 +41,10 @@ class Ground:
     turns: Turns
     tasks: asyncio.TaskGroup
     steady: Callable[[], float] = time.monotonic
+    volumes: Volumes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.volumes = Volumes(self.ctx, self.config.mounts, self.later)
 
     @property
     def jobs(self) -> Path:

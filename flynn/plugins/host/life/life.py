@@ -48,6 +48,7 @@ class Life:
         self.running = found(self.standing)
         if self.running:
             ground.ports.keep(kept.state.port)
+            ground.volumes.holders.keep(kept.job)
 
     @property
     def kept(self) -> Kept:
@@ -96,6 +97,8 @@ class Life:
             self.standing.started()
             self.ground.logs.close(self.job.id)
             self.close_stdin()
+            if self.down.is_set():
+                self.ground.volumes.leave(self.job)
         if not self.read:
             await asyncio.to_thread(sweep, self.dir)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flynn.core.model import BURST, Job
 from flynn.plugins.host.backends.backend import Limits, Spec
+from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.life.environ import environ
 
@@ -14,7 +15,9 @@ WAITER = 'read -r code; exit "${code:-129}"'
 """The process of a job whose command runs beside it, on a terminal (`attend.py`)."""
 
 
-def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "") -> Spec:
+def spec_of(
+    ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "", binds: tuple[Bind, ...] = ()
+) -> Spec:
     """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
     dir = ground.jobs / job.id
     socket = ground.sockets.of(job.id) if port else None
@@ -30,6 +33,7 @@ def spec_of(ground: Ground, job: Job, port: int, layers: Mapping[str, Path], ima
         stdin=job.attached,
         image=image,
         limits=limits_of(job),
+        binds=binds,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running
+from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.choice import IMAGES
 from flynn.plugins.host.life.environ import check
 from flynn.plugins.host.life.spec import spec_of
@@ -23,13 +24,14 @@ async def start(standing: Standing, attached: asyncio.Event) -> Running:
     check(job)
     if job.attached:
         await _wait_for_client(standing, attached)
+    binds = await _data(standing)
     await _wait_for_turn(standing)
     backend = ground.backend_of(job)
     image = await _image(standing, backend)
     layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
     if job.service:
         standing.set(port=ground.ports.take())
-    spec = spec_of(ground, job, standing.state.port, layers, image)
+    spec = spec_of(ground, job, standing.state.port, layers, image, binds)
     running = await backend.start(spec, lambda process: standing.commit(process, backend.name))
     if running.stdin >= 0:
         os.set_blocking(running.stdin, False)
@@ -63,6 +65,12 @@ async def _wait_for_client(standing: Standing, attached: asyncio.Event) -> None:
     except TimeoutError:
         raise NotStarted(f"nobody attached within {ATTACH:g} s") from None
     standing.set(reason="")
+
+
+async def _data(standing: Standing) -> tuple[Bind, ...]:
+    """What it is given of data, once nobody else writes to it."""
+    before = standing.state.reason
+    return await standing.ground.volumes.binds(standing.job, lambda why: standing.set(reason=why or before))
 
 
 async def _wait_for_turn(standing: Standing) -> None:

@@ -9,13 +9,16 @@ import aiohttp
 import pytest
 from aiodocker import Docker
 
-from flynn.core.model import Job, JobState
+from flynn.core import keys
+from flynn.core.facts import encode
+from flynn.core.model import Job, JobState, Mount, Volume
+from flynn.core.store import Put
 from flynn.plugins.host.docker import images
 from flynn.plugins.host.docker.overlay import USER
 from flynn.plugins.host.docker.roots import may_be_root
 from tests.conftest import engine
 from tests.docker import Engine
-from tests.plugins.host.rig import Rig, open_rig
+from tests.plugins.host.rig import HOST, Rig, open_rig
 from tests.registry import Registry, busybox, image, open_registry
 
 SERVE = ["sh", "-c", "exec httpd -f -p $PORT -h /www"]
@@ -95,6 +98,19 @@ async def test_an_image_that_cannot_be_had_says_why(rig: Rig, registry: Registry
     down = await rig.state("run-1", "down")
     assert (down.failure, down.exit_code) == ("start", None)
     assert down.reason.startswith(f"the image 127.0.0.1:{registry.port}/nothere:1 cannot be pulled: ")
+
+
+async def test_an_image_writes_to_its_volume_as_whoever_it_is(rig: Rig, registry: Registry) -> None:
+    """One after the other: nobody in particular, a number, a name; also where a slug could mount nothing."""
+    volume = Volume(app="hello", name="data", id="1", created=1.0, host=HOST)
+    await rig.node.store.commit([Put(keys.volume("hello", "data"), encode(volume))])
+    users = {"etc/passwd": "db:x:78:78::/:/bin/sh\n"}
+    for number, user in enumerate(("", "77:77", "db")):
+        name = registry.add(f"writer{number}:1", image(users, User=user, Labels={"flynn.read-only": "true"}))
+        mount = Mount(path="/usr/share/data", volume="data", id="1")
+        command = 'echo x >>"$FLYNN_VOLUME_DATA/by-$(id -u)"; ls /usr/share/data'
+        lines = await ran(rig, job(rig, f"run-{number}", name, command, mounts=(mount,), release=number + 1))
+        assert lines == [f"by-{id}" for id in (USER, 77, 78)][: number + 1]
 
 
 async def test_what_an_image_says_of_itself_is_heeded(rig: Rig, registry: Registry) -> None:
