@@ -18,7 +18,10 @@ from flynn.core.etcd import open_etcd
 from flynn.core.sqlite import open_sqlite
 from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Item, Put, Store, Unchanged
 
-TABLES = ("apps", "releases", "formations", "deploys", "builds", "queues", "jobs", "states", "routes")
+TABLES = (
+    "apps", "releases", "formations", "deploys", "builds", "queues", "jobs", "states", "routes", "sinks", "volumes",
+    "stored",
+)  # fmt: skip
 """What is carried over besides `grid`."""
 
 MOVING = "moving"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flynn.core import keys
+from flynn.core import keys, move
 from flynn.core.errors import Invalid
 
 NAMES = st.from_regex(r"[ab](-?[ab]){0,5}", fullmatch=True)
@@ -32,3 +32,8 @@ def test_the_longest_names_have_a_service() -> None:
 def test_what_names_no_service(name: str) -> None:
     with pytest.raises(Invalid):
         keys.check_service(name)
+
+
+def test_a_move_carries_every_table_but_those_that_live_under_a_lease() -> None:
+    leased = {"hosts", "services", "routers", "elections", "locks"}
+    assert {*move.TABLES, *leased, keys.GRID} == set(keys.TABLES)
