@@ -43,8 +43,9 @@ PURE = [
         "flynn/plugins/controller/routing.py",
     ),
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
+    *("flynn/plugins/controller/volumes.py", "flynn/plugins/controller/mounts.py"),
     "flynn/plugins/controller/described.py",
-    *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py"),
+    *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py", "flynn/plugins/host/volumes/plan.py"),
     *(
         "flynn/plugins/host/usage/pace.py",
         "flynn/plugins/host/usage/reading.py",

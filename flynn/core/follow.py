@@ -56,10 +56,31 @@ async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, 
     def gone(facts: Facts) -> Done | None:
         jobs = [*(a.job for a in facts.jobs.values()), *(q.job for q in facts.queues.values())]
         left = any(job.app == app for job in jobs) or any(r.app == app for r in facts.releases.values())
-        return None if left else {"kind": "done", "ok": True, "message": f"{app} is deleted"}
+        return None if left else {"kind": "done", "ok": True, "message": f"{app} is deleted{kept(facts, app)}"}
 
     done = await _follow(ctx, app, response, gone, 120, before)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
+
+
+def kept(facts: Facts, app: str) -> str:
+    """What is left of a deleted app's data, and how it can go too; empty: nothing."""
+    left = sorted((v for v in facts.volumes.values() if v.app == app and not v.deleting), key=lambda v: v.name)
+    if not left:
+        return ""
+    named = ", ".join(f"{v.name} on {v.host}" if v.host else v.name for v in left)
+    return (
+        f"; its data is kept ({named}): an app of the same name finds it again, "
+        f"`flynn volume delete NAME -a {app}` deletes it"
+    )
+
+
+def _still(facts: Facts, app: str, version: int) -> str:
+    """What serves after a deploy that failed. What holds a volume had to make way, and is started again."""
+    release = facts.releases.get(f"{app}/{version}")
+    if release is None:
+        return "nothing serves yet"
+    held = [type for type, process in sorted(release.processes.items()) if any(m.one_writer for m in process.mounts)]
+    return f"v{version} still serves" + (f", {' and '.join(held)} started again" if held else "")
 
 
 def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | None:
@@ -76,7 +97,7 @@ def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | Non
         message = f"v{version} of {app} is up" + (f" at {url}" if serves else "")
         return {"kind": "done", "ok": True, "version": version, "url": url if serves else "", "message": message}
     if deploy.new == version and deploy.state == "failed":
-        still = f"v{deploy.old} still serves" if deploy.old else "nothing serves yet"
+        still = _still(facts, app, deploy.old)
         message = f"v{version} of {app} was not put in service: {deploy.reason}; {still}"
         return {"kind": "done", "ok": False, "version": version, "message": message}
     return None

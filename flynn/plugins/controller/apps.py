@@ -13,7 +13,7 @@ from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.web import Route, answer, body, lines, plain, send_line
-from flynn.plugins.controller import decide
+from flynn.plugins.controller import decide, volumes
 from flynn.plugins.controller.jobs import jobs_of
 
 WORDS = (
@@ -71,7 +71,8 @@ class AppsApi:
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:
         before = self.ctx.mirror.facts
-        await self._carry_out(lambda facts: decide.delete_app(facts, app))
+        data = request.query.get("volumes") == "true"
+        await self._carry_out(lambda facts: (volumes.delete_with_app if data else decide.delete_app)(facts, app))
         response = await lines(request)
         await follow_delete(self.ctx, app, response, before)
         return response

@@ -13,7 +13,19 @@ from flynn.core.change import Change, commit
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
-from flynn.plugins.controller import apps, grid, jobs_api, limits_api, logs, releases_api, routes, run, sinks, usage
+from flynn.plugins.controller import (
+    apps,
+    grid,
+    jobs_api,
+    limits_api,
+    logs,
+    releases_api,
+    routes,
+    run,
+    sinks,
+    usage,
+    volumes_api,
+)
 from flynn.plugins.controller.plan import Limits, Moment, plan
 
 RETRY = 0.5
@@ -42,7 +54,7 @@ class Controller:
         """Answer the API, stand for election, and plan while leading."""
         served = [
             route
-            for part in (apps, limits_api, releases_api, jobs_api, run, logs, sinks, routes, grid, usage)
+            for part in (apps, limits_api, volumes_api, releases_api, jobs_api, run, logs, sinks, routes, grid, usage)
             for route in part.routes(ctx)
         ]
         with ctx.web.serving(*served):

@@ -1,7 +1,7 @@
 """What the API's verbs change, decided on a photo of the grid. Pure; what is refused is raised with its remedy."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -9,9 +9,11 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
+from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.formation import job_of
 from flynn.plugins.controller.jobs import jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
+from flynn.plugins.controller.mounts import check_together, mounted, parse
 from flynn.plugins.controller.releases import begin_deploy, limited
 from flynn.plugins.controller.routing import add_route
 
@@ -116,6 +118,7 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
     formation = model.Formation(app=name, counts={**old.counts, **counts})
     if formation == old:
         return Change()
+    one_writer.check_app(facts, name, formation.counts)
     return Change(puts={keys.formation(name): formation}, seen=(keys.app(name),), why=f"scale {name}")
 
 
@@ -139,9 +142,10 @@ def run_job(
     now: float,
     attached: bool = True,
     terminal: tuple[int, int] | None = None,
+    mounts: Sequence[str] = (),
 ) -> Change:
     """A one-off job of the release that serves, in the `ephemeral` queue; `attached`: it waits for its client,
-    who may have a `terminal` (rows, columns).
+    who may have a `terminal` (rows, columns). `mounts`: for it alone, as users write them.
     """
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
@@ -153,10 +157,25 @@ def run_job(
         raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
     for key, value in env.items():
         _check_variable(key, value)
-    types = limited({"run": model.ProcessType(command=command)}, app.limits)
+    types = mounted(
+        limited({"run": model.ProcessType(command=command)}, app.limits), {"run": run_mounts(facts, app, mounts)}
+    )
     once = replace(release, processes=types, env={**release.env, **env})
     job = replace(job_of(once, "run", "ephemeral", id, now), attached=attached, terminal=terminal)
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
+
+
+def run_mounts(facts: Facts, app: model.App, mounts: Sequence[str]) -> tuple[model.Mount, ...]:
+    """What a one-off job sees of data. Conflict: another job writes to it now, and it has one writer."""
+    found = (*app.mounts.get("run", ()), *(parse(facts, app.name, text) for text in mounts))
+    check_together("this job", facts, app.name, found)
+    for volume in sorted(one_writer.writes(found)):
+        if writer := one_writer.writer_of(facts, app.name, volume):
+            raise Conflict(
+                f"the volume {volume} has one writer at a time, which is {writer} now; mount it read-only "
+                f"(-v {volume}:/PATH:ro), run the command in that job (flynn exec), or scale its type to 0 first"
+            )
+    return found
 
 
 def _check_variable(key: str, value: str) -> None:

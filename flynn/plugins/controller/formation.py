@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
+from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.jobs import Known, jobs_of, wanted_counts
 
 Slot = tuple[int, str]
@@ -53,16 +54,20 @@ def held_back(facts: Facts, now: float) -> list[str]:
 
 
 def wanted_slots(facts: Facts, app: str) -> dict[Slot, int]:
-    """How many jobs an app shall have by release and type: of the release that serves, and of one on its way."""
+    """How many jobs an app shall have by release and type: of the release that serves, and of one on its way.
+
+    What holds a volume that the next one is to write to makes way for it.
+    """
     deploy = facts.deploys.get(app)
     versions = [facts.apps[app].release]
     if deploy and deploy.state == "running":
         versions.append(deploy.new)
+    found = [release for version in versions if (release := facts.releases.get(f"{app}/{version}"))]
     wanted: dict[Slot, int] = {}
-    for version in versions:
-        release = facts.releases.get(f"{app}/{version}")
-        if release:
-            wanted |= {(version, type): count for type, count in wanted_counts(facts, release).items()}
+    for release in found:
+        wanted |= {(release.version, type): count for type, count in wanted_counts(facts, release).items()}
+    if len(found) == 2:
+        wanted |= {(found[0].version, type): 0 for type in one_writer.making_way(facts, *found)}
     return wanted
 
 
@@ -131,6 +136,7 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         check=process.check,
         stop_signal=process.stop_signal,
         stop_timeout=process.stop_timeout,
+        mounts=process.mounts,
     )
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
+from flynn.plugins.controller import place_volumes
 
 
 @dataclass
@@ -17,11 +18,13 @@ class Ground:
     reserved: Counter[str] = field(default_factory=Counter)
     kinds: Counter[tuple[str, str, int, str]] = field(default_factory=Counter)
     builds: Counter[str] = field(default_factory=Counter)
+    writers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def take(self, host: str, job: model.Job) -> None:
         self.reserved[host] += job.memory
         self.kinds[host, job.app, job.release, job.type] += 1
         self.builds[host] += job.queue == "builders"
+        self.writers |= {(job.app, mount.volume): job.id for mount in job.mounts if mount.one_writer}
 
     @staticmethod
     def of(facts: Facts) -> "Ground":
@@ -43,7 +46,7 @@ def place_queued(facts: Facts, now: float) -> list[Change]:
         host, reason = choose(facts, ground, queued.job)
         if host:
             ground.take(host, queued.job)
-            changes.append(_assign(queued.job, host, now))
+            changes.append(_assign(facts, queued.job, host, now))
         elif reason != queued.reason:
             key = keys.queued(queued.job.queue, queued.job.id)
             changes.append(Change(puts={key: replace(queued, reason=reason)}, why=f"{queued.job.id} waits: {reason}"))
@@ -54,6 +57,13 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
     if not facts.hosts:
         return "", "no host is up"
+    bound, why = place_volumes.bound(facts, job, ground.writers)
+    if why:
+        return "", why
+    if bound and (refused := _refusal(facts.hosts[bound], ground, job)):
+        return "", f"its volume {place_volumes.named(facts, job, bound)} is on {bound}, which {refused}"
+    if bound:
+        return bound, ""
     refusals = {name: _refusal(host, ground, job) for name, host in facts.hosts.items()}
     fit = [name for name, refusal in refusals.items() if not refusal]
     if not fit:
@@ -66,6 +76,8 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
 def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
     if job.image and not host.images:
         return "runs no images, for want of a Docker Engine"
+    if refused := place_volumes.refusal(host, job):
+        return refused
     free = host.memory - ground.reserved[host.name]
     if job.memory > free:
         return f"has {max(free, 0)} MiB of {host.memory} free"
@@ -75,11 +87,11 @@ def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
     return ""
 
 
-def _assign(job: model.Job, host: str, now: float) -> Change:
+def _assign(facts: Facts, job: model.Job, host: str, now: float) -> Change:
     assignment = model.Assignment(job=job, host=host, assigned=now)
     return Change(
-        puts={keys.job(host, job.id): assignment},
+        puts={keys.job(host, job.id): assignment, **place_volumes.binding(facts, job, host)},
         deletes=(keys.queued(job.queue, job.id),),
-        seen=(keys.host(host),),
+        seen=(keys.host(host), *place_volumes.keys_of(job)),
         why=f"start {job.id} on {host}",
     )

@@ -9,6 +9,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
 from flynn.plugins.controller.jobs import next_version
+from flynn.plugins.controller.mounts import Mounts, mounted
 
 
 def process_types(commands: Mapping[str, str]) -> dict[str, model.ProcessType]:
@@ -48,27 +49,29 @@ def begin_deploy(
     description: str,
     now: float,
     limits: Mapping[str, Mapping[str, int]] | None = None,
+    mounts: Mounts | None = None,
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
-    `limits`: by process type, if not those of the app.
+    `limits`, `mounts`: by process type, if not those of the app.
     """
     running = facts.deploys.get(app)
     if running and running.state == "running":
         raise Conflict(f"a deploy of {app} to v{running.new} is under way; wait for it, then try again")
-    version = next_version(facts, app)
+    version, kept = next_version(facts, app), facts.apps[app]
+    types = mounted(processes, kept.mounts if mounts is None else mounts)
     release = model.Release(
         app=app,
         version=version,
         created=now,
         artifact=artifact,
-        processes=limited(processes, facts.apps[app].limits if limits is None else limits),
+        processes=limited(types, kept.limits if limits is None else limits),
         env=dict(env),
         description=description,
     )
     puts: dict[str, model.Record] = {
         keys.release(app, version): release,
-        keys.deploy(app): model.Deploy(app=app, old=facts.apps[app].release, new=version, started=now),
+        keys.deploy(app): model.Deploy(app=app, old=kept.release, new=version, started=now),
     }
     if app not in facts.formations:
         puts[keys.formation(app)] = model.Formation(app=app, counts=first_counts(release))

@@ -30,6 +30,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     detach: bool = False
     terminal: tuple[int, int] | None = None
+    mounts: list[str] = []
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -41,7 +42,15 @@ def routes(ctx: Context) -> list[Route]:
 
         def queued(facts: Facts) -> Change:
             return decide.run_job(
-                facts, app, wanted.command, wanted.env, id, now, attached=not wanted.detach, terminal=wanted.terminal
+                facts,
+                app,
+                wanted.command,
+                wanted.env,
+                id,
+                now,
+                attached=not wanted.detach,
+                terminal=wanted.terminal,
+                mounts=wanted.mounts,
             )
 
         await carry_out(ctx.store, ctx.mirror, queued)

@@ -1,0 +1,96 @@
+"""The API of data: volumes, and what processes see of them."""
+
+import secrets
+
+import msgspec
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.brick import Context
+from flynn.core.change import Change, carry_out
+from flynn.core.facts import Facts
+from flynn.core.follow import follow_deploy
+from flynn.core.web import Route, answer, body, lines, send_line
+from flynn.plugins.controller import volumes
+from flynn.plugins.controller.decide import find_app
+
+
+class NewVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    shared: bool = False
+    scratch: bool = False
+    host: str = ""
+
+
+class NewMounts(msgspec.Struct, forbid_unknown_fields=True):
+    set: dict[str, list[str]] = {}
+    unset: dict[str, list[str]] = {}
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+    api = VolumesApi(ctx)
+    return [
+        Route("GET", "/v1/volumes", api.list),
+        Route("POST", "/v1/apps/{app}/volumes", api.create),
+        Route("DELETE", "/v1/apps/{app}/volumes/{name}", api.delete),
+        Route("GET", "/v1/apps/{app}/mounts", api.mounts),
+        Route("PATCH", "/v1/apps/{app}/mounts", api.set_mounts),
+    ]
+
+
+class VolumesApi:
+    """Handlers; what each takes and answers stands in `docs/api.md`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    async def list(self, request: web.Request) -> web.Response:
+        return answer(volumes.listed(self.ctx.mirror.facts, request.query.get("app", "")))
+
+    async def create(self, request: web.Request, app: str) -> web.Response:
+        new = await body(request, NewVolume)
+        made = model.Volume(
+            app=app,
+            name=new.name,
+            id=secrets.token_hex(8),
+            created=self.ctx.clock(),
+            host=new.host,
+            shared=new.shared,
+            scratch=new.scratch,
+        )
+        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: volumes.create_volume(facts, made))
+        return answer(made, 201)
+
+    async def delete(self, request: web.Request, app: str, name: str) -> web.Response:
+        lost, seen = request.query.get("lost") == "true", list[Facts]()
+
+        def decided(facts: Facts) -> Change:
+            seen.append(facts)
+            return volumes.delete_volume(facts, app, name, lost)
+
+        await carry_out(self.ctx.store, self.ctx.mirror, decided)
+        return answer(
+            next(row for row in volumes.listed(seen[-1], app) if row["name"] == name and "forgotten" not in row)
+        )
+
+    async def mounts(self, request: web.Request, app: str) -> web.Response:
+        found = find_app(self.ctx.mirror.facts, app).mounts
+        return answer({type: [mount.text for mount in mounts] for type, mounts in found.items()})
+
+    async def set_mounts(self, request: web.Request, app: str) -> web.StreamResponse:
+        wanted = await body(request, NewMounts)
+        before, now = self.ctx.mirror.facts, self.ctx.clock()
+        facts = await carry_out(
+            self.ctx.store,
+            self.ctx.mirror,
+            lambda facts: volumes.set_mounts(facts, app, wanted.set, wanted.unset, now),
+        )
+        response = await lines(request)
+        deploy = facts.deploys.get(app)
+        if deploy and deploy.started == now:
+            await follow_deploy(self.ctx, app, deploy.new, response, before)
+        else:
+            told = "the mounts are kept for what starts next"
+            await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
+        return response
