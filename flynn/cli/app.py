@@ -26,6 +26,7 @@ from flynn.cli import (
     routes,
     run,
     sinks,
+    volumes,
 )  # fmt: skip
 from flynn.cli.options import app_option, grid_options, json_option
 from flynn.cli.session import complain
@@ -59,9 +60,9 @@ def cli() -> None:
 
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
-    jobs.scale, jobs.kill, log.log, sinks.sink, run.run, execute.execute, config.env, limits.limit, routes.route,
-    routes.maintenance, releases.release, grid.queue, hosts.host, grid.service, blobs.blob, plugins.plugin,
-    grid.cluster, grid.version,
+    jobs.scale, jobs.kill, log.log, sinks.sink, run.run, execute.execute, config.env, limits.limit, volumes.volume,
+    routes.route, routes.maintenance, releases.release, grid.queue, hosts.host, grid.service, blobs.blob,
+    plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)
 

@@ -69,27 +69,29 @@ def info(session: Session, name: str) -> None:
 @click.argument("name", required=False, default="")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", is_flag=False, flag_value="-", default="", metavar="[NAME]", help="The same, by its name.")
+@click.option("--volumes", is_flag=True, help="Delete its volumes and all their data as well.")
 @app_option
 @json_option
 @pass_session
-def delete(session: Session, name: str, yes: bool, confirm: str) -> None:
-    """Delete an app with its jobs, routes and releases."""
+def delete(session: Session, name: str, yes: bool, confirm: str, volumes: bool) -> None:
+    """Delete an app with its jobs, routes and releases. Its volumes are kept, unless they shall go too."""
     app = name or session.app()
     info = session.ask(lambda client: client.app(app))
     if confirm not in ("", "-", app):
         raise Invalid(f"--confirm {confirm} is not the app's name, {app}; nothing was deleted")
     if not yes and not confirm:
-        ask_for_name(app, show.processes(info))
-    done = session.follow(lambda client: client.delete(app), Progress(session.json))
+        ask_for_name(app, show.processes(info), volumes)
+    done = session.follow(lambda client: client.delete(app, volumes), Progress(session.json))
     if app_of_remote(git_remote(Path.cwd())) == app:
         git(Path.cwd(), "remote", "remove", REMOTE)
     if not session.json:
         click.echo(done.get("message") or f"{app} is deleted")
 
 
-def ask_for_name(app: str, running: str) -> None:
+def ask_for_name(app: str, running: str, volumes: bool) -> None:
     """Have the user type the app's name. Invalid: something else came, nothing is deleted."""
-    click.echo(f"{app} ({running}) and its releases will be gone for good.", err=True)
+    what = ", its releases, and its volumes with all their data" if volumes else " and its releases"
+    click.echo(f"{app} ({running}){what} will be gone for good.", err=True)
     click.echo(f"Type {app} to delete it: ", nl=False, err=True)
     typed = sys.stdin.readline().strip()
     if typed != app:

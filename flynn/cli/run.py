@@ -31,11 +31,14 @@ BACKLOG = 1024
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
+@click.option("-v", "--volume", "mounts", multiple=True, metavar="NAME:/PATH", help="Mount it; with :ro to read.")
 @click.option("-d", "--detach", is_flag=True, help="Only start it and print its job; its output goes to the log.")
 @terminal_option
 @app_option
 @pass_session
-def run(session: Session, words: Sequence[str], pairs: Sequence[str], detach: bool, terminal: bool) -> None:
+def run(
+    session: Session, words: Sequence[str], pairs: Sequence[str], mounts: Sequence[str], detach: bool, terminal: bool
+) -> None:
     """Run a command in the app's current release: its input, output, errors and exit code are this command's own.
 
     A single word may be a whole shell line: flynn run 'cd data && ls | wc -l'.
@@ -44,10 +47,10 @@ def run(session: Session, words: Sequence[str], pairs: Sequence[str], detach: bo
     if detach and terminal:
         raise click.UsageError("--detach leaves no terminal to be had; leave away -t")
     if detach:
-        id = session.ask(lambda client: client.run(app, shell_line(words), env, detach=True))
+        id = session.ask(lambda client: client.run(app, shell_line(words), env, detach=True, mounts=mounts))
         session.show({"id": id}, lambda answer: [answer["id"]])
         return
-    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env, terminal))
+    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env, terminal, mounts))
     raise click.exceptions.Exit(code)
 
 
@@ -59,10 +62,17 @@ def shell_line(words: Sequence[str]) -> str:
     return f"exec {shlex.join(words)}"
 
 
-async def attached_run(client: "Client", app: str, command: str, env: dict[str, str], terminal: bool = False) -> int:
+async def attached_run(
+    client: "Client",
+    app: str,
+    command: str,
+    env: dict[str, str],
+    terminal: bool = False,
+    mounts: Sequence[str] = (),
+) -> int:
     """Run to the end; the exit code. Unavailable: it never ran, or the connection broke."""
     size = own_size() if terminal else None
-    job = await client.run(app, command, (own_kind() if terminal else {}) | env, terminal=size)
+    job = await client.run(app, command, (own_kind() if terminal else {}) | env, terminal=size, mounts=mounts)
     async with client.attach(job, HEARTBEAT if terminal else None) as attached:
         return await converse(attached, terminal)
 

@@ -43,6 +43,7 @@ def app(info: records.AppInfo) -> list[str]:
     rows = [("url", info.url), ("created", day(info.created) + " UTC")]
     rows.append(("release", f"v{info.release}" if info.release else "none yet: 'flynn deploy' makes the first"))
     rows.append(("processes", processes(info)))
+    rows += [("mount", f"{type} {mount.text}") for type, mounts in sorted(info.mounts.items()) for mount in mounts]
     rows += [("route", f"{place(r)} -> {r.service}") for r in info.routes]
     if info.build:
         rows.append(("last build", _outcome(info.build.state, info.build.reason)))

@@ -48,8 +48,9 @@ class Client(BlobCalls):
     async def app(self, name: str) -> records.AppInfo:
         return await self.wire.call("GET", _app(name), records.AppInfo)
 
-    def delete(self, name: str) -> Lines:
-        return self.wire.lines("DELETE", _app(name))
+    def delete(self, name: str, volumes: bool = False) -> Lines:
+        """Delete an app; with `volumes` their data too."""
+        return self.wire.lines("DELETE", _app(name), params={"volumes": "true"} if volumes else {})
 
     async def env(self, app: str) -> dict[str, str]:
         return await self.wire.call("GET", _app(app, "env"), dict[str, str])
@@ -67,6 +68,31 @@ class Client(BlobCalls):
     ) -> Lines:
         body = {"set": {type: dict(own) for type, own in put.items()}, "unset": {t: list(n) for t, n in unset.items()}}
         return self.wire.lines("PATCH", _app(app, "limits"), json=body)
+
+    async def volumes(self, app: str = "") -> list[records.VolumeInfo]:
+        """The volumes of an app, deleted or not, or of all."""
+        query = {"app": app} if app else {}
+        return await self.wire.call("GET", "/v1/volumes", list[records.VolumeInfo], query=query)
+
+    async def create_volume(
+        self, app: str, name: str, shared: bool = False, scratch: bool = False, host: str = ""
+    ) -> model.Volume:
+        body = {"name": name, "shared": shared, "scratch": scratch, "host": host}
+        return await self.wire.call("POST", _app(app, "volumes"), model.Volume, body)
+
+    async def delete_volume(self, app: str, name: str, lost: bool = False) -> records.VolumeInfo:
+        """Delete a volume and its data; as it was. `lost`: only forget it, as its host will never come back."""
+        query = {"lost": "true"} if lost else {}
+        return await self.wire.call("DELETE", _app(app, f"volumes/{_part(name)}"), records.VolumeInfo, query=query)
+
+    async def mounts(self, app: str) -> dict[str, list[str]]:
+        """By process type, as users write them: `data:/var/lib/data:ro`."""
+        return await self.wire.call("GET", _app(app, "mounts"), dict[str, list[str]])
+
+    def change_mounts(self, app: str, put: Mapping[str, Sequence[str]], unset: Mapping[str, Sequence[str]]) -> Lines:
+        """`put` by process type, `unset` by volume or place."""
+        body = {"set": {type: list(own) for type, own in put.items()}, "unset": {t: list(n) for t, n in unset.items()}}
+        return self.wire.lines("PATCH", _app(app, "mounts"), json=body)
 
     async def releases(self, app: str) -> list[model.Release]:
         """Newest first."""
@@ -113,13 +139,15 @@ class Client(BlobCalls):
         env: Mapping[str, str] | None = None,
         detach: bool = False,
         terminal: tuple[int, int] | None = None,
+        mounts: Sequence[str] = (),
     ) -> str:
         """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself.
 
-        `terminal`: it has one, of so many rows and columns.
+        `terminal`: it has one, of so many rows and columns. `mounts`: for it alone, as users write them.
         """
         body: dict[str, Any] = {"command": command} | ({"env": dict(env)} if env else {})
         body |= ({"detach": True} if detach else {}) | ({"terminal": terminal} if terminal else {})
+        body |= {"mounts": list(mounts)} if mounts else {}
         return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
 
     @asynccontextmanager

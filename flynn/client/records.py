@@ -132,6 +132,19 @@ class SinkInfo(model.Sink, frozen=True, kw_only=True):
     hosts: dict[str, SinkProgress] = {}
 
 
+class VolumeInfo(model.Volume, frozen=True, kw_only=True):
+    """A volume: the directory of its data on its host ("": none yet), where types have it, and which jobs.
+    `away`: its host is; `orphan`: its app is deleted. `forgotten`: only its host still knows of it.
+    """
+
+    path: str = ""
+    mounts: dict[str, str] = {}
+    jobs: tuple[str, ...] = ()
+    away: bool = False
+    orphan: bool = False
+    forgotten: bool = False
+
+
 class Id(msgspec.Struct, frozen=True):
     """The answer that is only an id."""
 

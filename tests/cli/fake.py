@@ -30,8 +30,10 @@ class FakeGrid:
     """What the routers answer, one after the other; the last again and again."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     sinks: list[dict[str, Any]] = field(default_factory=list)
+    volumes: list[dict[str, Any]] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     command: str = ""
+    mounts: list[str] = field(default_factory=list)
     cut: bool = False
     port: int = 0
 
@@ -56,13 +58,17 @@ class FakeGrid:
         add("GET", "/v1/routers/stats", self.router_stats)
         add("*", "/v1/sinks", self.sink)
         add("DELETE", "/v1/sinks/{id}", self.sink)
+        add("GET", "/v1/volumes", self.volume)
+        add("POST", "/v1/apps/{app}/volumes", self.volume)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
         add("GET", "/v1/jobs/{job}/attach", self.attach)
         add("DELETE", "/v1/jobs/{job}", self.kill)
+        add("DELETE", "/v1/apps/{former}/volumes/{name}", self.forget)
         for method, path in (
-            ("PATCH", "env"), ("PATCH", "formation"), ("PATCH", "limits"), ("POST", "rollback"), ("POST", "releases"),
+            ("PATCH", "env"), ("PATCH", "formation"), ("PATCH", "limits"), ("PATCH", "mounts"), ("POST", "rollback"),
+            ("POST", "releases"),
         ):  # fmt: skip
             add(method, f"/v1/apps/{{app}}/{path}", self.stream)
         add("DELETE", "/v1/apps/{app}", self.stream)
@@ -133,6 +139,28 @@ class FakeGrid:
             self.sinks.append({"id": "3f2a9c1e", "created": T0, **self.asked[-1][2]})
         return web.json_response(self.sinks[-1])
 
+    async def volume(self, request: web.Request) -> web.Response:
+        if request.method == "GET":
+            self.asked.append(("GET", request.path_qs, None))
+            return web.json_response(self.volumes)
+        self.asked.append(("POST", request.path, await request.json()))
+        return web.json_response({"app": "hello", "id": "1", "created": T0, **self.asked[-1][2]}, status=201)
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """A volume is deleted, also one of an app that is."""
+        self.asked.append(("DELETE", request.path_qs, None))
+        away = request.match_info["former"] == "away"
+        told = {
+            "app": "hello",
+            "name": "data",
+            "id": "1",
+            "created": T0,
+            "host": "host-a",
+            "path": "/v/data",
+            "away": away,
+        }
+        return web.json_response(told)
+
     async def kill(self, request: web.Request) -> web.Response:
         self.asked.append(("DELETE", request.path, None))
         return web.json_response({"id": request.match_info["job"]})
@@ -152,7 +180,8 @@ class FakeGrid:
         return web.json_response(found[0] if id else found)
 
     async def run(self, request: web.Request) -> web.Response:
-        self.command = (await request.json())["command"]
+        told = await request.json()
+        self.command, self.mounts = told["command"], told.get("mounts", [])
         return web.json_response({"id": "hello-run-1"}, status=201)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:

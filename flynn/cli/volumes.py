@@ -1,0 +1,147 @@
+"""volume."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from flynn.cli.config import finished
+from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.progress import Progress
+from flynn.cli.session import Session
+from flynn.cli.verbs import Verbs
+from flynn.cli.words import table
+from flynn.client.records import VolumeInfo
+from flynn.core.errors import Invalid
+
+
+@click.group(cls=Verbs, invoke_without_command=True)
+@app_option
+@json_option
+@click.pass_context
+def volume(ctx: click.Context) -> None:
+    """Data that outlives jobs: list the volumes, make them, and mount them into process types."""
+    if ctx.invoked_subcommand is None:
+        _list(ctx.ensure_object(Session))
+
+
+@volume.command(name="list")
+@app_option
+@json_option
+@pass_session
+def volume_list(session: Session) -> None:
+    """List the volumes of all apps, or of the one named with -a: who mounts them, where their data is."""
+    _list(session)
+
+
+@volume.command(name="create")
+@click.argument("name")
+@click.option("--shared", is_flag=True, help="Any number of jobs may write to it at the same time.")
+@click.option("--scratch", is_flag=True, help="A fresh directory for each job, gone with it.")
+@click.option("--host", default="", metavar="HOST", help="Where its data shall be; else the first job decides.")
+@app_option
+@json_option
+@pass_session
+def volume_create(session: Session, name: str, shared: bool, scratch: bool, host: str) -> None:
+    """Make a volume of an app. One job at a time writes to it, unless it is shared."""
+    app = session.app()
+    made = session.ask(lambda client: client.create_volume(app, name, shared, scratch, host))
+    told = [f"Creating the volume {name} of {app}... done", f"Mount it: flynn volume mount TYPE {name}:/PATH -a {app}"]
+    session.show(made, lambda _: told)
+
+
+@volume.command(name="mount")
+@click.argument("type")
+@click.argument("mounts", nargs=-1, required=True, metavar="VOLUME:/PATH[:ro]...")
+@app_option
+@json_option
+@pass_session
+def volume_mount(session: Session, type: str, mounts: Sequence[str]) -> None:
+    """Let the processes of a type see volumes, and deploy with them: volume mount web data:/var/lib/data.
+
+    With :ro they only read. In place of a volume, a directory of the host that its operator permits:
+    volume mount web /srv/photos:/photos. The type 'run' stands for one-off jobs.
+    """
+    _change(session, {type: list(mounts)}, {})
+
+
+@volume.command(name="unmount")
+@click.argument("type")
+@click.argument("names", nargs=-1, required=True, metavar="VOLUME|/PATH...")
+@app_option
+@json_option
+@pass_session
+def volume_unmount(session: Session, type: str, names: Sequence[str]) -> None:
+    """Mount them no more, and deploy without them. Their data stays."""
+    _change(session, {}, {type: list(names)})
+
+
+@volume.command(name="delete")
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--lost", is_flag=True, help="Its host will never come back: only forget it.")
+@app_option
+@json_option
+@pass_session
+def volume_delete(session: Session, name: str, yes: bool, lost: bool) -> None:
+    """Delete a volume with all its data, which nobody may mount any more. The app itself may be deleted already."""
+    app = session.app()
+    if not yes:
+        ask_for_name(app, name)
+    gone = session.ask(lambda client: client.delete_volume(app, name, lost))
+    session.show(gone, lambda gone: [f"Deleting the volume {name} of {app}... {_deleted(gone, lost)}"])
+
+
+def _deleted(gone: VolumeInfo, lost: bool) -> str:
+    if lost:
+        return "forgotten" + (f"; {gone.path} may still be on {gone.host}" if gone.path else "")
+    if gone.away:
+        return f"noted: {gone.host}, which has the data, is away and deletes it when it is back"
+    return f"done, on {gone.host}" if gone.host else "done"
+
+
+def ask_for_name(app: str, name: str) -> None:
+    """Have the user type the volume's name. Invalid: something else came, nothing is deleted."""
+    click.echo(f"The volume {name} of {app} and all its data will be gone for good.", err=True)
+    click.echo(f"Type {name} to delete it: ", nl=False, err=True)
+    typed = sys.stdin.readline().strip()
+    if typed != name:
+        told = f"{typed!r} was typed" if typed else "nothing was typed"
+        raise Invalid(f"{told}, not {name!r}; nothing was deleted (-y deletes without asking)")
+
+
+def _list(session: Session) -> None:
+    session.show(session.ask(lambda client: client.volumes(session.named)), volumes)
+
+
+def volumes(rows: Sequence[VolumeInfo]) -> list[str]:
+    """A line a volume."""
+    shown = [(row.app, row.name, _kind(row), row.host or "-", _mounts(row.mounts), _where(row)) for row in rows]
+    head = ("APP", "NAME", "WRITERS", "HOST", "MOUNTED", "DATA")
+    return table(shown, head) or ["no volumes yet: 'flynn volume create NAME' makes one"]
+
+
+def _kind(row: VolumeInfo) -> str:
+    return "each job" if row.scratch else "many" if row.shared else "one"
+
+
+def _mounts(mounts: Mapping[str, str]) -> str:
+    return " ".join(f"{type}:{place}" for type, place in sorted(mounts.items())) or "-"
+
+
+def _where(row: VolumeInfo) -> str:
+    """Its directory, and what is to be known of it."""
+    if row.forgotten:
+        return f"{row.path} (forgotten: remove that directory by hand)"
+    notes = ["is being deleted"] if row.deleting else []
+    notes += ["its host is away"] if row.away else []
+    notes += ["its app is deleted"] if row.orphan and not row.deleting else []
+    path = "gone with each job" if row.scratch else row.path or "none yet"
+    return path + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _change(session: Session, put: Mapping[str, Sequence[str]], unset: Mapping[str, Sequence[str]]) -> None:
+    app = session.app()
+    done = session.follow(lambda client: client.change_mounts(app, put, unset), Progress(session.json))
+    if not session.json:
+        click.echo(finished(done))
