@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile route_stats keepalive exposition usage",
+    "errors model frozen quantile room route_stats keepalive exposition usage",
     "keys",
     "store groups locked logframe moment",
     "facts",
@@ -21,7 +21,7 @@ LAYERS = [
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
     "mirror lease",
     "election",
-    "config files hooks lag ports channel estate doorway directory",
+    "config disk files hooks lag ports channel estate doorway directory",
     "naming handover",
     "web",
     "metrics",
@@ -46,6 +46,7 @@ PURE = [
     *("flynn/plugins/controller/volumes.py", "flynn/plugins/controller/mounts.py"),
     "flynn/plugins/controller/described.py",
     *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py", "flynn/plugins/host/volumes/plan.py"),
+    "flynn/core/room.py",
     *(
         "flynn/plugins/host/usage/pace.py",
         "flynn/plugins/host/usage/reading.py",

@@ -72,6 +72,8 @@ class Agent:
             await self._put_host()
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
+            tasks.create_task(self.ground.logs.relief.run(), name="log relief")
+            tasks.create_task(self.ground.logs.untold.run(), name="log losses")
             if self.choice.images or self.config.backend == "auto":
                 tasks.create_task(self._watch_engine(), name="engine")
             tasks.create_task(self._tidy().run(), name="old logs")

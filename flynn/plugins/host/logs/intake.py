@@ -1,29 +1,30 @@
 """What a job prints, from the raw files `stdout` and `stderr` that its process writes, into the log of its app.
 
 What was taken in of a raw file is freed. A job that prints faster than that goes on is not waited for: what is too
-far behind is dropped, and the log says so.
+far behind is dropped, and the log says so. It may be freed by others too, at any time: what was is seen in the file.
 """
 
-import errno
 import os
 from pathlib import Path
 
 from flynn.core import model
+from flynn.core.disk import NO_ROOM
 from flynn.core.logframe import BLOCK, Block
 from flynn.plugins.host.logs.applog import AppLog, Piece
 from flynn.plugins.host.logs.lines import Cut, cut, whole_characters
-from flynn.plugins.host.logs.sparse import free_start
+from flynn.plugins.host.logs.raw import Raw
+from flynn.plugins.host.logs.sparse import data_after, free_start, waiting
 
 TURN = 1024 * 1024
 """Bytes of a raw file taken in at once; then the other jobs have their turn."""
-
-FREED = 256 * 1024
-"""Bytes of a raw file that are given back at once."""
 
 PARTIAL = 0.5
 """Seconds after which a line without an end is taken for one."""
 
 STREAMS = ("stdout", "stderr")
+
+UNSAID = 20
+"""Words of the agent on a job that wait for a disk with room."""
 
 
 class Intake:
@@ -35,9 +36,11 @@ class Intake:
     def __init__(self, dir: Path, job: model.Job, log: AppLog, raw: bool = True) -> None:
         self.dir, self.job, self.log = dir, job, log
         self.streams = STREAMS if raw else ()
-        self.taken = dict(zip(STREAMS, log.taken.get(job.id, (0, 0)), strict=True))
-        self._freed = {"stdout": 0, "stderr": 0}
+        self.raw = {stream: Raw(dir / stream) for stream in STREAMS}
+        self._begin = (0, 0) if job.id in log.taken else (_begin(dir / "stdout"), _begin(dir / "stderr"))
+        self.taken = self._known()
         self._seen = dict(self.taken)
+        self._unsaid: list[tuple[float, str]] = []
         self._partial: dict[str, tuple[int, float]] = {}
 
     @property
@@ -50,47 +53,84 @@ class Intake:
 
     def grown(self) -> bool:
         """Whether there is something to take in. Quick: it may be asked on the loop."""
-        return any(_size(self.dir / stream) != self._seen[stream] for stream in self.streams)
+        return bool(self._unsaid) or any(self.raw[stream].size() != self._seen[stream] for stream in self.streams)
+
+    def waiting(self) -> int:
+        """Bytes not taken in yet. Quick as above."""
+        return sum(max(self.raw[stream].size() - self.taken[stream], 0) for stream in self.streams)
+
+    def relieve(self) -> None:
+        """Free what waits and cannot be kept. It may be called in another thread while something is taken in."""
+        for stream in self.streams:
+            size = self.raw[stream].size()
+            if size - self.taken[stream] > self.log.limit:
+                free_start(self.dir / stream, size - self.log.limit // 2)
 
     def take(self, now: float, ended: bool = False) -> list[Block]:
         """The next lines, once they are in the log: a turn's worth at most. `ended`: also a last line without an end.
 
-        OSError: the disk is full or broken; nothing is lost, try again later.
+        OSError: the disk is full or broken; try again later. Nothing is lost but what must make room.
         """
-        return [block for stream in self.streams for block in self._take(stream, now, ended)]
+        blocks, failed = [], None
+        for stream in self.streams:
+            try:
+                blocks += self._take(stream, now, ended)
+            except OSError as error:
+                failed = error
+        if failed:
+            raise failed
+        return [*blocks, *self._say_all()]
 
     def say(self, now: float, text: str) -> list[Block]:
-        """The agent's own word on the job. OSError as above."""
-        return self.log.append(self.job, now, [self._said(text, self.taken)])
+        """The agent's own word on the job. OSError as above: it waits too."""
+        self._unsaid = [*self._unsaid, (now, text)][-UNSAID:]
+        return self._say_all()
+
+    def _say_all(self) -> list[Block]:
+        blocks = []
+        while self._unsaid:
+            now, text = self._unsaid[0]
+            blocks += self.log.append(self.job, now, [self._said(text, self.taken)])
+            self._unsaid.pop(0)
+        return blocks
 
     def _take(self, stream: str, now: float, ended: bool) -> list[Block]:
-        path = self.dir / stream
-        size = _size(path)
+        raw = self.raw[stream]
+        size = raw.size()
         if size < self.taken[stream]:  # The process emptied it: a shell does, at `> /dev/stderr`.
-            self.taken[stream] = self._freed[stream] = 0
+            self.taken[stream] = 0
+            raw.emptied()
             self._partial.pop(stream, None)
         if size == self.taken[stream]:
             self._seen[stream] = size
             return []
-        with path.open("rb", buffering=0) as raw:
-            pieces = self._pieces(stream, raw.fileno(), size, now, ended)
+        raw.hold_room(size)
+        with raw.path.open("rb", buffering=0) as file:
+            pieces = self._pieces(stream, file.fileno(), size, now, ended)
         if not pieces:
             return []
         try:
             return self.log.append(self.job, now, pieces)
-        except OSError:
+        except OSError as error:
             self._seen[stream] = -1
+            if error.errno in NO_ROOM:
+                raw.give_up(size, self._known()[stream])
             raise
         finally:
-            self.taken = dict(zip(STREAMS, self.log.taken.get(self.job.id, (0, 0)), strict=True))
-            self._free(stream)
+            self.taken = self._known()
+            raw.free(self.taken[stream])
 
     def _pieces(self, stream: str, raw: int, size: int, now: float, ended: bool) -> list[Piece]:
         """A turn's worth of lines."""
-        at, dropped = self._dropped(stream, raw, size)
-        pieces, stop = [self._said(dropped, self._at(stream, at))] if dropped else [], at + TURN
+        at = self.taken[stream]
+        pieces, stop = [], at + TURN
         while at < stop:
             data = os.pread(raw, BLOCK, at)
+            if (to := self._next(raw, at, size)) > at:  # What was read may have been freed meanwhile, so it is no good.
+                self._partial.pop(stream, None)
+                pieces.append(self._said(self.raw[stream].dropped(stream, to - at), self._at(stream, to)))
+                at, stop = to, stop + to - at
+                continue
             last = len(data) < BLOCK
             found = self._cut(stream, data, at, now, ended, last)
             if found.lines:
@@ -117,14 +157,16 @@ class Intake:
             return flushed if flushed.lines else found
         return found
 
-    def _dropped(self, stream: str, raw: int, size: int) -> tuple[int, str]:
-        """Where to go on, and what to say if that is not where it was left: more waits than the log can hold."""
-        at, limit = _data(raw, self.taken[stream]), self.log.limit
-        if size - at <= limit:
-            return at, ""
-        to = size - limit // 2
-        to += os.pread(raw, BLOCK, to).find(b"\n") + 1
-        return to, f"{to - at} bytes of {stream} were dropped: the job prints faster than can be kept"
+    def _next(self, raw: int, at: int, size: int) -> int:
+        """Where to go on: not at `at` if that was freed, or if more waits than the log can hold."""
+        to = data_after(raw, at) if at < size else at
+        if size - to > self.log.limit:
+            to = size - self.log.limit // 2
+        return to + os.pread(raw, BLOCK, to).find(b"\n") + 1 if to > at else at
+
+    def _known(self) -> dict[str, int]:
+        """How far the log has come."""
+        return dict(zip(STREAMS, self.log.taken.get(self.job.id, self._begin), strict=True))
 
     def _said(self, text: str, taken: dict[str, int]) -> Piece:
         return Piece("flynn", " ".join(text.split("\n")).encode("utf-8", "replace") + b"\n", 1, *taken.values())
@@ -132,27 +174,8 @@ class Intake:
     def _at(self, stream: str, at: int) -> dict[str, int]:
         return {**self.taken, stream: at}
 
-    def _free(self, stream: str) -> None:
-        """Give back the space of what was taken in, a piece at a time."""
-        if self.taken[stream] - self._freed[stream] >= FREED:
-            free_start(self.dir / stream, self.taken[stream])
-            self._freed[stream] = self.taken[stream]
 
-
-def _data(raw: int, at: int) -> int:
-    """Where after `at` there is data: what was freed before a log was lost cannot be had again (lseek(2))."""
-    if at > 0 or not hasattr(os, "SEEK_DATA"):
-        return at
-    try:
-        return os.lseek(raw, at, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno not in (errno.ENXIO, errno.EINVAL):
-            raise
-        return at
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def _begin(path: Path) -> int:
+    """Where a log begins that knows nothing of the job: what was freed before it was lost cannot be had again."""
+    size, found = waiting(path)
+    return size - found

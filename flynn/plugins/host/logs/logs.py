@@ -13,6 +13,8 @@ from flynn.core.logframe import Block
 from flynn.plugins.host.logs.applog import AppLog
 from flynn.plugins.host.logs.inotify import Inotify
 from flynn.plugins.host.logs.intake import Intake
+from flynn.plugins.host.logs.relief import Relief
+from flynn.plugins.host.logs.untold import Untold
 from flynn.plugins.host.race import in_thread, whole
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Logs:
         self._unheard: set[str] = set()
         self._taking = asyncio.Lock()
         self._inotify = Inotify()
+        self.relief, self.untold = Relief(), Untold(self.note)
         self._look_at = 0.0
 
     async def open(self, job: model.Job) -> None:
@@ -87,7 +90,10 @@ class Logs:
             pass
 
     def close(self, job: str) -> None:
+        """The job is down. What it has printed and could not be taken in is lost."""
         if intake := self._open.pop(job, None):
+            if lost := intake.waiting():
+                self.untold.add(intake.job.app, job, lost)
             intake.log.forget(job)
             self._inotify.remove(job)
             self._failed.discard(job)
@@ -175,6 +181,7 @@ class Logs:
             intake.log.publish(blocks)
             if intake.grown():
                 self._look_at = 0.0
+                self.relief.look(intake)
         return sum(len(blocks) for _, blocks in taken)
 
     def _take_each(

@@ -1,5 +1,6 @@
 """The log of an app on disk: each line once, wherever the daemon is killed; bounded, packed, and kept in order."""
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -10,11 +11,14 @@ from flynn.core.logframe import Block, Lost
 from flynn.core.logquery import Wanted
 from flynn.core.model import Job
 from flynn.plugins.host.logs.applog import AppLog
-from flynn.plugins.host.logs.intake import FREED, PARTIAL, TURN, Intake
+from flynn.plugins.host.logs.intake import PARTIAL, TURN, Intake
 from flynn.plugins.host.logs.logtidy import Bounds, File, surplus
 from flynn.plugins.host.logs.past import Past, first, tail
+from flynn.plugins.host.logs.raw import FREED
+from flynn.plugins.host.logs.relief import relieve_all
 from flynn.plugins.host.logs.segment import Segment, pack, segments
 from flynn.plugins.host.logs.sparse import free_start
+from tests.small import fill, mounted_disk
 
 MIB = 1 << 20
 
@@ -296,3 +300,57 @@ def test_which_files_go() -> None:
     assert surplus(files, Bounds(5, 100.0), 50.0) == [a1, b1]
     assert surplus(files, Bounds(99, 25.0), 50.0) == [a1, b1]
     assert surplus(files, Bounds(99, 5.0), 50.0) == [a1, b1, a2]
+
+
+def test_what_is_freed_while_it_waits_is_dropped_and_told(bench: Bench) -> None:
+    """Also by others, as by a daemon that begins: from a whole line on, and never as zeros."""
+    bench.write(b"first\n").take(1.0)
+    intake = bench.write(b"".join(b"%08d\n" % n for n in range(40_000)))
+    assert free_start(bench.top / "hello-web-1" / "stdout", 200_000)
+    found = intake.take(1.0)
+    dropped = int(found[0].data.partition(b" ")[0])
+    assert lines(found)[0] == f"{dropped} bytes of stdout were dropped: the job prints faster than can be kept"
+    assert 190_000 < dropped < 200_010
+    assert lines(found[1:]) == [f"{n:08d}" for n in range(dropped // 9, 40_000)]
+
+
+def test_what_waits_beyond_a_log_is_freed_at_once(bench: Bench) -> None:
+    intake = bench.write(b"".join(b"%08d\n" % n for n in range(100_000)))
+    raw = bench.top / "hello-web-1" / "stdout"
+    intake.relieve()
+    assert raw.stat().st_blocks * 512 >= 900_000
+    bench.write(b"".join(b"%08d\n" % n for n in range(100_000, 200_000)))
+    intake.relieve()
+    assert raw.stat().st_blocks * 512 <= MIB // 2 + FREED
+    found = [block for _ in range(3) for block in intake.take(1.0)]
+    assert lines(found)[-1] == "00199999"
+    relieve_all(bench.top, MIB)
+    bench.write(b"x" * 99 + b"\n" * 2 * MIB)
+    relieve_all(bench.top, MIB)
+    assert raw.stat().st_blocks * 512 <= MIB // 2 + FREED
+
+
+def test_a_stream_makes_room_for_itself_on_a_full_disk(tmp_path: Path) -> None:
+    """What is printed then is dropped, and told; the agent's own word waits; and a log that is left lacks no more."""
+    with mounted_disk(tmp_path / "disk", 8) as disk:
+        bench = Bench(disk)
+        intake = bench.write(b"one\n")
+        intake.take(1.0)
+        ballast = fill(disk)
+        raw, line = disk / "hello-web-1" / "stdout", b"x" * 99 + b"\n"
+        for _ in range(400):
+            with raw.open("ab", buffering=0) as file:
+                assert file.write(line * 40) == 4000
+            with contextlib.suppress(OSError):
+                intake.take(2.0)
+        with contextlib.suppress(OSError):
+            intake.say(3.0, "a word")
+        ballast.unlink()
+        while intake.grown():
+            intake.take(4.0)
+        said = [line for line in bench.read(10_000, streams=("flynn",)) if line != "a word"]
+        assert said[0].endswith("bytes of stdout were dropped: the disk of its host was full")
+        kept = bench.read(10_000, streams=("stdout",))
+        assert sum(int(line.partition(" ")[0]) for line in said) + 100 * len(kept[1:]) == 1_600_000
+        assert set(kept[1:]) == {"x" * 99}
+        assert "a word" in bench.read(10_000, streams=("flynn",))
