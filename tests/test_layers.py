@@ -46,6 +46,7 @@ PURE = [
     *("flynn/plugins/controller/volumes.py", "flynn/plugins/controller/mounts.py"),
     "flynn/plugins/controller/described.py",
     *("flynn/plugins/host/plan.py", "flynn/plugins/host/life/pulse.py", "flynn/plugins/host/volumes/plan.py"),
+    "flynn/plugins/host/disk/budget.py",
     "flynn/core/room.py",
     *(
         "flynn/plugins/host/usage/pace.py",

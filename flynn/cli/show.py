@@ -102,6 +102,7 @@ def hosts(rows: Sequence[records.HostInfo], now: float) -> list[str]:
         "NAME", "ADDRESS", "UP", "JOBS", "RESERVED", "CPUS", "LOAD", "FREE", "FREE DISK", "BACKEND", "VERSION", "TAGS"
     )  # fmt: skip
     lacks = [f"{host.name} ({host.backend}): {host.lacks}" for host in rows if host.lacks]
+    lacks += [f"{host.name} takes no new job: {host.full}" for host in rows if host.full]
     return [*table([_host(host, now) for host in rows], head), *([""] if lacks else []), *lacks] or ["no host is up"]
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import aiohttp
 
+from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Full, Invalid, NotFound, TooLarge, Unavailable
 from flynn.core.model import Artifact
+from flynn.core.room import words
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -26,16 +28,16 @@ ANSWERED = 200, 201
 REFUSALS = {413: TooLarge, 507: Full}
 
 
-async def fetch(ctx: "Context", sha256: str, path: Path) -> None:
+async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0) -> None:
     """Write blob `sha256` to `path` (whole or not at all), from the first shelf of the grid that has it.
 
-    NotFound: none has. Invalid: it came damaged. Full: `path` cannot be written. Unavailable: a shelf that may have
-    it does not answer.
+    NotFound: none has. Invalid: it came damaged. Full: `path` cannot be written, or fewer than `leave` bytes of its
+    disk would stay free. Unavailable: a shelf that may have it does not answer.
     """
     missed: FlynnError = NotFound(f"blob {sha256[:12]} is not on the shelf; deploy the app again")
     for url in ctx.find_all("shelf"):
         try:
-            return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path)
+            return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path, leave)
         except NotFound:
             pass
         except (Invalid, Unavailable) as error:
@@ -65,13 +67,17 @@ def digest(path: Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
-async def _fetch(ctx: "Context", url: str, sha256: str, path: Path) -> None:
+async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int) -> None:
     try:
         async with ctx.http.get(url, timeout=TIMEOUT) as response:
             if response.status == 404:
                 raise NotFound(f"blob {sha256[:12]} is not at {url}")
             if response.status != 200:
                 raise Unavailable(f"the shelf answered {response.status} for blob {sha256[:12]}")
+            if leave and room(path.parent).free - (response.content_length or 0) < leave:
+                raise Full(
+                    f"blob {sha256[:12]} cannot be fetched: less than {words(leave)} would stay free on the disk"
+                )
             async with _aside(path) as file:
                 found = await _copy(response, file)
                 if found != sha256:

@@ -278,7 +278,8 @@ class Host(Record, frozen=True, kw_only=True):
 
     `lacks` says what its backend cannot isolate or limit there, and the remedy ("": nothing).
     `backend` runs its jobs; `images`: whether it runs images too. `mounts`: directories that jobs may be given
-    there (`/srv/photos`, or `/srv/photos:ro` to read only), with all below them.
+    there (`/srv/photos`, or `/srv/photos:ro` to read only), with all below them. `full` says why it takes no new job
+    ("": it does).
     """
 
     name: str
@@ -292,6 +293,7 @@ class Host(Record, frozen=True, kw_only=True):
     lacks: str = ""
     images: bool = False
     mounts: tuple[str, ...] = ()
+    full: str = ""
     tags: dict[str, str] = {}
     load: Load | None = None
 

@@ -53,6 +53,20 @@ def place_queued(facts: Facts, now: float) -> list[Change]:
     return changes
 
 
+def take_back(facts: Facts) -> list[Change]:
+    """Jobs whose host takes none any more and has not begun them: back to their queues, as they were."""
+    return [
+        Change(
+            puts={keys.queued(a.job.queue, a.job.id): model.Queued(job=a.job)},
+            deletes=(keys.job(a.host, a.job.id),),
+            seen=(keys.host(a.host), keys.state(a.host, a.job.id)),
+            why=f"{a.job.id} is taken back: {a.host} {_refuses_all(host)}",
+        )
+        for key, a in facts.jobs.items()
+        if not a.stop and key not in facts.states and (host := facts.hosts.get(a.host)) and host.full
+    ]
+
+
 def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
     if not facts.hosts:
@@ -68,12 +82,15 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     fit = [name for name, refusal in refusals.items() if not refusal]
     if not fit:
         said = "; ".join(f"{name} {refusal}" for name, refusal in sorted(refusals.items()))
-        return "", f"no host has room for {job.memory} MiB: {said}" if "has" in said else said
+        short = any(refusal.startswith("has ") for refusal in refusals.values())
+        return "", f"no host has room for {job.memory} MiB: {said}" if short else said
     kind = (job.app, job.release, job.type)
     return min(fit, key=lambda name: (ground.kinds[name, *kind], ground.reserved[name], name)), ""
 
 
 def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
+    if host.full:
+        return _refuses_all(host)
     if job.image and not host.images:
         return "runs no images, for want of a Docker Engine"
     if refused := place_volumes.refusal(host, job):
@@ -85,6 +102,10 @@ def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
     if job.queue == "builders" and ground.builds[host.name] >= most:
         return f"runs {most} build{'s' if most > 1 else ''} already, as many as it may at once"
     return ""
+
+
+def _refuses_all(host: model.Host) -> str:
+    return f"takes no new job: {host.full}"
 
 
 def _assign(facts: Facts, job: model.Job, host: str, now: float) -> Change:

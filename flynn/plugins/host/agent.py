@@ -21,6 +21,9 @@ from flynn.plugins.host.api import Api
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import IMAGES, Choice
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.disk.budget import budget
+from flynn.plugins.host.disk.caches import Caches
+from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.engine_watch import EngineWatch, until_open
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.ground import Ground
@@ -63,12 +66,14 @@ class Agent:
         self.engine: EngineWatch | None = None
         self.started = ctx.clock()
         self.beat = Beat(ctx, self._put_host)
+        self._refused = ""
 
     async def work(self, kept: Iterable[Kept]) -> None:
         """Take the jobs of before over, then run those assigned, for ever."""
         async with asyncio.TaskGroup() as tasks:
             self.ground = self._ground(tasks)
             await self.beat.begin()
+            await self.ground.disk.begin()
             await self._put_host()
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
@@ -76,7 +81,8 @@ class Agent:
             tasks.create_task(self.ground.logs.untold.run(), name="log losses")
             if self.choice.images or self.config.backend == "auto":
                 tasks.create_task(self._watch_engine(), name="engine")
-            tasks.create_task(self._tidy().run(), name="old logs")
+            tasks.create_task((await self._tidy()).run(), name="old logs")
+            tasks.create_task(self.ground.disk.run(), name="disk")
             shippers = Shippers(self.ctx, self.ground.logs, self.ctx.data / "sinks")
             tasks.create_task(shippers.run(), name="log sinks")
             tasks.create_task(self.beat.run(), name="load")
@@ -91,10 +97,13 @@ class Agent:
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "logs", ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
-        layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks)
+        leave = lambda: self.ground.disk.leave  # noqa: E731
+        layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
+        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()})
+        disk = DiskWatch(ctx.data, config, [layers, caches], lambda: self.jobs, self._tell_of_host)
         images, turns = Images(ctx.data, tasks), Turns(config.starts)
         return Ground(
-            ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, tasks
+            ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, disk, tasks
         )
 
     async def _watch_engine(self) -> None:
@@ -104,24 +113,35 @@ class Agent:
             self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
             self.ctx.log.info("images run in the backend docker from now on")
             await self._put_host()
-        self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_engine)
+        self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_host)
         await self.engine.run()
 
-    def _tell_of_engine(self) -> None:
-        """So that no image is placed here while the engine is away."""
-        self.ground.later(self._put_host(), "tell of the engine")
+    def _tell_of_host(self) -> None:
+        """So that no image is placed here while the engine is away, and nothing while the disk is nearly full."""
+        self.ground.later(self._tell(), "tell of the host")
         self._pass(self.ctx.mirror.facts)
 
-    def _tidy(self) -> Tidy:
-        bounds = Bounds(max(self.config.logs_size, 1) * MIB, max(self.config.log_days, 1) * DAY)
+    async def _tell(self) -> None:
+        await self._put_host()
+        self._pass(self.ctx.mirror.facts)
+
+    async def _put_host(self) -> None:
+        """Tell what this host is. One that has told that it takes no new job begins none until it has told otherwise:
+        the leader may take them back meanwhile."""
+        host = self._host()
+        self._refused = self._refused or host.full
+        await self.ctx.lease.put(keys.host(self.ctx.host), host)
+        self._refused = host.full
+
+    async def _tidy(self) -> Tidy:
+        """Logs take half of the disk's budget at most."""
+        most = budget(await self.ground.disk.look(), self.config.disk_budget) // 2
+        bounds = Bounds(min(max(self.config.logs_size, 1) * MIB, most), max(self.config.log_days, 1) * DAY)
         return Tidy(self.ground.logs, bounds)
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
         return {sha256 for life in self.lives.values() for sha256 in life.job.layers.values()}
-
-    async def _put_host(self) -> None:
-        await self.ctx.lease.put(keys.host(self.ctx.host), self._host())
 
     def _host(self) -> Host:
         node = self.ctx.node
@@ -138,6 +158,7 @@ class Agent:
             mounts=self.config.mounts,
             images=self.choice.images is not None and not (self.engine and self.engine.trouble),
             load=self.beat.load,
+            full=self.ground.disk.full,
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
@@ -171,7 +192,8 @@ class Agent:
         ended = [Ended(kept.job.id, kept.job.app) for kept in self.ended.values()]
         fresh = self.ctx.mirror.stale_since is None
         plan = decide(mine(facts.jobs, self.ctx.host), self.lives.keys(), ended, fresh)
-        began = [a.job.id for a in plan.begin if self._begin(a)]
+        full = self.ground.disk.full or self._refused
+        began = [a.job.id for a in plan.begin if (a.stop or not full) and self._begin(a)]
         stopped = [id for id in plan.stop if not self.lives[id].stopping]
         for id in stopped:
             self.lives[id].stop()
@@ -180,7 +202,8 @@ class Agent:
         self.ground.volumes.look(facts)
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
         said = sentence(up, len(self.lives), began, stopped)
-        self.ctx.say(f"{said}; {self.engine.trouble}" if self.engine and self.engine.trouble else said)
+        trouble = self.engine.trouble if self.engine else ""
+        self.ctx.say("; ".join(filter(None, [said, trouble, f"no new job starts: {full}" if full else ""])))
 
     def _begin(self, assignment: Assignment) -> bool:
         job, now = assignment.job, self.ctx.clock()

@@ -11,8 +11,10 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     long its end may. `starts`: how many jobs may start at a time, the others wait.
     `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
     one app's log, `logs_size` for all logs of the host, `log_days` how long lines are kept, `layers_size` for all
-    unpacked layers that no job uses. `memory` 0: all that the machine has. `mounts`: directories that jobs may be
-    given, with what is below them; `/srv/photos:ro` only to read.
+    unpacked layers that no job uses. `disk_budget` is for all that the agent keeps in its directory (layers, builds'
+    caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,
+    or a tenth of a smaller disk. `memory` 0: all that the machine has. `mounts`: directories that
+    jobs may be given, with what is below them; `/srv/photos:ro` only to read.
     """
 
     backend: str = "auto"
@@ -26,5 +28,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs_size: int = 4096
     log_days: int = 30
     layers_size: int = 4096
+    disk_budget: int = 0
+    disk_reserve: int = 0
     memory: int = 0
     mounts: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.backend import Backend, NotStarted
 from flynn.plugins.host.backends.choice import Choice
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.logs.logs import Logs
@@ -39,6 +40,7 @@ class Ground:
     sockets: Sockets
     logs: Logs
     turns: Turns
+    disk: DiskWatch
     tasks: asyncio.TaskGroup
     steady: Callable[[], float] = time.monotonic
     volumes: Volumes = field(init=False)

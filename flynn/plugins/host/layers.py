@@ -9,9 +9,12 @@ from pathlib import Path
 
 from flynn.core import blobs
 from flynn.core.brick import Context
-from flynn.core.errors import Invalid, Unavailable
+from flynn.core.disk import NO_ROOM
+from flynn.core.errors import Full, Invalid, Unavailable
+from flynn.plugins.host.disk.budget import Kept
+from flynn.plugins.host.disk.removal import GONE, take_away
 from flynn.plugins.host.trees import remove_tree
-from flynn.plugins.host.unpack import remove, unpack
+from flynn.plugins.host.unpack import unpack
 
 PATIENCE = 30.0
 """Seconds for which a shelf that does not answer is tried again (a grid that comes back all at once)."""
@@ -42,12 +45,24 @@ def surplus(layers: Iterable[Layer], needed: Collection[str], limit: int) -> lis
 
 
 class Layers:
-    """Unpacked blobs in `root/<sha256>/tree`. `needed()` names those that jobs use now; `limit` in bytes."""
+    """Unpacked blobs in `root/<sha256>/tree`. `needed()` names those that jobs use now; `limit` in bytes.
+
+    `leave()`: bytes of the disk that stay free while one is fetched and unpacked.
+    """
+
+    kind = "layer"
 
     def __init__(
-        self, ctx: Context, root: Path, limit: int, needed: Callable[[], Collection[str]], tasks: asyncio.TaskGroup
+        self,
+        ctx: Context,
+        root: Path,
+        limit: int,
+        needed: Callable[[], Collection[str]],
+        tasks: asyncio.TaskGroup,
+        leave: Callable[[], int] = lambda: 0,
     ) -> None:
         self.ctx, self.root, self.limit, self.needed, self.tasks = ctx, root, limit, needed, tasks
+        self.leave = leave
         self._coming: dict[str, asyncio.Task[Path | Exception]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -81,7 +96,7 @@ class Layers:
         async with self._slots:
             try:
                 await self._download(sha256, packed)
-                await asyncio.to_thread(_install, packed, partial, home)
+                await asyncio.to_thread(_install, packed, partial, home, self.leave())
             finally:
                 packed.unlink(missing_ok=True)
         await self.trim()
@@ -91,7 +106,7 @@ class Layers:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return await blobs.fetch(self.ctx, sha256, packed)
+                return await blobs.fetch(self.ctx, sha256, packed, self.leave())
             except Unavailable:
                 if time.monotonic() >= deadline:
                     raise
@@ -101,27 +116,44 @@ class Layers:
         """Remove what is over the limit and used by no job."""
         layers = await asyncio.to_thread(_present, self.root)
         for sha256 in surplus(layers, {*self.needed(), *self._coming}, self.limit):
-            await asyncio.to_thread(remove, self.root / sha256)
+            await self.drop(sha256)
+
+    async def present(self) -> list[Kept]:
+        """All that are unpacked."""
+        found = await asyncio.to_thread(_present, self.root)
+        return [Kept(self.kind, layer.sha256, layer.size, layer.used) for layer in found]
+
+    def is_used(self, sha256: str) -> bool:
+        return sha256 in self._coming or sha256 in self.needed()
+
+    async def drop(self, sha256: str) -> None:
+        """Remove one, unless a job has begun to use it."""
+        if not self.is_used(sha256) and (gone := take_away(self.root / sha256)):
+            await asyncio.to_thread(remove_tree, gone)
 
 
 def prepare(root: Path) -> None:
     """Make the directory, without what an earlier daemon left half done."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in root.iterdir():
-        if path.name.startswith(".gone-") or path.name.endswith(".part") or not (path / "size").is_file():
+        if path.name.startswith(GONE) or path.name.endswith(".part") or not (path / "size").is_file():
             if path.is_dir():
                 remove_tree(path)
             else:
                 path.unlink(missing_ok=True)
 
 
-def _install(packed: Path, partial: Path, home: Path) -> None:
-    """Unpack aside, then give it its name."""
+def _install(packed: Path, partial: Path, home: Path, leave: int) -> None:
+    """Unpack aside, then give it its name. Full, and what `unpack` says."""
     remove_tree(partial)
     try:
-        size = unpack(packed, partial / "tree")
+        size = unpack(packed, partial / "tree", leave=leave)
         (partial / "size").write_text(str(size))
         os.rename(partial, home)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise Full(f"the archive cannot be unpacked to {home.parent}: {error.strerror}") from None
     finally:
         remove_tree(partial)
 

@@ -5,7 +5,6 @@ within the tree, no owners, no special bits. Symbolic links are made last, when 
 entry can be written through one.
 """
 
-import errno
 import os
 import shutil
 import sys
@@ -13,14 +12,18 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from flynn.core.disk import NO_ROOM, room
 from flynn.core.errors import Full, Invalid, TooLarge
+from flynn.core.room import words
 from flynn.plugins.host.sandbox.rootfs import SYSTEM
 from flynn.plugins.host.tarsource import entries, opened
-from flynn.plugins.host.trees import remove_tree
 
 SIZE_LIMIT = 2 * 1024 * 1024 * 1024
 ENTRY_LIMIT = 200_000
 CHUNK = 256 * 1024
+BLOCK = 4096
+MEASURED = 16 * 1024 * 1024
+"""Bytes that are written until the disk's room is looked at again."""
 DEEPEST = 100
 """Names of directories in a path: copying a tree goes down step by step."""
 
@@ -28,24 +31,44 @@ LAST_TIME = 2.0**33
 """Seconds since the epoch: later times of files are not believed."""
 
 
-def unpack(packed: Path, into: Path, size_limit: int = SIZE_LIMIT, entry_limit: int = ENTRY_LIMIT) -> int:
+class Space:
+    """What may still be written to the disk of `path`, of which `leave` bytes stay free."""
+
+    def __init__(self, path: Path, leave: int) -> None:
+        self.path, self.leave, self.left = path, leave, 0
+
+    def take(self, size: int) -> None:
+        """Before an entry of `size` bytes is written. Full. Others write there too, so it is measured now and then."""
+        size += BLOCK
+        if self.left < size:
+            free = room(self.path).free - self.leave
+            if free < size:
+                raise Full(f"the archive cannot be unpacked: less than {words(self.leave)} would stay free on the disk")
+            self.left = max(min(free, MEASURED), size)
+        self.left -= size
+
+
+def unpack(
+    packed: Path, into: Path, size_limit: int = SIZE_LIMIT, entry_limit: int = ENTRY_LIMIT, leave: int = 0
+) -> int:
     """Unpack a tar (gzip'd or not) into the new directory `into`; the bytes it takes. Blocks: call it in a thread.
 
-    Invalid: it is no tar, or holds what no application needs. TooLarge, Full.
+    Invalid: it is no tar, or holds what no application needs. TooLarge. Full: fewer than `leave` bytes of the disk
+    would stay free.
     """
-    into.mkdir(parents=True)
     try:
+        into.mkdir(parents=True)
         with opened(packed) as tar:
-            return _extract(tar, into, size_limit, entry_limit)
+            return _extract(tar, into, size_limit, entry_limit, Space(into, leave))
     except (tarfile.TarError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise Invalid(f"the archive is damaged: {error}") from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise Invalid(f"the archive cannot be unpacked: {error}") from None
         raise Full(f"the archive cannot be unpacked to {into.parent}: {error.strerror}") from None
 
 
-def _extract(tar: tarfile.TarFile, into: Path, size_limit: int, entry_limit: int) -> int:
+def _extract(tar: tarfile.TarFile, into: Path, size_limit: int, entry_limit: int, space: Space) -> int:
     links: list[tarfile.TarInfo] = []
     size = 0
     for count, entry in enumerate(entries(tar), 1):
@@ -53,6 +76,7 @@ def _extract(tar: tarfile.TarFile, into: Path, size_limit: int, entry_limit: int
         if size > size_limit or count > entry_limit:
             raise TooLarge(f"the archive is too large: {size_limit} bytes and {entry_limit} entries at most unpacked")
         _check_name(entry)
+        space.take(entry.size if entry.isreg() else 0)
         if entry.issym():
             links.append(entry)
         elif entry.islnk():
@@ -138,13 +162,3 @@ def _check_link(name: PurePosixPath, target: str) -> None:
         inside = path != ".." and not path.startswith("../")
     if not inside:
         raise Invalid(f"the archive is refused: the link {str(name)[:200]!r} leads out of it, to {target[:200]!r}")
-
-
-def remove(path: Path) -> None:
-    """Take a tree away at once (by its name), then remove it."""
-    gone = path.with_name(f".gone-{path.name}-{os.urandom(4).hex()}")
-    try:
-        os.rename(path, gone)
-    except OSError:
-        return
-    remove_tree(gone)

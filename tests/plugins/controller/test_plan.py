@@ -156,6 +156,55 @@ def test_waiting_has_a_reason() -> None:
     assert world.up("hello") == {(1, "web"): 1}
 
 
+FULL = "its disk is nearly full (1.2 GiB free of 80 GiB, reserve 2 GiB)"
+
+
+def test_a_host_whose_disk_is_nearly_full_takes_no_new_job() -> None:
+    """What runs there runs on; what waits says why, and starts by itself once there is room."""
+    world = grid("a", "b")
+    world.app("hello", web=2)
+    world.run()
+    for host in "ab":
+        world.put(keys.host(host), replace(world.facts.hosts[host], full=FULL))
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 3}))
+    world.run()
+    (queued,) = world.facts.queues.values()
+    assert queued.reason == f"a takes no new job: {FULL}; b takes no new job: {FULL}"
+    assert world.up("hello") == {(1, "web"): 2}
+    world.host("b")
+    world.run()
+    assert world.up("hello") == {(1, "web"): 3}
+    assert [a.host for a in world.facts.jobs.values()].count("b") == 2
+
+
+def test_a_full_disk_does_not_hide_who_lacks_memory() -> None:
+    world = grid("a")
+    world.put(keys.host("a"), replace(world.facts.hosts["a"], full=FULL))
+    world.host("small", memory=100)
+    world.app("hello", web=1)
+    world.settle()
+    (queued,) = world.facts.queues.values()
+    assert queued.reason == (f"no host has room for 128 MiB: a takes no new job: {FULL}; small has 100 MiB of 100 free")
+
+
+def test_what_a_full_host_has_not_begun_goes_back_to_its_queue() -> None:
+    """Also builds and one-off jobs: they are lost nowhere, and start where there is room."""
+    world = grid("a")
+    world.app("hello", web=1)
+    build = model.Job(id="b", app="hello", type="build", queue="builders", command="", created=1.0)
+    world.put(keys.queued("builders", "b"), model.Queued(job=build))
+    world.settle()
+    assert {a.host for a in world.facts.jobs.values()} == {"a"}
+    world.put(keys.host("a"), replace(world.facts.hosts["a"], full=FULL))
+    world.run()
+    assert not world.facts.jobs
+    assert world.facts.queues["builders/b"] == model.Queued(job=build, reason=f"a takes no new job: {FULL}")
+    assert len(world.facts.queues) == 2
+    world.host("b")
+    world.run()
+    assert world.up("hello") == {(0, "build"): 1, (1, "web"): 1}
+
+
 def test_scale_down_takes_the_newest_and_scale_to_zero_all() -> None:
     world = grid("a")
     world.app("hello", web=1)

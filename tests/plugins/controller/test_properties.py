@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flynn.core import keys, model
 from tests.plugins.controller.world import World
@@ -17,6 +18,7 @@ ACTS = st.lists(
         st.tuples(st.just("unstartable"), st.integers(0, 5)),
         st.tuples(st.just("lose"), st.integers(0, 1)),
         st.tuples(st.just("return"), st.integers(0, 1)),
+        st.tuples(st.just("fill"), st.integers(0, 1)),
     ),
     max_size=40,
 )
@@ -56,12 +58,14 @@ def act(world: World, name: str, number: int) -> None:
         world.lose("ab"[number])
     elif name == "return" and "ab"[number] not in world.facts.hosts:
         world.host("ab"[number])
+    elif name == "fill" and (host := world.facts.hosts.get("ab"[number])):
+        world.put(keys.host(host.name), replace(host, full="" if host.full else "its disk is nearly full"))
 
 
 def recover(world: World) -> None:
     """Everything heals: both hosts live, crashed jobs come up again."""
     for host in "ab":
-        if host not in world.facts.hosts:
+        if host not in world.facts.hosts or world.facts.hosts[host].full:
             world.host(host)
     for _ in range(60):
         for key, a in list(world.facts.jobs.items()):

@@ -101,7 +101,7 @@ class World:
                 state = self.facts.states.get(key)
                 if a.stop:
                     self.tell(a, "down", reason="stopped", exit_code=0)
-                elif state is None:
+                elif state is None and not self.facts.hosts[a.host].full:
                     self.tell(a, "up")
 
     def tell(self, a: model.Assignment, state: model.State, **more: object) -> None:

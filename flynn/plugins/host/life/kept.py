@@ -60,6 +60,9 @@ def load(root: Path) -> list[Kept]:
             _end_all(dir)
             limiter.end(dir)
             remove_tree(dir)
+    for kept in found:
+        if kept.state.state == "down":
+            sweep(root / kept.job.id)  # The daemon of before may not have come to that.
     return found
 
 

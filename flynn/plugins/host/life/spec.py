@@ -1,5 +1,6 @@
 """What the backend is told of a job."""
 
+import contextlib
 import os
 import resource
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def spec_of(
         env=environ(job, port, os.environ),
         layers=layers,
         dir=dir,
-        cache=_made(ground.ctx.data / "cache" / job.cache) if job.cache else None,
+        cache=_used(ground.ctx.data / "cache" / job.cache) if job.cache else None,
         out=_made(dir / "out") if job.output else None,
         socket=socket.make() if socket else None,
         stdin=job.attached,
@@ -46,4 +47,12 @@ def limits_of(job: Job) -> Limits:
 
 def _made(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _used(path: Path) -> Path:
+    """What is not used for the longest time goes first when room is needed."""
+    _made(path)
+    with contextlib.suppress(PermissionError):  # It was given to the jobs' user.
+        os.utime(path)
     return path

@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+from flynn.core.disk import NO_ROOM
+from flynn.core.errors import Full
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.choice import IMAGES
@@ -19,6 +21,15 @@ async def start(standing: Standing, attached: asyncio.Event) -> Running:
 
     FlynnError: why it cannot be started.
     """
+    try:
+        return await _start(standing, attached)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise Full(f"the disk of {standing.state.host} cannot take the job: {error.strerror}") from None
+
+
+async def _start(standing: Standing, attached: asyncio.Event) -> Running:
     ground, job = standing.ground, standing.job
     standing.set(state="starting")
     check(job)
@@ -26,6 +37,8 @@ async def start(standing: Standing, attached: asyncio.Event) -> Running:
         await _wait_for_client(standing, attached)
     binds = await _data(standing)
     await _wait_for_turn(standing)
+    if ground.disk.full and not standing.state.restarts:
+        raise Full(f"{standing.state.host} takes no new job: {ground.disk.full}")
     backend = ground.backend_of(job)
     image = await _image(standing, backend)
     layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
