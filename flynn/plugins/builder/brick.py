@@ -1,6 +1,7 @@
 """The builder brick: source over HTTP, onto the shelf, into the `builders` queue; the rest is told as it happens."""
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiohttp import web
 from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
+from flynn.core.disk import NO_ROOM
 from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.model import Artifact
@@ -23,6 +25,9 @@ from flynn.plugins.builder.upload import received
 BUILDPACKS = Path(__file__).parent / "buildpacks"
 OWN = tuple(BUILDPACKS / name for name in ("python", "nodejs", "static", "procfile"))
 """The buildpacks of flynn, in the order they are tried; the last one takes what the others do not."""
+
+ROOM = 2.0
+"""Seconds between two tries while the disk is full."""
 
 SHELF = 30.0
 """Seconds to wait for the shelf to be registered."""
@@ -48,8 +53,9 @@ class Builder:
 
     async def run(self, ctx: Context) -> None:
         uploads = ctx.data / "uploads"
-        await asyncio.to_thread(_empty, uploads)
-        kit = await asyncio.to_thread(tools.prepare, ctx.data, buildpacks(ctx))
+        kit = await _prepared(ctx, uploads)
+        if kit is None:
+            return
 
         async def build(request: web.Request, app: str) -> web.StreamResponse:
             check_app(ctx.mirror.facts, app)
@@ -138,7 +144,24 @@ def buildpacks(ctx: Context) -> list[Path]:
     return sorted(found, key=lambda path: path in OWN)
 
 
+async def _prepared(ctx: Context, uploads: Path) -> Path | None:
+    """The tools, once the disk has room for them; None: the brick shall stop. Meanwhile the node is up without it."""
+    while not ctx.stopping.is_set():
+        try:
+            await asyncio.to_thread(_empty, uploads)
+            return await asyncio.to_thread(tools.prepare, ctx.data, buildpacks(ctx))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+        ctx.say(f"waits for room in {ctx.data}: until then nothing is built")
+        ctx.ready()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROOM):
+                await ctx.stopping.wait()
+    return None
+
+
 def _empty(folder: Path) -> None:
     """Make the directory new: what is in it was left by a daemon that was killed."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -27,8 +27,11 @@ def prepare(data: Path, packs: Iterable[Path]) -> Path:
     path = data / f"tools-{_fingerprint(files)}.tgz"
     if not path.exists():
         partial = path.with_suffix(".part")
-        pack(files, partial)
-        os.replace(partial, path)
+        try:
+            pack(files, partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     for old in data.glob("tools-*"):
         if old != path:
             old.unlink()

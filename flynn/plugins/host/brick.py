@@ -8,11 +8,13 @@ import logging
 
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
+from flynn.core.room import MIB
 from flynn.plugins.host import layers
 from flynn.plugins.host.agent import Agent
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import choose
 from flynn.plugins.host.config import HostConfig
+from flynn.plugins.host.disk.first import until_room
 from flynn.plugins.host.life import kept
 from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
@@ -35,6 +37,8 @@ class HostAgent:
         settings is no good."""
         ports = Ports(self.config.ports)
         permit.checked(self.config.mounts, ctx.node.data)
+        if not await until_room(ctx, max(self.config.log_size, 1) * MIB):
+            return
         backends = found_backends(ctx)
         try:
             choice = await choose(backends, self.config.backend)

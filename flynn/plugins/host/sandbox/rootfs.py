@@ -88,7 +88,17 @@ def write_etc(etc: Path, user: int = 1000, group: int = 1000) -> None:
     """The users that a sandbox knows: root, and `app`, who has these numbers."""
     etc.mkdir(parents=True, exist_ok=True)
     for name, text in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH)):
-        partial = etc / f"{name}.part"
-        partial.write_text(text.format(user=user, group=group))
-        partial.chmod(0o644)
-        os.replace(partial, etc / name)
+        told = text.format(user=user, group=group)
+        if not _is(etc / name, told):
+            partial = etc / f"{name}.part"
+            partial.write_text(told)
+            partial.chmod(0o644)
+            os.replace(partial, etc / name)
+
+
+def _is(path: Path, text: str) -> bool:
+    """Whether that is in the file: then it is not written again, for which there might be no room."""
+    try:
+        return path.read_text() == text
+    except OSError:
+        return False
