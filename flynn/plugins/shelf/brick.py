@@ -9,18 +9,21 @@ from pathlib import Path
 import msgspec
 
 from flynn.core.brick import Context
+from flynn.core.room import share
 from flynn.plugins.shelf.api import BlobApi
 from flynn.plugins.shelf.disk import open_disk
 
 
 class ShelfConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`limit`: MiB that one blob may have. `space`: MiB that all may have together.
+    """`limit`: MiB that one blob may have. `space`: MiB that all may have together. `reserve`: MiB of the disk that no
+    blob takes (0: 512, or a twentieth of a smaller disk).
 
     `directory` is where they are kept; the brick's own directory in the daemon's data unless told.
     """
 
     limit: int = 2048
     space: int = 51200
+    reserve: int = 0
     directory: str = ""
 
 
@@ -35,7 +38,8 @@ class Shelf:
 
     async def run(self, ctx: Context) -> None:
         root = Path(self.config.directory or ctx.data)
-        async with open_disk(root, self.config.limit << 20, self.config.space << 20) as store:
+        limit, space = self.config.limit << 20, self.config.space << 20
+        async with open_disk(root, limit, space, lambda disk: share(self.config.reserve, 512, 20, disk.size)) as store:
 
             def tell() -> None:
                 ctx.say(f"keeps {store.usage}")

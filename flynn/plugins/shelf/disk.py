@@ -13,7 +13,9 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, ParamSpec, TypeVar
 
+from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Full, Invalid, NotFound, TooLarge, Unavailable
+from flynn.core.room import Room, words
 from flynn.plugins.shelf.blobs import CHUNK, DIGEST, Blob, Usage
 from flynn.plugins.shelf.part import Part, sync
 
@@ -22,20 +24,28 @@ T = TypeVar("T")
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+MEASURED = 1024 * 1024
+"""Bytes that are written until the disk's room is looked at again."""
+
 
 @asynccontextmanager
-async def open_disk(root: Path, limit: int, space: int) -> AsyncIterator["DiskStore"]:
+async def open_disk(
+    root: Path, limit: int, space: int, reserve: Callable[[Room], int] = lambda disk: 0
+) -> AsyncIterator["DiskStore"]:
     """The blobs under `root`, which nobody else writes to meanwhile. Full, Unavailable: it cannot be used."""
-    store = DiskStore(root, limit, space)
+    store = DiskStore(root, limit, space, reserve)
     await store.prepare()
     yield store
 
 
 class DiskStore:
-    """A BlobStore: at most `limit` bytes in a blob and `space` in all (puts at once may each see the same room)."""
+    """A BlobStore: at most `limit` bytes in a blob and `space` in all (puts at once may each see the same room).
 
-    def __init__(self, root: Path, limit: int, space: int) -> None:
-        self.limit = limit
+    `reserve`: how many bytes of its disk no blob takes.
+    """
+
+    def __init__(self, root: Path, limit: int, space: int, reserve: Callable[[Room], int]) -> None:
+        self.limit, self.reserve = limit, reserve
         self._root = root
         self._space = space
         self._usage = Usage(0, 0)
@@ -98,15 +108,28 @@ class DiskStore:
             yield chunk
 
     async def _fitting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        size = 0
+        size = measured = 0
         async for chunk in self._bounded(chunks):
             size += len(chunk)
+            if size > measured:
+                measured = size + MEASURED
+                await self._disk(self._check_room)
             if self._usage.size + size > self._space:
                 raise Full(
                     f"the blobs in {self._root} fill the {self._space >> 20} MiB that they may have in all; "
                     "remove old ones, or allow more with `shelf.space`"
                 )
             yield chunk
+
+    def _check_room(self) -> None:
+        """Full: a little more, and the disk would have less than its reserve."""
+        found = room(self._root)
+        reserve = self.reserve(found)
+        if reserve and found.free < reserve + MEASURED:
+            raise Full(
+                f"no room is left in {self._root} but the {words(reserve)} that stay free (`shelf.reserve`); free some "
+                "there, or keep blobs elsewhere with `shelf.directory`"
+            )
 
     async def _read(self, file: BinaryIO, left: int) -> AsyncIterator[bytes]:
         while left > 0 and (chunk := await self._disk(file.read, min(CHUNK, left))):

@@ -1,9 +1,7 @@
 """Blobs on a disk: the contract, a kill at the worst moment, a full disk."""
 
 import asyncio
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +15,7 @@ from flynn.plugins.shelf.blobs import Usage
 from flynn.plugins.shelf.disk import DiskStore, open_disk
 from tests.contract import blobstore
 from tests.contract.blobstore import LIMIT, chunks, digest, read
+from tests.small import fill, mounted_disk
 
 PUT_AND_HANG = """
 import asyncio, sys
@@ -93,6 +92,18 @@ async def test_a_cancelled_put_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+async def test_a_reserve_of_the_disk_is_no_blobs(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk", 8) as disk:
+        async with open_disk(disk, LIMIT, 1 << 30, lambda disk: disk.size // 2) as store:
+            for data in (b"a" * LIMIT, b"b" * LIMIT):
+                await store.put(digest(data), chunks(data))
+            fill(disk, 4 << 20)
+            with pytest.raises(Full, match=r"no room is left in .* but the 4 MiB that stay free .`shelf\.reserve`"):
+                await store.put(digest(b"c"), chunks(b"c"))
+            assert len(await store.list()) == 2
+            assert not [name for name in files(disk) if name.endswith(".part")]
+
+
 async def test_all_blobs_together_have_a_limit(tmp_path: Path) -> None:
     async with open_disk(tmp_path, LIMIT, 2 << 20) as store:
         for data in (b"a" * LIMIT, b"b" * LIMIT):
@@ -107,15 +118,8 @@ async def test_all_blobs_together_have_a_limit(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted_disk(tmp_path / "disk", 1) as disk:
+        yield disk
 
 
 async def test_a_full_disk_hurts_no_blob(small_disk: Path) -> None:
