@@ -18,7 +18,7 @@ from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.docker.container import discard
 from flynn.plugins.host.docker.engine import WORK, engine
-from flynn.plugins.host.docker.images import Images, wanted
+from flynn.plugins.host.docker.images import Images, named, wanted
 from flynn.plugins.host.docker.made import load
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ class EngineWatch:
                 swept = time.monotonic()
                 await sweep(self.ctx.data / "docker")
                 if self.ctx.mirror.stale_since is None:
-                    await self.images.keep(wanted(self.ctx.mirror.facts))
+                    releases = wanted(self.ctx.mirror.facts)
+                    await self.images.keep(releases, named(self.ctx.mirror.facts, releases))
             await asyncio.sleep(LOOK)
 
     def _tell(self, trouble: str) -> None:

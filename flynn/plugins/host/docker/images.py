@@ -19,6 +19,7 @@ from flynn.core.facts import Facts
 from flynn.core.model import Job
 from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.docker.engine import CALL, engine
+from flynn.plugins.host.docker.pulled import Pulled
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ LAST = 5
 class Pull:
     """One under way. `layers`: bytes that have come and bytes in all, by layer."""
 
+    image: str
     task: asyncio.Task[str] | None = None
     layers: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -64,6 +66,7 @@ class Images:
     def __init__(self, data: Path, tasks: asyncio.TaskGroup) -> None:
         self.tasks = tasks
         self.own = f"flynn-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}/"
+        self.pulled = Pulled(data / "docker" / "pulled")
         self._pulls: dict[str, Pull] = {}
 
     def name(self, app: str, release: int) -> str:
@@ -82,8 +85,8 @@ class Images:
         if name not in self._pulls and await _has(name):
             return name
         if name not in self._pulls:  # Another job may have come first while the engine was asked.
-            pull = self._pulls[name] = Pull()
-            pull.task = self.tasks.create_task(_guarded(pull, image, name), name=f"pull {image}")
+            pull = self._pulls[name] = Pull(image)
+            pull.task = self.tasks.create_task(_guarded(pull, image, name, self.pulled), name=f"pull {image}")
             pull.task.add_done_callback(lambda _: self._pulls.pop(name, None))
         pull = self._pulls[name]
         assert pull.task
@@ -94,8 +97,9 @@ class Images:
             raise NotStarted(reason)
         return name
 
-    async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
-        """Let go of all images of releases but the `wanted` (app and version), and those that containers have."""
+    async def keep(self, wanted: Collection[tuple[str, int]], images: Collection[str] = ()) -> None:
+        """Let go of all images of releases but the `wanted` (app and version), and those that containers have; also by
+        the names that they were pulled by, but for `images`."""
         names = {self.name(app, release) for app, release in wanted}
         try:
             async with engine() as client:
@@ -103,6 +107,9 @@ class Images:
                 for tag in found:
                     if tag.startswith(self.own) and tag not in names and tag not in self._pulls:
                         await _let_go(client, tag)
+                for image in self.pulled.names - set(images) - {pull.image for pull in self._pulls.values()}:
+                    if await _let_go(client, image):
+                        self.pulled.remove(image)
         except FlynnError as error:
             log.info("images are not looked through now: %s", error)
 
@@ -117,11 +124,21 @@ def wanted(facts: Facts) -> set[tuple[str, int]]:
     return last | {(app, facts.apps[app].release) for app in by_app}
 
 
-async def _let_go(client: Docker, tag: str) -> None:
+def named(facts: Facts, wanted: Collection[tuple[str, int]]) -> set[str]:
+    """What the images of these releases are pulled by."""
+    found = [facts.releases.get(f"{app}/{version}") for app, version in wanted]
+    return {release.artifact.image for release in found if release}
+
+
+async def _let_go(client: Docker, tag: str) -> bool:
+    """Whether the engine has it no more by this name."""
     try:
         await client.images.delete(tag)
     except DockerError as error:
-        log.info("the image %s is kept: %s", tag, error.message)
+        if error.status != 404:
+            log.info("the image %s is kept: %s", tag, error.message)
+            return False
+    return True
 
 
 async def _has(name: str) -> bool:
@@ -134,10 +151,13 @@ async def _has(name: str) -> bool:
     return True
 
 
-async def _guarded(pull: Pull, image: str, name: str) -> str:
+async def _guarded(pull: Pull, image: str, name: str, pulled: Pulled) -> str:
     """Why there is no image; empty if there is. An error shall not end the agent's other tasks."""
     try:
+        is_new = image != name and not await _has(image)
         await _pull(pull, image)
+        if is_new:
+            pulled.add(image)
     except (FlynnError, TimeoutError) as error:
         why = str(error) or f"nothing has come for {PATIENCE:g} s"
         if not await _has_guarded(image):

@@ -189,11 +189,31 @@ async def test_images_that_nobody_wants_are_let_go(rig: Rig, registry: Registry,
         await ran(rig, job(rig, f"run-{release}", name, release=release))
     async with asyncio.TaskGroup() as tasks:
         mine = images.Images(rig.node.node.data / "host", tasks)
-        await mine.keep({("hello", 4)})
+        await mine.keep({("hello", 4)}, {name})
     async with Docker(docker.url) as client:
+
+        async def tags() -> list[str]:
+            return [tag for one in await client.images.list() for tag in one["RepoTags"] or ()]
+
+        assert mine.name("hello", 4) in await tags()
+        assert mine.name("hello", 3) not in await tags()
+        assert name in await tags()
+        await mine.keep({("hello", 4)})
+        assert name not in await tags()
+        assert mine.name("hello", 4) in await tags()
+        assert images.Images(rig.node.node.data / "host", tasks).pulled.names == set()
+
+
+async def test_an_image_that_was_there_before_is_not_let_go(rig: Rig, registry: Registry, docker: Engine) -> None:
+    name = registry.add("hello:1", image(Cmd=["true"]))
+    async with Docker(docker.url) as client:
+        await client.images.pull(name)
+        await ran(rig, job(rig, "run-1", name))
+        async with asyncio.TaskGroup() as tasks:
+            await images.Images(rig.node.node.data / "host", tasks).keep(())
         tags = [tag for one in await client.images.list() for tag in one["RepoTags"] or ()]
-    assert mine.name("hello", 4) in tags
-    assert mine.name("hello", 3) not in tags
+    assert tags.count(name) == 1
+    assert not any(tag.startswith("flynn-") and ":v" in tag for tag in tags)
 
 
 async def test_a_host_without_an_engine_runs_no_images(tmp_path: Path) -> None:
