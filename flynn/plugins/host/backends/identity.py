@@ -2,11 +2,13 @@
 
 import asyncio
 import os
-import sys
+from functools import cache
 from pathlib import Path
 
 import msgspec
 import psutil
+
+from flynn.plugins.host.backends.proc import stat
 
 POLL = 0.1
 """Seconds between two looks at a process where the system has no pidfd."""
@@ -22,39 +24,22 @@ class Identity(msgspec.Struct, frozen=True):
 
 def identify(pid: int) -> Identity | None:
     """Who has this pid now, if anyone."""
-    started = start_time(pid)
-    return None if started is None else Identity(pid, started, boot_id())
+    found = stat(pid)
+    return Identity(pid, found.started, boot_id()) if found else None
 
 
 def alive(identity: Identity) -> bool:
     """Whether that very process still runs. One that has ended but was not reaped does not."""
-    if identify(identity.pid) != identity:
-        return False
-    try:
-        return bool(psutil.Process(identity.pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    found = stat(identity.pid)
+    return found is not None and not found.over and identity == Identity(identity.pid, found.started, boot_id())
 
 
-def start_time(pid: int) -> float | None:
-    """When the process began (proc(5): field 22 of /proc/PID/stat), or None if there is none.
-
-    OSError: this daemon lacks open files; that is no word on the process.
-    """
-    try:
-        if sys.platform != "linux":
-            return float(psutil.Process(pid).create_time())
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return float(stat[stat.rindex(b")") + 2 :].split()[19])
-    except (FileNotFoundError, ProcessLookupError, psutil.Error):
-        return None
-
-
+@cache
 def boot_id() -> str:
-    """What changes with each boot of the machine."""
+    """What changes with each boot of the machine. OSError: this daemon lacks open files."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+    except FileNotFoundError:
         return f"{psutil.boot_time():.0f}"
 
 

@@ -111,17 +111,3 @@ def send(processes: Sequence[psutil.Process], number: int) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             process.send_signal(signal.Signals(number) if number in set(signal.Signals) else number)
-
-
-def first_child(pid: int) -> int:
-    """The oldest child of `pid` that runs a program of its own, or 0. Blocks for a moment: call it in a thread.
-
-    Before that it still has its parent's handlers, and would swallow a signal.
-    """
-    try:
-        parent = psutil.Process(pid)
-        mine = parent.cmdline()
-        born = [(child.create_time(), child.pid) for child in parent.children() if child.cmdline() not in ([], mine)]
-        return int(min(born)[1]) if born else 0
-    except psutil.Error:
-        return 0

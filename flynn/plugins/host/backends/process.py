@@ -15,8 +15,9 @@ from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
-from flynn.plugins.host.backends.launch import descendants, first_child, launch, send
+from flynn.plugins.host.backends.launch import descendants, launch, send
 from flynn.plugins.host.backends.owner import own
+from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
 from flynn.plugins.host.race import race
@@ -102,7 +103,7 @@ class RunningProcess:
 
     async def pid(self) -> int:
         while self.alive():
-            if found := await asyncio.to_thread(first_child, self.identity.pid):
+            if found := first_child(self.identity.pid):
                 return found
             await asyncio.sleep(0.005)
         return 0

@@ -19,7 +19,8 @@ from aiodocker import Docker, DockerError
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound
 from flynn.plugins.host.backends.backend import NotStarted, Signals
 from flynn.plugins.host.backends.identity import Identity, alive, gone
-from flynn.plugins.host.backends.launch import descendants, first_child, send
+from flynn.plugins.host.backends.launch import descendants, send
+from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.docker import overlay
 from flynn.plugins.host.docker.container_exec import run_inside
 from flynn.plugins.host.docker.container_stats import told_by_engine
@@ -64,7 +65,7 @@ class RunningContainer:
 
     async def pid(self) -> int:
         while self.made and self.made.local and self.alive():
-            if found := await asyncio.to_thread(first_child, self.made.process.pid):
+            if found := first_child(self.made.process.pid):
                 return found
             await asyncio.sleep(0.005)
         return self.made.process.pid if self.alive() and self.made else 0

@@ -13,7 +13,8 @@ import psutil
 from flynn.plugins.host.backends.backend import NotStarted, Signals
 from flynn.plugins.host.backends.beside import run_beside
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone
-from flynn.plugins.host.backends.launch import descendants, first_child, send
+from flynn.plugins.host.backends.launch import descendants, send
+from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import PATIENCE
 from flynn.plugins.host.limits.limiter import end, oom_kills
 from flynn.plugins.host.trees import remove_tree
@@ -41,7 +42,7 @@ class RunningSandbox:
     async def pid(self) -> int:
         while self.alive():
             inner = self._inner()
-            if inner and (found := await asyncio.to_thread(first_child, inner)):
+            if inner and (found := first_child(inner)):
                 return found
             await asyncio.sleep(0.005)
         return 0
