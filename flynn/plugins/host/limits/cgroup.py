@@ -133,6 +133,10 @@ def sweep(hierarchy: Hierarchy, keep: Collection[str]) -> None:
 
 
 def entries(group: Group | None) -> Iterator[Path]:
-    """The files that a process writes `0` to, to move into the group."""
+    """The files that a process with one thread writes `0` to, to move into the group.
+
+    Through `cgroup.procs` the kernel first waits until no process of the machine is about to make another, often for
+    10 ms; through `tasks`, which version 1 has as well, it need not (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+    """
     for dir in group.dirs if group else ():
-        yield dir / "cgroup.procs"
+        yield dir / ("tasks" if (dir / "tasks").exists() else "cgroup.procs")
