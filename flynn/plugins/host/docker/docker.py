@@ -27,7 +27,7 @@ from flynn.plugins.host.docker.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.docker.roots import Roots
 from flynn.plugins.host.docker.shared import check_shared
 from flynn.plugins.host.race import whole
-from flynn.plugins.host.sandbox.rootfs import write_etc
+from flynn.plugins.host.sandbox.rootfs import write_users
 from flynn.plugins.host.sandbox.sandboxed import last_line
 from flynn.plugins.host.trees import remove_tree
 
@@ -63,7 +63,7 @@ class DockerBackend:
 
         One that is away now but worked before is believed to come back: its jobs may run on meanwhile.
         """
-        await asyncio.to_thread(write_etc, self.data / "etc", overlay.owner(), overlay.group())
+        await asyncio.to_thread(write_users, self.data / "etc", overlay.owner(), overlay.group())
         try:
             await _answers()
         except StartError as error:

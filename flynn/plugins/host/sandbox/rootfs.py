@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -14,7 +15,10 @@ ETC = (
 )  # fmt: skip
 
 SECRET = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/CA/private")
-"""Directories of private keys below those of ETC: covered with emptiness."""
+"""Directories of private keys below those of ETC: nobody sees them."""
+
+HOSTS = "/var/hosts"
+"""Where /etc/hosts leads to: each sandbox has its own, and its /etc is one for all."""
 
 TMP_LIMIT, RUN_LIMIT = 1024 * 1024 * 1024, 64 * 1024 * 1024
 """Bytes (of memory) that a job can put into /tmp and /dev/shm (each), and into /run, at most."""
@@ -31,7 +35,7 @@ NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservic
 
 
 def base(etc: Path, memory: int = 0) -> Iterator[str]:
-    """The arguments of bubblewrap that make the root of a sandbox. `etc` holds the files of its own (`write_etc`).
+    """The arguments of bubblewrap that make the root of a sandbox. `etc` is its /etc (`etc.py`).
 
     `memory`: MiB that the job may take (0: no limit); files in /tmp count among them.
     """
@@ -40,14 +44,7 @@ def base(etc: Path, memory: int = 0) -> Iterator[str]:
             yield from ("--symlink", os.readlink(path), path)
         elif os.path.isdir(path):
             yield from ("--ro-bind", path, path)
-    for name in ETC:
-        if os.path.exists(f"/etc/{name}"):
-            yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
-    for name in ("passwd", "group", "nsswitch.conf"):
-        yield from ("--ro-bind", str(etc / name), f"/etc/{name}")
-    for path in SECRET:
-        if os.path.isdir(path):
-            yield from ("--tmpfs", path, "--remount-ro", path)
+    yield from ("--ro-bind", str(etc), "/etc")
     for path in python_homes():
         yield from ("--ro-bind", path, path)
     # A job of root's daemon is root's to the kernel, though without capabilities: it could write to /proc/sys.
@@ -78,13 +75,14 @@ def hosts(name: str) -> str:
     return f"{known}\n127.0.0.1 {name}\n"
 
 
+@cache
 def python_homes() -> list[str]:
     """Where the daemon's own Python lives, when that is not seen with the system; apps' virtualenvs point there."""
     found = dict.fromkeys([sys.base_prefix, os.path.realpath(sys.base_prefix)])
     return [path for path in found if not f"{path}/".startswith(tuple(f"{system}/" for system in SYSTEM))]
 
 
-def write_etc(etc: Path, user: int = 1000, group: int = 1000) -> None:
+def write_users(etc: Path, user: int = 1000, group: int = 1000) -> None:
     """The users that a sandbox knows: root, and `app`, who has these numbers."""
     etc.mkdir(parents=True, exist_ok=True)
     for name, text in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH)):

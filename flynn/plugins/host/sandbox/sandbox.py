@@ -15,14 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flynn.core.errors import FlynnError, StartError
+from flynn.plugins.host.backends import owner
 from flynn.plugins.host.backends.backend import START, Spec, no_images
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import launch
-from flynn.plugins.host.backends.owner import own
 from flynn.plugins.host.limits.limiter import Limiter
 from flynn.plugins.host.sandbox import binds, seccomp
-from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
+from flynn.plugins.host.sandbox.etc import Etc
+from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
 from flynn.plugins.host.trees import own, remove_tree
@@ -55,7 +56,7 @@ class SandboxBackend:
 
     def __init__(self, data: Path) -> None:
         self.data = data / "sandbox"
-        self.limiter = Limiter(data)
+        self.limiter, self.etc = Limiter(data), Etc(self.data / "etc")
         self.bwrap = self.lacks = self.mode = ""
         self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
 
@@ -72,7 +73,6 @@ class SandboxBackend:
         OSError: the disk is full, which tells nothing of sandboxes, and they worked here before. So nobody goes on
         without walls for that.
         """
-        await asyncio.to_thread(write_etc, self.data / "etc")
         reason = ""
         for mode in MODES:
             reason = await self._try(mode)
@@ -95,14 +95,14 @@ class SandboxBackend:
         return RunningSandbox(dir, identity)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
-        await asyncio.to_thread(_prepare, spec, mode)
+        await asyncio.to_thread(self._prepare, spec, mode)
         async with self.limiter.hold(spec) as hold:
             with contextlib.ExitStack() as stack:
                 files = self._files(spec, stack)
                 env = environ(spec)
                 write_environ(spec.dir, env)
                 bound = binds.opened(spec.binds, stack)
-                words = [*walls(spec, mode, self.data / "etc", files, binds.words(bound))]
+                words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
                 words += [word for name, value in env.items() for word in ("--setenv", name, value)]
                 told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
                 start = (NPROC.format(hold.pids) if hold.pids else "") + START
@@ -110,6 +110,19 @@ class SandboxBackend:
                 outputs = (spec.stdout, spec.stderr)
                 kept = [told, *files.values(), *bound]
                 return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
+
+    def _prepare(self, spec: Spec, mode: str) -> None:
+        """The directories of a sandbox. OSError: the disk is full or broken."""
+        self.etc.refresh()
+        owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
+        (spec.dir / "status").unlink(missing_ok=True)
+        if spec.cache:  # A container may have used it before, as another user.
+            own(spec.cache, os.geteuid(), os.getegid())
+        for name in ("upper", "work"):
+            remove_tree(spec.dir / name)
+            (spec.dir / name).mkdir(parents=True)
+        if mode == "copy" and "app" in spec.layers:
+            shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
 
     def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
         """What bubblewrap is given by descriptor, by the option that takes it."""
@@ -162,18 +175,6 @@ def _bwrap() -> str:
             f"there is no bubblewrap for this machine ({error}); install it, or run the daemon with "
             "--set host.backend=process"
         ) from None
-
-
-def _prepare(spec: Spec, mode: str) -> None:
-    own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
-    (spec.dir / "status").unlink(missing_ok=True)
-    if spec.cache:  # A container may have used it before, as another user.
-        own(spec.cache, os.geteuid(), os.getegid())
-    for name in ("upper", "work"):
-        remove_tree(spec.dir / name)
-        (spec.dir / name).mkdir(parents=True)
-    if mode == "copy" and "app" in spec.layers:
-        shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
 
 
 def _prepare_probe(dir: Path) -> None:

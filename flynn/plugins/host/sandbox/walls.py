@@ -6,7 +6,7 @@ from pathlib import Path
 from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import Spec
 from flynn.plugins.host.backends.process import directories, paths
-from flynn.plugins.host.sandbox.rootfs import base
+from flynn.plugins.host.sandbox.rootfs import HOSTS, base
 
 SOCKET_DIR = "/run/flynn"
 
@@ -20,14 +20,14 @@ WALLS = (
 
 
 def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int], binds: Iterable[str] = ()) -> Iterator[str]:
-    """All but the environment. `etc` holds the sandbox's own files of /etc; `files` are open, by the option that takes
-    them: `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts. `binds`: words for those of the job.
+    """All but the environment. `etc` is the sandbox's /etc; `files` are open, by the option that takes them:
+    `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts. `binds`: words for those of the job.
     """
     yield from (*WALLS, "--hostname", hostname(spec), "--json-status-fd", str(files["--json-status-fd"]))
     if "--seccomp" in files:
         yield from ("--seccomp", str(files["--seccomp"]))
     yield from base(etc, spec.limits.memory)
-    yield from ("--perms", "0644", "--file", str(files["--file"]), "/etc/hosts")
+    yield from ("--perms", "0644", "--file", str(files["--file"]), HOSTS)
     yield from _app(spec, mode)
     for name, tree in spec.layers.items():
         if name != "app":

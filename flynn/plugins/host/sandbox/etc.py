@@ -1,0 +1,129 @@
+"""The /etc of all sandboxes: what they may see of the machine's, copied, so that it is one mount and not one a file.
+
+The copy is brought up to date in place, file by file: a job that runs sees what is new as well. Only what everyone on
+the machine may read is copied.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flynn.plugins.host.sandbox.rootfs import ETC, HOSTS, SECRET, write_users
+
+FRESH = 1.0
+"""Seconds for which the copy is believed to be what the machine has."""
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a file that is copied, at most."""
+
+OWN = ("passwd", "group", "nsswitch.conf", "hosts")
+"""What is not the machine's."""
+
+
+class Etc:
+    """The copy in `dir`. All of it blocks for a moment: call it in a thread; several may."""
+
+    def __init__(self, dir: Path) -> None:
+        self.dir = dir
+        self._lock = threading.Lock()
+        self._looked = -FRESH
+
+    def refresh(self) -> None:
+        """Make it what the machine has, unless it was looked at just now. OSError: the disk is full or broken."""
+        with self._lock:
+            if time.monotonic() - self._looked >= FRESH:
+                write_etc(self.dir)
+                self._looked = time.monotonic()
+
+
+def write_etc(etc: Path, machine: Path = Path("/etc")) -> None:
+    """The whole /etc of a sandbox, in a directory that may hold an older one. OSError: the disk is full or broken."""
+    etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_users(etc)
+    _copy_link(f"..{HOSTS}", str(etc / "hosts"))
+    for name in ETC:
+        _copy(str(machine / name), str(etc / name), top=True)
+    _remove_but(str(etc), {*OWN, *ETC})
+
+
+def _copy(source: str, target: str, top: bool = False) -> None:
+    """A file, a link, or a tree; nothing, if it cannot be read. A link at the top is followed: it may lead out."""
+    try:
+        found = os.stat(source) if top else os.lstat(source)
+        kept = source not in SECRET and (found.st_mode & 0o004 or stat.S_ISLNK(found.st_mode))
+    except OSError:
+        kept = False
+    if not kept:
+        _remove(target)
+    elif stat.S_ISDIR(found.st_mode):
+        _copy_tree(source, target)
+    elif stat.S_ISLNK(found.st_mode):
+        _copy_link(os.readlink(source), target)
+    elif stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
+        _copy_file(source, target, found)
+    else:
+        _remove(target)
+
+
+def _copy_tree(source: str, target: str) -> None:
+    try:
+        names = os.listdir(source)
+    except OSError:
+        names = []
+    if not _is(target, stat.S_ISDIR):
+        _remove(target)
+        os.mkdir(target, 0o755)
+    for name in names:
+        _copy(f"{source}/{name}", f"{target}/{name}")
+    _remove_but(target, set(names))
+
+
+def _copy_link(leads: str, target: str) -> None:
+    if not _is(target, stat.S_ISLNK) or os.readlink(target) != leads:
+        _remove(target)
+        os.symlink(leads, target)
+
+
+def _copy_file(source: str, target: str, found: os.stat_result) -> None:
+    """Copied only when it is another than at the last time. Whoever has it open keeps the old one."""
+    with contextlib.suppress(FileNotFoundError):
+        known = os.lstat(target)
+        if stat.S_ISREG(known.st_mode) and _mark(known) == _mark(found):
+            return
+    if _is(target, stat.S_ISDIR):
+        _remove(target)
+    partial = f"{target}.part"
+    with contextlib.suppress(PermissionError, FileNotFoundError):
+        shutil.copyfile(source, partial)
+        os.chmod(partial, 0o755 if found.st_mode & 0o001 else 0o644)
+        os.utime(partial, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.replace(partial, target)
+
+
+def _mark(found: os.stat_result) -> tuple[int, int]:
+    return found.st_mtime_ns, found.st_size
+
+
+def _is(path: str, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _remove_but(dir: str, names: set[str]) -> None:
+    for name in set(os.listdir(dir)) - names:
+        _remove(f"{dir}/{name}")
+
+
+def _remove(path: str) -> None:
+    if _is(path, stat.S_ISDIR):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

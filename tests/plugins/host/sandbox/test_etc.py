@@ -1,0 +1,70 @@
+"""The /etc of sandboxes: a copy of what may be seen of the machine's, kept as it is there."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from flynn.plugins.host.sandbox import etc as etc_of
+from flynn.plugins.host.sandbox.etc import write_etc
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """An /etc with some of everything."""
+    etc = tmp_path / "machine"
+    (etc / "ssl" / "certs").mkdir(parents=True)
+    (etc / "ssl" / "private").mkdir()
+    (etc / "ssl" / "private" / "key").write_text("secret")
+    (etc / "ssl" / "certs" / "a.pem").write_text("a")
+    (etc / "ssl" / "certs" / "b.pem").symlink_to("a.pem")
+    (etc / "shadow").write_text("secret")
+    (tmp_path / "run").write_text("nameserver 1.1.1.1\n")
+    (etc / "resolv.conf").symlink_to(tmp_path / "run")
+    return etc
+
+
+def test_only_what_may_be_seen_is_copied(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(etc_of, "SECRET", (str(machine / "ssl" / "private"),))
+    (machine / "services").write_text("http 80/tcp\n")
+    (machine / "protocols").write_text("secret")
+    (machine / "protocols").chmod(0o640)
+    os.mkfifo(machine / "ssl" / "fifo")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(machine / "ssl" / "door"))
+        write_etc(tmp_path / "etc", machine)
+    seen = {str(path.relative_to(tmp_path / "etc")) for path in (tmp_path / "etc").rglob("*")}
+    assert seen == {
+        "passwd", "group", "nsswitch.conf", "hosts", "services", "resolv.conf", "ssl", "ssl/certs", "ssl/certs/a.pem",
+        "ssl/certs/b.pem",
+    }  # fmt: skip
+    assert (tmp_path / "etc" / "resolv.conf").read_text() == "nameserver 1.1.1.1\n"
+    assert os.readlink(tmp_path / "etc" / "ssl" / "certs" / "b.pem") == "a.pem"
+    assert os.readlink(tmp_path / "etc" / "hosts") == "../var/hosts"
+
+
+def test_what_changes_is_copied_again_and_what_goes_goes(machine: Path, tmp_path: Path) -> None:
+    etc, certs = tmp_path / "etc", machine / "ssl" / "certs"
+    write_etc(etc, machine)
+    before = (etc / "ssl" / "certs" / "a.pem").stat().st_ino
+    write_etc(etc, machine)
+    assert (etc / "ssl" / "certs" / "a.pem").stat().st_ino == before
+    (tmp_path / "run").write_text("nameserver 9.9.9.9\n")
+    os.utime(tmp_path / "run", (1, 1))
+    (certs / "b.pem").unlink()
+    (certs / "b.pem").write_text("now a file")
+    (certs / "a.pem").unlink()
+    (certs / "a.pem").mkdir()
+    write_etc(etc, machine)
+    assert (etc / "resolv.conf").read_text() == "nameserver 9.9.9.9\n"
+    assert (etc / "ssl" / "certs" / "b.pem").read_text() == "now a file"
+    assert list((etc / "ssl" / "certs" / "a.pem").iterdir()) == []
+    (certs / "a.pem").rmdir()
+    (certs / "b.pem").unlink()
+    (machine / "resolv.conf").unlink()
+    (machine / "ssl" / "private" / "key").unlink()
+    write_etc(etc, machine)
+    assert list((etc / "ssl" / "certs").iterdir()) == []
+    assert not (etc / "resolv.conf").exists()
+    assert (etc / "passwd").read_text().startswith("root:")
