@@ -10,7 +10,7 @@ from flynn.core.errors import Full
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.identity import Identity, boot_id
 from flynn.plugins.host.ground import Ground
-from flynn.plugins.host.life.kept import Kept, save
+from flynn.plugins.host.life.kept import Kept, add, save
 from flynn.plugins.host.life.output import Output
 from flynn.plugins.host.life.restart import Ending, next_restart
 from flynn.plugins.host.turns import Turn
@@ -46,16 +46,23 @@ class Standing:
             changes["since"] = self.ground.ctx.clock()
         self.kept = replace(self.kept, state=replace(self.state, **changes))
         try:
-            save(self.dir, self.kept)
+            write = save if self.state.state == "down" else add
+            write(self.dir, self.kept)
         except OSError as error:
             log.warning("the state of %s cannot be written to disk: %s", self.job.id, error.strerror)
+        self.ground.tell(self.state)
+
+    def tell(self, **changes: Any) -> None:
+        """Change the state in the store; on disk with the next change: until then a daemon that comes after need not
+        know, or finds out again."""
+        self.kept = replace(self.kept, state=replace(self.state, **changes))
         self.ground.tell(self.state)
 
     def commit(self, process: Identity, backend: str) -> None:
         """Write down the process before it may do anything. Full: it cannot be written."""
         self.kept = replace(self.kept, process=process, backend=backend, restart=0.0, oom_kills=0, oom_at=0.0)
         try:
-            save(self.dir, self.kept)
+            add(self.dir, self.kept)
         except OSError as error:
             self.kept = replace(self.kept, process=None)
             raise Full(f"the job cannot be written to {self.dir}: {error.strerror}") from None

@@ -31,7 +31,8 @@ async def start(standing: Standing, attached: asyncio.Event) -> Running:
 
 async def _start(standing: Standing, attached: asyncio.Event) -> Running:
     ground, job = standing.ground, standing.job
-    standing.set(state="starting")
+    if standing.state.state != "starting":
+        standing.set(state="starting")
     check(job)
     if job.attached:
         await _wait_for_client(standing, attached)
@@ -43,7 +44,7 @@ async def _start(standing: Standing, attached: asyncio.Event) -> Running:
     image = await _image(standing, backend)
     layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
     if job.service:
-        standing.set(port=ground.ports.take())
+        standing.tell(port=ground.ports.take())
     spec = spec_of(ground, job, standing.state.port, layers, image, binds)
     running = await backend.start(spec, lambda process: standing.commit(process, backend.name))
     if running.stdin >= 0:
@@ -71,13 +72,13 @@ async def _image(standing: Standing, backend: Backend) -> str:
 
 
 async def _wait_for_client(standing: Standing, attached: asyncio.Event) -> None:
-    standing.set(reason="waits to be attached")
+    standing.tell(reason="waits to be attached")
     try:
         async with asyncio.timeout(ATTACH):
             await attached.wait()
     except TimeoutError:
         raise NotStarted(f"nobody attached within {ATTACH:g} s") from None
-    standing.set(reason="")
+    standing.tell(reason="")
 
 
 async def _data(standing: Standing) -> tuple[Bind, ...]:
@@ -89,7 +90,7 @@ async def _data(standing: Standing) -> tuple[Bind, ...]:
 async def _wait_for_turn(standing: Standing) -> None:
     turns, before = standing.ground.turns, standing.state.reason
     if not turns.free:
-        standing.set(reason=f"waits: {turns.limit} {'jobs are' if turns.limit > 1 else 'job is'} starting")
+        standing.tell(reason=f"waits: {turns.limit} {'jobs are' if turns.limit > 1 else 'job is'} starting")
     standing.turn = await turns.take(standing.job.app)
     if standing.state.reason != before:
-        standing.set(reason=before)
+        standing.tell(reason=before)

@@ -18,7 +18,7 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
     """Bring the process up and keep watch; returns only if it does not come up, or is not well for too long."""
     job, resumed = standing.job, standing.state.state != "starting"
     if pid := await running.pid():
-        standing.set(pid=pid)
+        standing.tell(pid=pid)
     if job.service or job.check.kind == "command":
         patient = Patient(job.check, running, standing.ground.ctx.node.address, standing.state.port)
         if not resumed and (reason := await _bring_up(patient, standing, place)):
