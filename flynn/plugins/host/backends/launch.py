@@ -1,6 +1,6 @@
 """How a process is set going: detached from the daemon, and not before it has been written down.
 
-The shell first waits for a line on its standard input. The daemon writes it once the process's identity is on disk;
+A shell first waits for a line on its standard input. The daemon writes it once the process's identity is on disk;
 a daemon that dies before closes the pipe, and the shell ends without having run anything.
 """
 
@@ -9,26 +9,35 @@ import os
 import resource
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from flynn.core.files import AT_START
 from flynn.core.model import FILES
 from flynn.plugins.host.backends.backend import NotStarted
+from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, identify
 from flynn.plugins.host.limits.limiter import Hold
 
-_GATE = "read -r go || exit 125; echo 500 2>/dev/null >/proc/self/oom_score_adj; "
 ENTER = "echo 0 >{} || exit 124; "
-GATE_NULL = _GATE + 'exec "$@" </dev/null'
-GATE_PIPE = _GATE + 'exec "$@"'
+GATE = 'read -r go || exit 125; echo 500 2>/dev/null >/proc/self/oom_score_adj; exec "$@"'
 """`read` takes the first line byte by byte from a pipe, so that the rest of it is the process's own input.
 The daemon has raised its own limit of open files; a job gets the one from before. The kernel shall end a job, not the
 daemon, when memory is short (proc(5), oom_score_adj)."""
+
+
+class Launched(NamedTuple):
+    """`stdin`: the end of its input pipe (-1: it has none). `begun`: hears it begin; None where it has that pipe."""
+
+    identity: Identity
+    stdin: int = -1
+    begun: Begun | None = None
 
 
 def launch(
@@ -39,24 +48,23 @@ def launch(
     stdin: bool = False,
     files: Sequence[int] = (),
     hold: Hold = Hold(),  # noqa: B008 (frozen)
-) -> tuple[Identity, int]:
-    """Start `argv` in a session of its own; its identity, and the end of its input pipe (-1 without `stdin`).
+) -> Launched:
+    """Start `argv` in a session of its own. Without `stdin` it has to begin with `BEGUN`.
 
     `files` are descriptors that it keeps, by the same numbers. What `commit` raises prevents the start. It enters the
     groups of `hold` while it waits, before it can have any children.
     """
-    reading, writing = os.pipe()
     with contextlib.ExitStack() as stack:
-        stack.callback(os.close, reading)
+        far, near = os.pipe() if stdin else _sockets()
+        stack.callback(os.close, far)
         unless_kept = stack.enter_context(contextlib.ExitStack())
-        unless_kept.callback(os.close, writing)
+        unless_kept.callback(os.close, near)
         out, err = (stack.enter_context(path.open("ab", buffering=0)) for path in outputs)
         enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
-        gate = enter + (GATE_PIPE if stdin else GATE_NULL)
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", gate, "flynn", *argv],
-                env=dict(env), cwd="/", stdin=reading, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
+                ["/bin/sh", "-c", enter + GATE, "flynn", *argv],
+                env=dict(env), cwd="/", stdin=far, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise NotStarted(f"the process could not be made: {error.strerror}") from None
@@ -67,11 +75,17 @@ def launch(
         assert identity is not None, "a child that was not waited for cannot vanish"
         with _ended_on_error(process.pid):
             commit(identity)
-            os.write(writing, b"\n")
-        if stdin:
+            begun = None if stdin else Begun(near)
+            if begun:
+                unless_kept.pop_all()  # It closes it.
+            os.write(near, b"\n")
             unless_kept.pop_all()
-            return identity, writing
-    return identity, -1
+    return Launched(identity, near if stdin else -1, begun)
+
+
+def _sockets() -> tuple[int, int]:
+    far, near = socket.socketpair()
+    return far.detach(), near.detach()
 
 
 @contextlib.contextmanager

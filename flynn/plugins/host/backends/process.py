@@ -13,6 +13,7 @@ import psutil
 
 from flynn.plugins.host.backends import bind
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
+from flynn.plugins.host.backends.begun import BEGUN, Begun
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.backends.launch import descendants, launch, send
@@ -57,10 +58,11 @@ class ProcessBackend:
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
         write_environ(spec.dir, env)
-        argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", START, "sh", spec.command]
+        begin = ("" if spec.stdin else BEGUN) + START
+        argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", begin, "sh", spec.command]
         async with self.limiter.hold(spec) as hold:
-            identity, stdin = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, hold=hold)
-        return RunningProcess(spec.dir, identity, stdin)
+            launched = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, hold=hold)
+        return RunningProcess(spec.dir, *launched)
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":
         return RunningProcess(dir, identity)
@@ -95,13 +97,15 @@ def _prepare(spec: Spec) -> None:
 class RunningProcess:
     """The wrapping shell (`identity`), the process below it, and all that they started."""
 
-    def __init__(self, dir: Path, identity: Identity, stdin: int = -1) -> None:
-        self.dir, self.identity, self.stdin = dir, identity, stdin
+    def __init__(self, dir: Path, identity: Identity, stdin: int = -1, begun: Begun | None = None) -> None:
+        self.dir, self.identity, self.stdin, self._begun = dir, identity, stdin, begun
 
     def alive(self) -> bool:
         return alive(self.identity)
 
     async def pid(self) -> int:
+        if self._begun:
+            await self._begun.wait()
         while self.alive():
             if found := first_child(self.identity.pid):
                 return found

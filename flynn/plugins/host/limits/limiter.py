@@ -5,7 +5,7 @@ of which Node, Go and Java reserve far more than they use; an honest word is bet
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,10 @@ class Hold:
     pids: int = 0
 
 
+def _nothing() -> None:
+    """What needs no preparation."""
+
+
 class Limiter:
     """`data`: the agent's directory, which has its jobs in `jobs`. `lacks`: what cannot be limited here, and why."""
 
@@ -56,16 +60,17 @@ class Limiter:
             self.lacks = f"no limits of memory, CPU and processes: this user can make no control groups; {REMEDY}"
 
     @asynccontextmanager
-    async def hold(self, spec: Spec) -> AsyncIterator[Hold]:
+    async def hold(self, spec: Spec, prepare: Callable[[], None] = _nothing) -> AsyncIterator[Hold]:
         """The group for a run of a job, written down first; gone again if the block fails. NotStarted: the kernel
-        refuses."""
+        refuses. `prepare` is done before, in the same thread."""
         try:
-            yield await asyncio.to_thread(self._begin, spec)
+            yield await asyncio.to_thread(self._begin, spec, prepare)
         except BaseException:
             await whole(asyncio.to_thread(end, spec.dir))
             raise
 
-    def _begin(self, spec: Spec) -> Hold:
+    def _begin(self, spec: Spec, prepare: Callable[[], None]) -> Hold:
+        prepare()
         if self.hierarchy is None:
             return Hold(files=spec.limits.files, pids=spec.limits.pids)
         try:

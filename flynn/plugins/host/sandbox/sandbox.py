@@ -11,12 +11,13 @@ import errno
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backends import owner
 from flynn.plugins.host.backends.backend import START, Spec, no_images
+from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import launch
@@ -95,24 +96,22 @@ class SandboxBackend:
         return RunningSandbox(dir, identity)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
-        await asyncio.to_thread(self._prepare, spec, mode)
-        async with self.limiter.hold(spec) as hold:
+        env = environ(spec)
+        async with self.limiter.hold(spec, lambda: self._prepare(spec, env, mode)) as hold:
             with contextlib.ExitStack() as stack:
                 files = self._files(spec, stack)
-                env = environ(spec)
-                write_environ(spec.dir, env)
                 bound = binds.opened(spec.binds, stack)
                 words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
                 words += [word for name, value in env.items() for word in ("--setenv", name, value)]
                 told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
-                start = (NPROC.format(hold.pids) if hold.pids else "") + START
+                start = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "") + START
                 argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
                 outputs = (spec.stdout, spec.stderr)
                 kept = [told, *files.values(), *bound]
                 return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
 
-    def _prepare(self, spec: Spec, mode: str) -> None:
-        """The directories of a sandbox. OSError: the disk is full or broken."""
+    def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
+        """The directories and files of a sandbox. OSError: the disk is full or broken."""
         self.etc.refresh()
         owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
         (spec.dir / "status").unlink(missing_ok=True)
@@ -121,6 +120,8 @@ class SandboxBackend:
         for name in ("upper", "work"):
             remove_tree(spec.dir / name)
             (spec.dir / name).mkdir(parents=True)
+        write_environ(spec.dir, env)
+        (spec.dir / "seccomp").write_bytes(self.filter)  # What is run beside the job needs it too.
         if mode == "copy" and "app" in spec.layers:
             shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
 
@@ -131,7 +132,6 @@ class SandboxBackend:
         stack.callback(os.close, files["--json-status-fd"])
         files["--file"] = _memory("hosts", hosts(hostname(spec)).encode(), stack)
         if self.filter:
-            (spec.dir / "seccomp").write_bytes(self.filter)  # What is run beside the job needs it too.
             files["--seccomp"] = os.open(spec.dir / "seccomp", os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, files["--seccomp"])
         return files

@@ -11,6 +11,7 @@ import msgspec
 import psutil
 
 from flynn.plugins.host.backends.backend import NotStarted, Signals
+from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.beside import run_beside
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
@@ -33,13 +34,15 @@ class _Status(msgspec.Struct, rename="kebab"):
 class RunningSandbox:
     """The monitor (`identity`), the sandbox's pid 1, and what runs inside."""
 
-    def __init__(self, dir: Path, identity: Identity, stdin: int = -1) -> None:
-        self.dir, self.identity, self.stdin = dir, identity, stdin
+    def __init__(self, dir: Path, identity: Identity, stdin: int = -1, begun: Begun | None = None) -> None:
+        self.dir, self.identity, self.stdin, self._begun = dir, identity, stdin, begun
 
     def alive(self) -> bool:
         return alive(self.identity)
 
     async def pid(self) -> int:
+        if self._begun:
+            await self._begun.wait()
         while self.alive():
             inner = self._inner()
             if inner and (found := first_child(inner)):
