@@ -12,7 +12,10 @@ from flynn.plugins.host.backends.backend import NotStarted, Running
 from flynn.plugins.host.lacking import is_lack
 
 BOOTING = 0.1
-"""Seconds between two checks until the first success."""
+"""Seconds between two checks until the first success, at most."""
+
+AT_ONCE = 0.005
+"""Seconds between the first two, where a check costs little."""
 
 FAILURES = 2
 """Failures in a row after which a job's UNIX socket counts as not answering."""
@@ -32,6 +35,11 @@ class Patient:
     running: Running
     address: str
     port: int
+
+
+def boot_pause(check: Check, waited: float) -> float:
+    """Seconds until the next check of a job that has been waited for so long: what is quick shall not seem slow."""
+    return BOOTING if check.kind == "command" else min(max(waited / 20, AT_ONCE), BOOTING)
 
 
 async def problem(patient: Patient) -> str:

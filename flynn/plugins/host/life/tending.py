@@ -4,7 +4,7 @@ import asyncio
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Running
-from flynn.plugins.host.life.health import BOOTING, Patient, problem
+from flynn.plugins.host.life.health import BOOTING, Patient, boot_pause, problem
 from flynn.plugins.host.life.pulse import Pulse
 from flynn.plugins.host.life.registration import Registration
 from flynn.plugins.host.life.restart import Ending
@@ -34,11 +34,12 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
 async def _bring_up(patient: Patient, standing: Standing, place: Registration) -> str:
     """Check often until it is well, then register it; why it did not come up."""
     port, limit = patient.port, patient.check.start_timeout or standing.ground.config.boot_timeout
-    wrong = ""
+    wrong, steady = "", standing.ground.steady
+    begun = steady()
     try:
         async with asyncio.timeout(limit):
             while wrong := await problem(patient):
-                await asyncio.sleep(BOOTING)
+                await asyncio.sleep(boot_pause(patient.check, steady() - begun))
     except TimeoutError:
         return _never_up(patient, limit, wrong)
     if port:
