@@ -9,7 +9,6 @@ import os
 import shutil
 import stat
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,52 +24,66 @@ OWN = ("passwd", "group", "nsswitch.conf", "hosts")
 """What is not the machine's."""
 
 
+Mark = tuple[int, int, int] | None
+"""When a file was changed, its size, and which one it is; None: it is not there."""
+
+
 class Etc:
     """The copy in `dir`. All of it blocks for a moment: call it in a thread; several may."""
 
-    def __init__(self, dir: Path) -> None:
-        self.dir = dir
+    def __init__(self, dir: Path, machine: Path = Path("/etc")) -> None:
+        self.dir, self.machine = dir, machine
         self._lock = threading.Lock()
         self._looked = -FRESH
+        self._marks: dict[str, Mark] = {str(machine): None}
 
-    def refresh(self) -> None:
-        """Make it what the machine has, unless it was looked at just now. OSError: the disk is full or broken."""
+    def refresh(self, now: float) -> None:
+        """Make it what the machine has, unless that was done just now; `now` on a clock that never jumps.
+
+        OSError: the disk is full or broken.
+        """
         with self._lock:
-            if time.monotonic() - self._looked >= FRESH:
-                write_etc(self.dir)
-                self._looked = time.monotonic()
+            if now - self._looked >= FRESH and any(_mark(path) != mark for path, mark in self._marks.items()):
+                self._marks = write_etc(self.dir, self.machine)
+            self._looked = now if now - self._looked >= FRESH else self._looked
 
 
-def write_etc(etc: Path, machine: Path = Path("/etc")) -> None:
-    """The whole /etc of a sandbox, in a directory that may hold an older one. OSError: the disk is full or broken."""
+def write_etc(etc: Path, machine: Path = Path("/etc")) -> dict[str, Mark]:
+    """The whole /etc of a sandbox, in a directory that may hold an older one.
+
+    What was copied: whoever finds all of it to be as it was need not copy again (to change a link changes the directory
+    that it is in). OSError: the disk is full or broken.
+    """
     etc.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_users(etc)
     _copy_link(f"..{HOSTS}", str(etc / "hosts"))
+    marks: dict[str, Mark] = {}
     for name in ETC:
-        _copy(str(machine / name), str(etc / name), top=True)
+        _copy(str(machine / name), str(etc / name), marks, top=True)
     _remove_but(str(etc), {*OWN, *ETC})
+    return marks
 
 
-def _copy(source: str, target: str, top: bool = False) -> None:
+def _copy(source: str, target: str, marks: dict[str, Mark], top: bool = False) -> None:
     """A file, a link, or a tree; nothing, if it cannot be read. A link at the top is followed: it may lead out."""
     try:
         found = os.stat(source) if top else os.lstat(source)
-        kept = source not in SECRET and (found.st_mode & 0o004 or stat.S_ISLNK(found.st_mode))
     except OSError:
-        kept = False
-    if not kept:
-        _remove(target)
-    elif stat.S_ISDIR(found.st_mode):
-        _copy_tree(source, target)
-    elif stat.S_ISLNK(found.st_mode):
-        _copy_link(os.readlink(source), target)
-    elif stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
-        _copy_file(source, target, found)
-    else:
-        _remove(target)
+        marks[source] = None
+        return _remove(target)
+    if stat.S_ISLNK(found.st_mode):
+        return _copy_link(os.readlink(source), target)
+    marks[source] = _marked(found)
+    if source in SECRET or not found.st_mode & 0o004:
+        return _remove(target)
+    if stat.S_ISDIR(found.st_mode):
+        return _copy_tree(source, target, marks)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
+        return _copy_file(source, target, found)
+    return _remove(target)
 
 
-def _copy_tree(source: str, target: str) -> None:
+def _copy_tree(source: str, target: str, marks: dict[str, Mark]) -> None:
     try:
         names = os.listdir(source)
     except OSError:
@@ -79,7 +92,7 @@ def _copy_tree(source: str, target: str) -> None:
         _remove(target)
         os.mkdir(target, 0o755)
     for name in names:
-        _copy(f"{source}/{name}", f"{target}/{name}")
+        _copy(f"{source}/{name}", f"{target}/{name}", marks)
     _remove_but(target, set(names))
 
 
@@ -93,7 +106,7 @@ def _copy_file(source: str, target: str, found: os.stat_result) -> None:
     """Copied only when it is another than at the last time. Whoever has it open keeps the old one."""
     with contextlib.suppress(FileNotFoundError):
         known = os.lstat(target)
-        if stat.S_ISREG(known.st_mode) and _mark(known) == _mark(found):
+        if stat.S_ISREG(known.st_mode) and _marked(known)[:2] == _marked(found)[:2]:
             return
     if _is(target, stat.S_ISDIR):
         _remove(target)
@@ -105,8 +118,15 @@ def _copy_file(source: str, target: str, found: os.stat_result) -> None:
         os.replace(partial, target)
 
 
-def _mark(found: os.stat_result) -> tuple[int, int]:
-    return found.st_mtime_ns, found.st_size
+def _mark(path: str) -> Mark:
+    try:
+        return _marked(os.stat(path))
+    except OSError:
+        return None
+
+
+def _marked(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _is(path: str, kind: Callable[[int], bool]) -> bool:

@@ -11,6 +11,7 @@ import errno
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -112,7 +113,7 @@ class SandboxBackend:
 
     def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
         """The directories and files of a sandbox. OSError: the disk is full or broken."""
-        self.etc.refresh()
+        self.etc.refresh(time.monotonic())
         owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
         (spec.dir / "status").unlink(missing_ok=True)
         if spec.cache:  # A container may have used it before, as another user.

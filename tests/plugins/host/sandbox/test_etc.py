@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flynn.plugins.host.sandbox import etc as etc_of
-from flynn.plugins.host.sandbox.etc import write_etc
+from flynn.plugins.host.sandbox.etc import FRESH, Etc, write_etc
 
 
 @pytest.fixture
@@ -68,3 +68,27 @@ def test_what_changes_is_copied_again_and_what_goes_goes(machine: Path, tmp_path
     assert list((etc / "ssl" / "certs").iterdir()) == []
     assert not (etc / "resolv.conf").exists()
     assert (etc / "passwd").read_text().startswith("root:")
+
+
+def test_it_is_looked_at_once_a_moment_and_copied_only_when_something_is_new(machine: Path, tmp_path: Path) -> None:
+    etc = Etc(tmp_path / "etc", machine)
+    etc.refresh(100.0)
+    copied = tmp_path / "etc" / "ssl" / "certs" / "a.pem"
+    assert copied.read_text() == "a"
+    copied.unlink()
+    etc.refresh(100.0 + FRESH)
+    assert not copied.exists()
+    (machine / "ssl" / "certs" / "c.pem").symlink_to("a.pem")
+    etc.refresh(100.0 + 1.5 * FRESH)
+    assert not copied.exists()
+    etc.refresh(100.0 + 2 * FRESH)
+    assert copied.read_text() == "a"
+    for change in (
+        lambda: (machine / "ssl" / "certs" / "a.pem").write_text("longer"),
+        lambda: (machine / "services").write_text("new"),
+        lambda: (machine / "services").unlink(),
+    ):
+        copied.unlink()
+        change()
+        etc.refresh(etc._looked + FRESH)
+        assert copied.exists()
