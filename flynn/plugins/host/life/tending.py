@@ -10,7 +10,7 @@ from flynn.plugins.host.life.registration import Registration
 from flynn.plugins.host.life.restart import Ending
 from flynn.plugins.host.life.standing import Standing
 
-SETTLED = 1.0
+SETTLED = 0.5
 """Seconds after which a service process that nothing is known to be wrong with counts as up."""
 
 

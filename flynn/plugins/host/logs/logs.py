@@ -39,6 +39,8 @@ class Logs:
         self._open: dict[str, Intake] = {}
         self._failed: set[str] = set()
         self._unheard: set[str] = set()
+        self._fresh: set[str] = set()
+        """Jobs to look at, be it that nothing was heard of them."""
         self._taking = asyncio.Lock()
         self._inotify = Inotify()
         self.relief, self.untold = Relief(), Untold(self.note)
@@ -50,7 +52,7 @@ class Logs:
         dir = self.jobs / job.id
         self._open[job.id] = Intake(dir, job, log, not job.attached)
         self._watch(job.id)
-        self._look_at = 0.0
+        self._fresh.add(job.id)
 
     async def of(self, app: str) -> AppLog:
         """The log of an app; there may be nothing in it."""
@@ -146,7 +148,8 @@ class Logs:
         """Until something may be there to take in."""
         loop = asyncio.get_running_loop()
         due = [intake.due - self.clock() for intake in self._open.values() if intake.due]
-        wait = min([max(self._look_at - loop.time(), 0.0), *(min(max(each, 0.0), LOOK) for each in due)])
+        look_at = 0.0 if self._fresh else self._look_at
+        wait = min([max(look_at - loop.time(), 0.0), *(min(max(each, 0.0), LOOK) for each in due)])
         if self._inotify.file < 0 or self._unheard:
             await asyncio.sleep(min(wait, BLIND))
             return
@@ -163,11 +166,12 @@ class Logs:
     def _next(self, now: float) -> list[str]:
         """The jobs that have something to take in."""
         heard, clock = self._inotify.heard(), self.clock()
+        fresh, self._fresh = self._fresh, set()
         if heard is None or now >= self._look_at or self._unheard:
             heard = set(self._open)
             self._look_at = now + LOOK
         due = {id for id, intake in self._open.items() if intake.is_due(clock)}
-        return [*due, *(id for id in heard - due if id in self._open and self._open[id].grown())]
+        return [*due, *(id for id in (heard | fresh) - due if id in self._open and self._open[id].grown())]
 
     async def _take(self, ids: Iterable[str], take: Callable[[Intake], list[Block]]) -> int:
         """How many blocks were taken. One thread for all, one at a time, so that followers see each log in order."""
@@ -180,7 +184,7 @@ class Logs:
         for intake, blocks in taken:
             intake.log.publish(blocks)
             if intake.grown():
-                self._look_at = 0.0
+                self._fresh.add(intake.job.id)
                 self.relief.look(intake)
         return sum(len(blocks) for _, blocks in taken)
 
