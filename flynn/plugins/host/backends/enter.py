@@ -87,7 +87,9 @@ def _join_groups(pid: int) -> None:
         for line in sorted(set(its) - set(mine)):
             _, controllers, path = line.rstrip("\n").split(":", 2)
             name = controllers.removeprefix("name=") or ("unified" if os.path.isdir(f"{CGROUPS}/unified") else "")
-            with contextlib.suppress(OSError), open(f"{CGROUPS}/{name}/{path}/cgroup.procs", "w") as file:
+            place = f"{CGROUPS}/{name}/{path}"
+            door = "tasks" if os.path.exists(f"{place}/tasks") else "cgroup.procs"  # See `entries` in cgroup.py.
+            with contextlib.suppress(OSError), open(f"{place}/{door}", "w") as file:
                 file.write("0")
 
 
