@@ -5,6 +5,7 @@ the machine may read is copied.
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import stat
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flynn.plugins.host.sandbox.rootfs import ETC, HOSTS, SECRET, write_users
+
+log = logging.getLogger(__name__)
 
 FRESH = 1.0
 """Seconds for which the copy is believed to be what the machine has."""
@@ -35,17 +38,27 @@ class Etc:
         self.dir, self.machine = dir, machine
         self._lock = threading.Lock()
         self._looked = -FRESH
-        self._marks: dict[str, Mark] = {str(machine): None}
+        self._marks: dict[str, Mark] = {}
 
     def refresh(self, now: float) -> None:
         """Make it what the machine has, unless that was done just now; `now` on a clock that never jumps.
 
-        OSError: the disk is full or broken.
+        OSError: there is none yet, and the disk is full or broken.
         """
         with self._lock:
-            if now - self._looked >= FRESH and any(_mark(path) != mark for path, mark in self._marks.items()):
-                self._marks = write_etc(self.dir, self.machine)
-            self._looked = now if now - self._looked >= FRESH else self._looked
+            if now - self._looked < FRESH:
+                return
+            if not self._marks or any(_mark(path) != mark for path, mark in self._marks.items()):
+                self._copy_again()
+            self._looked = now
+
+    def _copy_again(self) -> None:
+        try:
+            self._marks = write_etc(self.dir, self.machine)
+        except OSError as error:
+            if not self._marks:
+                raise
+            log.warning("%s cannot be brought up to date: %s", self.dir, error)
 
 
 def write_etc(etc: Path, machine: Path = Path("/etc")) -> dict[str, Mark]:

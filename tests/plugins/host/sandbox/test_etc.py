@@ -92,3 +92,14 @@ def test_it_is_looked_at_once_a_moment_and_copied_only_when_something_is_new(mac
         change()
         etc.refresh(etc._looked + FRESH)
         assert copied.exists()
+
+
+def test_a_copy_that_cannot_be_brought_up_to_date_is_used_as_it_is(machine: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        Etc(tmp_path / "file" / "etc", machine).refresh(100.0)
+    etc = Etc(tmp_path / "etc", machine)
+    etc.refresh(100.0)
+    etc.dir = tmp_path / "file"
+    (machine / "services").write_text("new")
+    etc.refresh(100.0 + FRESH)
