@@ -11,13 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from flynn.plugins.host.backends import bind
+from flynn.plugins.host.backends import bind, owner
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
 from flynn.plugins.host.backends.begun import BEGUN, Begun
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
 from flynn.plugins.host.backends.launch import descendants, launch, send
-from flynn.plugins.host.backends.owner import own
 from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
@@ -83,7 +82,7 @@ def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
 
 
 def _prepare(spec: Spec) -> None:
-    own(spec.binds, os.geteuid(), os.getegid())
+    owner.own(spec.binds, os.geteuid(), os.getegid())
     (spec.dir / "exit").unlink(missing_ok=True)
     if spec.cache:
         own(spec.cache, os.geteuid(), os.getegid())
