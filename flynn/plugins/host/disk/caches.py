@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flynn.plugins.host.disk.budget import Kept
 from flynn.plugins.host.disk.removal import take_away
-from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.trees import remove_tree, walk
 
 
 class Caches:
@@ -48,8 +48,8 @@ def _present(root: Path, known: dict[str, int], used: dict[str, int]) -> list[Ke
 def _size(path: str) -> int:
     """Bytes of disk that a tree takes, as far as it can be seen."""
     size = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
+    for folder, names in walk(Path(path)):
+        for name in names:
             try:
                 size += os.lstat(os.path.join(folder, name)).st_blocks * 512
             except OSError:
