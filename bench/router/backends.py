@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.router import web
-from bench.router.peers.binaries import binary
-from bench.router.processes import running
-from bench.router.site import TOLD, free_ports
+from bench.common import web
+from bench.common.binaries import binary
+from bench.common.ports import free_ports
+from bench.common.processes import running
+from bench.router.site import TOLD
 
 INSTANCES = 10
 

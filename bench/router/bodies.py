@@ -7,17 +7,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.router import web
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
-from bench.router.load import programs
+from bench.common import programs, web
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.ports import free_ports
+from bench.common.run import Run
 from bench.router.load.bodies_clients import CLIENTS
 from bench.router.peers import flynn
 from bench.router.peers.haproxy import open_haproxy
 from bench.router.peers.nginx import PLAIN, STREAMED, open_nginx
 from bench.router.peers.peer import Peer
-from bench.router.run import Run
-from bench.router.site import ASKED, Site, free_ports, names
+from bench.router.site import ASKED, Site, names
 
 SIZE = 64 << 20
 
@@ -38,7 +38,7 @@ async def measure(run: Run, work: Path) -> list[Figure]:
     [port] = free_ports(1)
     told = Site(names(100), [port])
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(programs.app(work, "bodies_app", port))
+        app = await stack.enter_async_context(programs.app(work, "router.load.bodies_app", port))
         await app.listens(port)
         _, own = await stack.enter_async_context(flynn.open_daemon(work, [flynn.records(told)]))
         peers = [
@@ -71,7 +71,7 @@ async def _rate(peer: Peer, way: str, port: int) -> float:
     await peer.knows(ASKED, "/count")
     answered, moved = await _counted(port)
     served, before = await peer.served(), peer.process.cpu_ns()
-    await programs.done(120, "bodies_clients", peer.port, ASKED, way, COUNT, SIZE)
+    await programs.done(120, "router.load.bodies_clients", peer.port, ASKED, way, COUNT, SIZE)
     spent = peer.process.cpu_ns() - before
     served, now = await peer.served() - served, await _counted(port)
     size = CLIENTS * COUNT * SIZE
@@ -92,7 +92,7 @@ async def _slow(run: Run, peer: Peer, port: int) -> float:
     _, moved = await _counted(port)
     before = most = peer.process.resident()
     client = asyncio.create_task(
-        programs.done(120, "bodies_clients", peer.port, ASKED, "slow", SLOWLY, LARGE), name="slow client"
+        programs.done(120, "router.load.bodies_clients", peer.port, ASKED, "slow", SLOWLY, LARGE), name="slow client"
     )
     while not client.done():
         most = max(most, peer.process.resident())

@@ -12,17 +12,18 @@ from pathlib import Path
 
 import msgspec
 
+from bench.common.daemon import HOST
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.processes import expecting
+from bench.common.run import Run
 from bench.router import wrk
 from bench.router.backends import Backends, open_backends
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
 from bench.router.grid import Grid, open_grid
 from bench.router.peers import flynn
 from bench.router.peers.haproxy import open_haproxy
 from bench.router.peers.nginx import open_nginx
 from bench.router.peers.peer import Peer
-from bench.router.processes import expecting
-from bench.router.run import Run
 from bench.router.sampling import agree
 from bench.router.site import ASKED, CLIENTS, Site, names
 from bench.router.spare import open_spare
@@ -110,7 +111,7 @@ class Changes:
         route = Route(id=id, domain=f"{id}.test", service="s")
         other = "t" if self.service == "s" else "s"
         async with open_spare() as spare:
-            instance = Instance(id=id, service=other, host=flynn.HOST, address=f"127.0.0.1:{spare.port}")
+            instance = Instance(id=id, service=other, host=HOST, address=f"127.0.0.1:{spare.port}")
             key = keys.instance(other, id)
             await self.put(keys.route(id), route)
             await self.put(key, instance)
@@ -138,7 +139,7 @@ class Changes:
                     await asyncio.sleep(0.005)
 
     async def _let_go(self, instance: str, revision: int) -> bool:
-        item = await self.grid.store.get(keys.router(flynn.HOST))
+        item = await self.grid.store.get(keys.router(HOST))
         if item is None:
             return False
         router = msgspec.json.decode(item.value, type=Router)

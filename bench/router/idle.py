@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.programs import program
+from bench.common.run import Run
 from bench.router.backends import open_backends
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
-from bench.router.load.programs import program
 from bench.router.peers import flynn
 from bench.router.peers.caddy import open_caddy
 from bench.router.peers.haproxy import open_haproxy
 from bench.router.peers.nginx import open_nginx
 from bench.router.peers.peer import Peer
 from bench.router.peers.traefik import open_traefik
-from bench.router.run import Run
 from bench.router.site import ASKED, Site, names
 
 CONNECTIONS = 5000
@@ -61,7 +61,7 @@ async def _growth(peer: Peer) -> float:
     """KiB that the proxy grows by with each connection. NotMeasured: it did not answer on all of them."""
     await peer.knows(ASKED)
     served, before = await peer.served(), peer.process.resident()
-    async with program("idle_clients", peer.port, ASKED, CONNECTIONS) as clients:
+    async with program("router.load.idle_clients", peer.port, ASKED, CONNECTIONS) as clients:
         await clients.says("ready", 60)
         grown = peer.process.resident() - before
         served = await peer.served() - served

@@ -4,16 +4,17 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
+from bench.common import programs
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.ports import free_ports
+from bench.common.programs import Program
+from bench.common.run import Run
 from bench.router.grid import Grid, open_grid
-from bench.router.load import programs
-from bench.router.load.programs import Program
 from bench.router.peers import flynn
 from bench.router.peers.nginx import UPGRADES, open_nginx
 from bench.router.peers.peer import Peer
-from bench.router.run import Run
-from bench.router.site import ASKED, Site, free_ports, names
+from bench.router.site import ASKED, Site, names
 from flynn.core import keys
 from flynn.core.facts import encode
 from flynn.core.model import Route
@@ -37,13 +38,13 @@ async def measure(run: Run, work: Path) -> list[Figure]:
     [port] = free_ports(1)
     told = Site(names(1000), [port])
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(programs.app(work, "messages_app", port))
+        app = await stack.enter_async_context(programs.app(work, "router.load.messages_app", port))
         await app.listens(port)
         grid = await stack.enter_async_context(open_grid(work, flynn.records(told)))
         loads = {}
         for peer in (grid.peer, await stack.enter_async_context(open_nginx(work, told, more=UPGRADES))):
             await peer.knows(ASKED)
-            load = programs.program("messages_clients", peer.port, ASKED, SOCKETS)
+            load = programs.program("router.load.messages_clients", peer.port, ASKED, SOCKETS)
             loads[peer] = await stack.enter_async_context(load)
             await loads[peer].says("open", OPEN_LIMIT)
         costs = await _costs(run, loads)

@@ -1,21 +1,21 @@
-"""docs/bench.md: the figures, what was printed on the way to them, and how it was measured. Pure."""
+"""The router's part of docs/bench.md. Pure."""
 
 from collections.abc import Sequence
 
-from bench.router.figures import Figure, number
+from bench.common.figures import Figure
+from bench.common.page import section as made
+
+HEADING = "## The router"
 
 HEAD = """\
-# The router, measured
-
 `make bench-router` measures flynn's router beside nginx, HAProxy, Caddy and Traefik on this machine, and writes this
-page and its picture. `BENCH_ONLY=R1,R5` measures only these (and writes nothing), `BENCH_ROUNDS=2` is quicker.
+section and its picture. `BENCH_ONLY=R1,R5` measures only these (and writes nothing), `BENCH_ROUNDS=2` is quicker.
 
 ![Each figure as a share of what it must reach](bench-router.svg)
-
 """
 
 HOW = """\
-## How it is measured
+### How the router is measured
 
 - What runs is `flynn daemon --bricks router`, a process like any other, over a store that was filled before it
   started (SQLite; etcd where something changes meanwhile: R3, R4, R8).
@@ -43,13 +43,6 @@ HOW = """\
 """
 
 
-def page(figures: Sequence[Figure], where: str, versions: Sequence[str], printed: Sequence[str]) -> str:
-    """The whole file. `where` is the machine, `printed` what was said while it ran."""
-    rows = [
-        f"| {f.id} | {number(f.value)}{' ' + f.unit if f.unit else ''} | {f.relation} {number(f.bound)} | {f.verdict} "
-        f"| {f.what} |"
-        for f in figures
-    ]
-    table = "\n".join(["| id | measured | must be | | what |", "|---|---|---|---|---|", *rows])
-    said = "\n".join(printed)
-    return f"{HEAD}{where}. {', '.join(versions)}.\n\n{table}\n\n```\n{said}\n```\n\n{HOW}"
+def section(figures: Sequence[Figure], where: str, versions: Sequence[str], printed: Sequence[str]) -> str:
+    """All of it but the heading."""
+    return made(HEAD, HOW, figures, where, versions, printed)

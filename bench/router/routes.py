@@ -12,15 +12,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.run import Run
+from bench.common.web import Poller
 from bench.router.backends import open_backends
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
 from bench.router.grid import Grid, open_grid
 from bench.router.peers import caddy, flynn, nginx, traefik
 from bench.router.peers.peer import Peer
-from bench.router.run import Run
 from bench.router.site import ASKED, ROUTES, Site, names
-from bench.router.web import Poller
 from flynn.core import keys
 from flynn.core.facts import encode
 from flynn.core.model import Route

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.common.errors import NotMeasured
 from bench.router import wrk
 from bench.router.backends import Backends
-from bench.router.errors import NotMeasured
 from bench.router.peers.peer import Peer
 from bench.router.site import ASKED, CLIENTS
 

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from tests.harness import free_port
-
 ROUTES = 10_000
 
 ASKED = "app77.test"
@@ -27,14 +25,6 @@ class Site:
 
 def names(count: int) -> list[str]:
     return [f"app{n}.test" for n in range(count)]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now, all different."""
-    found: set[int] = set()
-    while len(found) < count:
-        found.add(free_port())
-    return sorted(found)
 
 
 TOLD = (

@@ -3,16 +3,17 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.router import web, wrk
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
-from bench.router.load import programs
+from bench.common import programs, web
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.ports import free_ports
+from bench.common.run import Run
+from bench.router import wrk
 from bench.router.peers import flynn
 from bench.router.peers.nginx import open_nginx
 from bench.router.peers.peer import Peer
-from bench.router.run import Run
 from bench.router.sampling import agree
-from bench.router.site import ASKED, CLIENTS, Site, free_ports, names
+from bench.router.site import ASKED, CLIENTS, Site, names
 
 APPS = 20
 
@@ -42,7 +43,7 @@ async def _compare(run: Run, work: Path, width: int, what: str) -> float:
     work.mkdir()
     run.say(f"   {what}")
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(programs.app(work, "slow_app", DELAY, width, *ports))
+        app = await stack.enter_async_context(programs.app(work, "router.load.slow_app", DELAY, width, *ports))
         await app.listens(ports[-1])
         _, own = await stack.enter_async_context(flynn.open_daemon(work, [flynn.records(told)]))
         peers = [own, await stack.enter_async_context(open_nginx(work, told))]

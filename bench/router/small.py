@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from bench.common.daemon import Records
+from bench.common.errors import NotMeasured
+from bench.common.figures import Figure
+from bench.common.ports import free_ports
+from bench.common.run import Run
 from bench.router import site
 from bench.router.backends import Backends, open_backends
-from bench.router.errors import NotMeasured
-from bench.router.figures import Figure
 from bench.router.peers import flynn
 from bench.router.peers.caddy import open_caddy
 from bench.router.peers.haproxy import open_haproxy
 from bench.router.peers.nginx import open_nginx
 from bench.router.peers.peer import Peer
 from bench.router.peers.traefik import open_traefik
-from bench.router.run import Run
 from bench.router.sampling import Aim, Sample, least, sample
 
 BOUNDS = {"haproxy": ("R1a", 1.15), "nginx": ("R1b", 1.15), "traefik": ("R1c", 0.35), "caddy": ("R1d", 0.25)}
@@ -62,9 +64,9 @@ async def _reaches_sockets(run: Run, own: Peer) -> bool:
     return True
 
 
-def _facts(told: site.Site, backends: Backends) -> list[flynn.Records]:
+def _facts(told: site.Site, backends: Backends) -> list[Records]:
     """The site; and one more route, to apps that have UNIX sockets and a TCP port where nobody listens."""
-    dead = site.free_ports(len(backends.sockets))
+    dead = free_ports(len(backends.sockets))
     places = {
         f"u{n}": {"address": f"127.0.0.1:{port}", "socket": str(path)}
         for n, (path, port) in enumerate(zip(backends.sockets, dead, strict=True))

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bench.router.errors import NotMeasured
-from bench.router.peers.binaries import binary
+from bench.common.binaries import binary
+from bench.common.errors import NotMeasured
 
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 """Milliseconds."""

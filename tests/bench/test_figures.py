@@ -4,9 +4,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench.router.figures import Figure, in_order, line, number, table
-from bench.router.page import page
-from bench.router.picture import LABELS, MOST, MUST, svg
+from bench.common.figures import Figure, in_order, line, number, table
+from bench.common.measure import DOCS
+from bench.common.page import HEAD, placed
+from bench.common.picture import LABELS, MOST, MUST, svg
+from bench.router.page import HEADING, section
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,8 +44,8 @@ def test_a_number_has_no_exponent(value: float, text: str) -> None:
 
 
 def test_the_order_of_lines() -> None:
-    lines = ["R10 1", "R2 not measured: x", "R1b 2", "R1a 3"]
-    assert sorted(lines, key=in_order) == ["R1a 3", "R1b 2", "R2 not measured: x", "R10 1"]
+    lines = ["R10 1", "R2 not measured: x", "R1b 2", "L1 4", "R1a 3", "I3 5"]
+    assert sorted(lines, key=in_order) == ["I3 5", "L1 4", "R1a 3", "R1b 2", "R2 not measured: x", "R10 1"]
 
 
 def test_the_share_is_less_when_it_is_better() -> None:
@@ -80,8 +82,21 @@ def test_the_picture_has_a_bar_for_each_figure() -> None:
     assert all(int(bar.get("y", "")) < int(root.get("height", "")) for bar in bars)
 
 
-def test_the_page_has_a_row_for_each_figure_and_what_was_printed() -> None:
-    text = page([Figure("R5", 2.1, "<=", 3, "an idle one", "KiB")], "a machine", ["flynn 1"], ["R5 idle", "   x"])
+def test_a_section_has_a_row_for_each_figure_and_what_was_printed() -> None:
+    text = section([Figure("R5", 2.1, "<=", 3, "an idle one", "KiB")], "a machine", ["flynn 1"], ["R5 idle", "   x"])
     assert "| R5 | 2.1 KiB | <= 3 | ok | an idle one |" in text
     assert "a machine. flynn 1." in text
     assert "```\nR5 idle\n   x\n```" in text
+
+
+def test_a_section_takes_the_place_of_the_one_before() -> None:
+    page = placed(placed("", "## A", "first\n"), "## B", "second\n\n### how\n")
+    assert page == f"{HEAD}\n## A\n\nfirst\n\n## B\n\nsecond\n\n### how\n"
+    assert placed(page, "## B", "second\n\n### how\n") == page
+    assert placed(page, "## A", "third\n") == page.replace("first", "third")
+
+
+def test_the_page_that_is_there_has_the_sections() -> None:
+    page = (DOCS / "bench.md").read_text()
+    assert page.startswith(HEAD)
+    assert f"\n{HEADING}\n" in page

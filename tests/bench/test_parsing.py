@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.router import backends, site, web
-from bench.router.errors import NotMeasured
+from bench.common import web
+from bench.common.errors import NotMeasured
+from bench.router import backends, site
 from bench.router.load.frames import ECHO, FRAME, echo, whole
 from bench.router.load.messages_app import accept
 from bench.router.peers import caddy, flynn, haproxy, nginx, traefik

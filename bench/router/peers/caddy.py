@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.router import machine, web
-from bench.router.peers.binaries import binary
+from bench.common import machine, web
+from bench.common.binaries import binary
+from bench.common.ports import free_ports
+from bench.common.processes import running
 from bench.router.peers.peer import Peer
 from bench.router.peers.prometheus import total
-from bench.router.processes import running
-from bench.router.site import Site, free_ports
+from bench.router.site import Site
 
 
 def config(site: Site, port: int, admin: int, each: bool = False) -> dict[str, Any]:

@@ -2,32 +2,21 @@
 
 import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.router import machine, web
-from bench.router.errors import NotMeasured
+from bench.common import daemon, machine, web
+from bench.common.daemon import HOST, Records, fill
+from bench.common.ports import free_ports
+from bench.common.processes import START, expecting
 from bench.router.peers.peer import Peer
-from bench.router.processes import START, Process, expecting, start
-from bench.router.site import Site, free_ports
+from bench.router.site import Site
 from flynn.core import keys
-from flynn.core.facts import encode
-from flynn.core.model import Instance, Record, Route
+from flynn.core.model import Instance, Route
 from flynn.core.sqlite import open_sqlite
-from flynn.core.store import COMMIT_LIMIT, Put, Store
-
-Records = Mapping[str, Record]
-
-HOST = "bench"
-"""The name of the daemon's machine: instances on it may be reached over a UNIX socket."""
-
-COMMITS = 8
-"""Commits under way at the same time while a store is filled."""
 
 
 def records(site: Site, service: str = "s") -> Records:
@@ -43,57 +32,15 @@ def instances(service: str, places: Mapping[str, Mapping[str, Any]]) -> Records:
     }
 
 
-async def fill(store: Store, facts: Records) -> None:
-    """Write all of these into a store."""
-    puts = [Put(key, encode(record)) for key, record in facts.items()]
-    turns = asyncio.Semaphore(COMMITS)
-
-    async def commit(part: Sequence[Put]) -> None:
-        async with turns:
-            await store.commit(part)
-
-    async with asyncio.TaskGroup() as tasks:
-        for at in range(0, len(puts), COMMIT_LIMIT):
-            tasks.create_task(commit(puts[at : at + COMMIT_LIMIT]))
-
-
 @dataclass(eq=False)
-class Daemon:
-    """A `flynn daemon --bricks router`, and what is needed to start the next one in its place."""
+class Daemon(daemon.Daemon):
+    """A `flynn daemon --bricks router`; `port` is its router's."""
 
-    data: Path
-    etcd: str
-    port: int
-    api: int
-    process: Process | None = None
-
-    def start(self, *more: str) -> Process:
-        """A daemon of these settings; `process` stays what it was."""
-        told = ["--data", str(self.data), "--name", HOST, "--port", str(self.api), "--http-port", str(self.port)]
-        told += ["--bricks", "router", "--set", "router.bind=127.0.0.1", *(["--etcd", self.etcd] if self.etcd else [])]
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("FLYNN_")}
-        command = [sys.executable, "-m", "flynn", "daemon", *told, *more]
-        return start("flynn", command, self.data.with_suffix(".log"), machine.cores()[0], environ)
-
-    async def healthy(self, process: Process) -> None:
-        """Wait until its bricks are ready. NotMeasured."""
-        with expecting("flynn is healthy", START):
-            async with asyncio.timeout(START):
-                while not await self._healthy():
-                    process.check()
-                    await asyncio.sleep(0.05)
-
-    async def _healthy(self) -> bool:
-        try:
-            await web.ask(f"http://127.0.0.1:{self.api}/health")
-        except NotMeasured:
-            return False
-        return True
+    port: int = 0
 
     async def statistics(self) -> dict[str, Any]:
         """`GET /v1/router/stats`."""
-        token = json.loads((self.data / "client.json").read_text())["token"]
-        told: dict[str, Any] = json.loads(await web.ask(f"http://127.0.0.1:{self.api}/v1/router/stats", token))
+        told: dict[str, Any] = json.loads(await web.ask(f"{self.url}/v1/router/stats", self.token))
         return told
 
     async def served(self) -> int:
@@ -129,10 +76,8 @@ async def open_daemon(work: Path, facts: Iterable[Records] = (), etcd: str = "")
             for part in facts:
                 await fill(store, part)
     port, api = free_ports(2)
-    daemon = Daemon(data, etcd, port, api)
-    daemon.process = daemon.start()
-    try:
-        await daemon.healthy(daemon.process)
-        yield daemon, Peer("flynn", daemon.port, daemon.process, daemon.served)
-    finally:
-        await daemon.process.stop()
+    told = ["--http-port", str(port), "--bricks", "router", "--set", "router.bind=127.0.0.1"]
+    alone = ["taskset", "-c", str(machine.cores()[0])]
+    own = Daemon(data, etcd, api, told, alone, port=port)
+    async with daemon.running(own) as process:
+        yield own, Peer("flynn", own.port, process, own.served)

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.router import machine
-from bench.router.peers.binaries import binary
+from bench.common import machine
+from bench.common.binaries import binary
+from bench.common.ports import free_ports
+from bench.common.processes import running
 from bench.router.peers.peer import Peer
-from bench.router.processes import running
-from bench.router.site import Site, free_ports
+from bench.router.site import Site
 
 CONNECTIONS = 6000
 """HAProxy wants files for two sockets each, and for two pipes each where it splices."""

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.router import machine, web
+from bench.common import machine, web
+from bench.common.binaries import binary
+from bench.common.ports import free_ports
+from bench.common.processes import running
 from bench.router.backends import stub_status
-from bench.router.peers.binaries import binary
 from bench.router.peers.peer import Peer
-from bench.router.processes import running
-from bench.router.site import Site, free_ports
+from bench.router.site import Site
 
 DUTIES = """
     proxy_http_version 1.1;

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from bench.router import site, web
-from bench.router.errors import NotMeasured
-from bench.router.processes import START, Process, expecting
+from bench.common import web
+from bench.common.errors import NotMeasured
+from bench.common.processes import START, Process, expecting
+from bench.router import fields, site
 
 
 @dataclass(eq=False)
@@ -22,7 +23,7 @@ class Peer:
     async def check_duties(self, host: str = site.ASKED, limit: float = START) -> None:
         """Wait until it knows the host. NotMeasured: a request through it does not reach the app as it must."""
         await self.knows(host, limit=limit)
-        wrong = site.neglected(await web.fields(self.port, host), host, self.port, self.cannot)
+        wrong = site.neglected(await fields.fields(self.port, host), host, self.port, self.cannot)
         if wrong:
             raise NotMeasured(f"{self.name} passes on: {'; '.join(wrong)}")
 

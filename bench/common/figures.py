@@ -38,10 +38,10 @@ def line(figure: Figure) -> str:
     return f"{told} {figure.what}".rstrip() + (f", {figure.unit}" if figure.unit else "")
 
 
-def in_order(line: str) -> tuple[int, str]:
-    """To sort lines by: R2 before R10."""
-    id = line.split()[0].removeprefix("R")
-    return int(id.rstrip("abcdefgh")), id
+def in_order(line: str) -> tuple[str, int, str]:
+    """To sort lines by: I3 before L1, R2 before R10."""
+    id = line.split()[0]
+    return id[0], int(id[1:].rstrip("abcdefgh")), id
 
 
 def number(value: float) -> str:

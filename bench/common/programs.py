@@ -1,4 +1,4 @@
-"""Running the programs of this package."""
+"""Running the programs that make load or answer it, each in a process of its own."""
 
 import asyncio
 import sys
@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from bench.router.errors import NotMeasured
-from bench.router.processes import Process, running
+from bench.common.errors import NotMeasured
+from bench.common.processes import Process, running
 
 
 def command(name: str, *words: object) -> list[str]:
-    return [sys.executable, "-m", f"bench.router.load.{name}", *map(str, words)]
+    """`name`: the module below this package, as `router.load.slow_app`."""
+    return [sys.executable, "-m", f"bench.{name}", *map(str, words)]
 
 
 def app(work: Path, name: str, *words: object) -> AbstractAsyncContextManager[Process]:

@@ -1,13 +1,11 @@
 """Small HTTP clients for what is no load: one question, one answer."""
 
-import asyncio
 import socket
 from collections.abc import Mapping
 
 import aiohttp
 
-from bench.router import site
-from bench.router.errors import NotMeasured
+from bench.common.errors import NotMeasured
 
 LIMIT = 10.0
 """Seconds within which a proxy must answer."""
@@ -25,22 +23,6 @@ async def ask(url: str, token: str = "") -> bytes:
     if response.status != 200:
         raise NotMeasured(f"{url} answers {response.status}: {body[:200].decode(errors='replace')}")
     return body
-
-
-async def fields(port: int, host: str) -> list[str]:
-    """What an app gets of `site.TOLD` through the proxy on `port`, after a client's lies. NotMeasured."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(site.PROBE.format(host=host, fields=site.LIES).encode())
-        async with asyncio.timeout(LIMIT):
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise NotMeasured(f"port {port} answers {head[:100]!r} to {host}")
-            return [(await reader.readline()).decode().strip() for _ in site.TOLD]
-    except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-        raise NotMeasured(f"port {port} does not answer for {host}: {error!r}") from None
-    finally:
-        writer.close()
 
 
 class Poller:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bench.router.errors import NotMeasured
-from bench.router.figures import table
+from bench.common.errors import NotMeasured
+from bench.common.figures import table
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.router import machine
-from bench.router.errors import NotMeasured
+from bench.common import machine
+from bench.common.errors import NotMeasured
 
 START = 60.0
 """Seconds within which a proxy must listen, 10 000 routes or not."""
@@ -87,14 +87,19 @@ def expecting(what: str, limit: float) -> Iterator[None]:
         raise NotMeasured(f"not within {limit:g} s: {what}") from None
 
 
+def spawn(name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Process:
+    """Start a command on the cores of this process, its output into `log`."""
+    with log.open("ab") as out:
+        popen = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environ)
+    return Process(name, popen, log)
+
+
 def start(
     name: str, command: Sequence[str], log: Path, core: int | None = None, environ: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a command, its output into `log`; on the core of this process unless another is named."""
+    """Start a command, its output into `log`; on the core of all else unless another is named."""
     pinned = ["taskset", "-c", str(machine.cores()[1] if core is None else core), *command]
-    with log.open("ab") as out:
-        popen = subprocess.Popen(pinned, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environ)
-    return Process(name, popen, log)
+    return spawn(name, pinned, log, environ)
 
 
 @asynccontextmanager

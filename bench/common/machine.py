@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.router.errors import NotMeasured
+from bench.common.errors import NotMeasured
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -14,15 +14,18 @@ _CORES = sorted(os.sched_getaffinity(0))
 
 
 def cores() -> tuple[int, int]:
-    """The core of the proxy, and that of all else. NotMeasured: there are not two."""
+    """The core of what is measured alone, and that of all else. NotMeasured: there are not two."""
     if len(_CORES) < 2:
-        raise NotMeasured("two cores are needed: one for the proxy alone, one for the load and the backends")
+        raise NotMeasured("two cores are needed: one for what is measured, one for the load and what else there is")
     return _CORES[0], _CORES[1]
 
 
-def settle_here() -> int:
-    """Keep this process, and all that it starts, off the proxy's core, and let it have many files: how many."""
-    os.sched_setaffinity(0, {cores()[1]})
+def settle_here(alone: bool = True) -> int:
+    """Keep this process, and all that it starts, to the two cores, and let it have many files: how many.
+
+    `alone`: to the second one, so that what is measured has the first for itself.
+    """
+    os.sched_setaffinity(0, cores()[1:] if alone else cores())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most

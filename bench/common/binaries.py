@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench.router.errors import NotMeasured
+from bench.common.errors import NotMeasured
 
 
 def binary(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from bench.router.figures import Figure, number
+from bench.common.figures import Figure, number
 
 WIDTH, LABELS, ROW, TOP = 1040, 450, 24, 52
 """Pixels: of the picture, of the column of labels, of a row, and above the first row."""
