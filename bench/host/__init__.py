@@ -1,0 +1,1 @@
+"""The host agent, measured beside bare bubblewrap, a bare start and Docker: `make bench-host`."""

@@ -1,0 +1,29 @@
+"""`python -m bench.host`: measure, say what came of it, and leave it in docs/.
+
+BENCH_ONLY=I1,L3 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
+"""
+
+import asyncio
+import sys
+
+from bench.common.measure import Bench, Group, measure
+from bench.host import flask, many, starts
+from bench.host.page import HEADING, section
+from bench.host.versions import versions
+
+BENCH = Bench(
+    groups=(
+        Group(("I1",), "from the order to the first instruction of a process", starts.measure),
+        Group(("I2",), "sleepers ordered at once", many.measure),
+        Group(("I3",), "a Flask server, from its start to its first answer", flask.measure),
+    ),
+    heading=HEADING,
+    section=section,
+    versions=versions,
+    picture="bench-host.svg",
+    title="flynn's host agent: each figure as a share of what it must reach",
+    alone=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(measure(BENCH)))

@@ -1,0 +1,1 @@
+"""Programs that print, read and follow, each a process of its own."""
