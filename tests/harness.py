@@ -18,6 +18,7 @@ from flynn.core.lease import NodeLease, open_lease
 from flynn.core.memory import MemoryStore
 from flynn.core.metrics import Metrics
 from flynn.core.mirror import Mirror, open_mirror
+from flynn.core.outgoing import open_http
 from flynn.core.serve import serve
 from flynn.core.store import Store
 from flynn.core.web import Web
@@ -102,8 +103,6 @@ async def open_node(data: Path, store: Store | None = None, **settings: Any) -> 
         lease = await stack.enter_async_context(open_lease(store))
         web, metrics = Web(TOKEN), Metrics()
         stack.enter_context(web.serving(metrics.route()))
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}, auto_decompress=False)
-        )
+        http = await stack.enter_async_context(open_http(TOKEN))
         await stack.enter_async_context(serve(web, node.address, node.port))
         yield TestNode(node, store, mirror, lease, web, http, stack, metrics)

@@ -23,7 +23,7 @@ LAYERS = [
     "election",
     "config disk files hooks lag ports channel estate doorway",
     "spare",
-    "directory",
+    "directory outgoing",
     "naming handover",
     "web",
     "metrics",

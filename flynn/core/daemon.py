@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from aiohttp import web
 
 from flynn import __version__
@@ -26,6 +25,7 @@ from flynn.core.metrics import Metrics
 from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.model import Grid
 from flynn.core.naming import own_name
+from flynn.core.outgoing import open_http
 from flynn.core.own_metrics import own
 from flynn.core.serve import serve
 from flynn.core.store import Put, Store, Unchanged
@@ -80,9 +80,7 @@ async def _live(
             await own_name(node, store, mirror, lease)
         write_client_file(node, grid)
         server, metrics = Web(grid.token), Metrics()
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {grid.token}"}, auto_decompress=False)
-        )
+        http = await stack.enter_async_context(open_http(grid.token))
         await stack.enter_async_context(serve(server, node.address, node.port, estate))
         lag = await stack.enter_async_context(LoopLag.measuring())
 

@@ -16,6 +16,7 @@ from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.layers import Layers
+from flynn.plugins.host.limits.host_kills import HostKills
 from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
@@ -43,6 +44,7 @@ class Ground:
     disk: DiskWatch
     tasks: asyncio.TaskGroup
     steady: Callable[[], float] = time.monotonic
+    kills: HostKills = field(default_factory=HostKills)
     volumes: Volumes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -20,10 +20,15 @@ RECENT = 60.0
 
 
 async def watch(running: Running, standing: Standing) -> Ending:
-    """Tell of each, as long as the job runs; never returns."""
+    """Tell of each, as long as the job runs; never returns. Where the kernel has ended nothing, no job is looked at."""
+    ground = standing.ground
+    before = None
     while True:
         await asyncio.sleep(INTERVAL)
-        await look(running, standing)
+        count = ground.kills.count(ground.steady())
+        if count is None or count != before:
+            await look(running, standing)
+        before = count
 
 
 async def look(running: Running, standing: Standing) -> None:

@@ -29,7 +29,7 @@ TOGETHER = 256 * 1024
 IOV_MAX = 1024
 """Pieces that writev(2) takes at once."""
 
-RECENT = 1 << 20
+RECENT = 4 << 20
 """Bytes of the newest blocks that are held for those who follow; who is further behind reads them from disk."""
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flynn.core.logframe import Beat, Begin, Frame, Live, Lost
+from flynn.core.logframe import Beat, Begin, Block, Frame, Live, Lost
 from flynn.core.logquery import Wanted
 from flynn.plugins.host.logs.applog import AppLog
 from flynn.plugins.host.logs.past import Past, first, tail
@@ -16,8 +16,8 @@ from flynn.plugins.host.race import in_thread
 BEAT = 10.0
 """Seconds of silence after which a stream says that it is alive."""
 
-PIECE = 512 * 1024
-"""Bytes read from disk at once."""
+PIECE = 128 * 1024
+"""Bytes given at once, from disk or from memory: many may follow."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ async def frames(log: AppLog, asked: Asked, threads: Executor) -> AsyncGenerator
             yield [Live(past.number)]
             while True:
                 woken.clear()
-                if fresh := log.after(past.number):
+                if fresh := _some(log.after(past.number)):
                     past.skip(fresh[-1].next)
                     yield [part for block in fresh for part in asked.wanted.of(block)]
                 elif fresh is None:
@@ -58,6 +58,18 @@ async def frames(log: AppLog, asked: Asked, threads: Executor) -> AsyncGenerator
                     yield [Beat()]
         finally:
             past.close()
+
+
+def _some(blocks: list[Block] | None) -> list[Block] | None:
+    """The first of them, about a PIECE: what is given at once is held for each who follows."""
+    if not blocks:
+        return blocks
+    size = 0
+    for count, block in enumerate(blocks, 1):
+        size += len(block.data)
+        if size >= PIECE:
+            return blocks[:count]
+    return blocks
 
 
 async def _heard(woken: asyncio.Event) -> bool:

@@ -1,6 +1,7 @@
 """Jobs are registered while they are well, by what their process type says well is; and end as it says."""
 
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from flynn.core.model import Check, Job
 from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.life.health import listens
 from tests.plugins.host.rig import Rig, alive, open_rig
 
 SERVER = """
@@ -186,3 +188,10 @@ def environ(pid: str) -> list[str]:
         return Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
     except OSError:
         return []
+
+
+async def test_a_port_listens_or_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert await listens("127.0.0.1", port, 2.0)
+    assert not await listens("127.0.0.1", port, 2.0)
