@@ -11,7 +11,8 @@ from pathlib import Path
 from bench.common.errors import NotMeasured
 from flynn.plugins.host.backends.backend import Limits, Spec
 from flynn.plugins.host.sandbox import seccomp
-from flynn.plugins.host.sandbox.rootfs import hosts, write_etc
+from flynn.plugins.host.sandbox.etc import write_etc
+from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
 
 MODES = ("overlay", "tmp-overlay")
@@ -30,7 +31,7 @@ class Bare:
             id="bare", command="", env={"FLYNN_APP": "bench", "FLYNN_JOB_ID": "bare"}, layers={"app": tree}, dir=dir,
             cache=cache, limits=Limits(memory=memory),
         )  # fmt: skip
-        write_etc(dir / "etc")
+        write_etc(dir / "etc", Path("/etc"))
 
     def probe(self) -> None:
         """Find the mode that works here. NotMeasured: none does."""
