@@ -55,7 +55,7 @@ class Meter:
             await asyncio.sleep(MOMENT)
             seen = await self._see()
         used = self._host.percent if self._host else None
-        return seen if used is None else replace(seen, percent=used / seen.cpus)
+        return seen if used is None else replace(seen, percent=min(used / seen.cpus, 100.0))
 
     async def jobs(self, app: str = "", paced: bool = True) -> dict[str, JobUsage]:
         """The running jobs by id, of an app or all; `paced`: waits for a moment where nobody has asked lately."""
