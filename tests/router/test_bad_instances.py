@@ -73,7 +73,7 @@ async def test_one_that_was_left_out_is_tried_by_one_request_at_a_time_until_it_
         well, now = True, now + ASIDE[1] + 0.1
         before = len(bad.calls)
         assert await asked() == []
-        assert len(bad.calls) - before > 3
+        assert len(bad.calls) > before
 
 
 @pytest.mark.parametrize(("idle", "failures"), [(FRESH - 0.1, 1), (FRESH + 0.1, 0)])
