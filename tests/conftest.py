@@ -20,7 +20,7 @@ QUICK = (
 )  # fmt: skip
 """What needs no engine, but for parts that say otherwise by their names."""
 
-SLOW = ("etcd", "sqlite", "core/test_move.py")
+SLOW = ("etcd", "sqlite", "core/test_move.py", "router/test_split.py", "test_lameduck.py", "test_thousands_of_short")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
