@@ -1,4 +1,4 @@
-"""What the API answers where it says more than a record of `core/model.py`."""
+"""What the API answers where it says more than a record of `core/model/`."""
 
 from collections.abc import AsyncGenerator
 from typing import Any

@@ -1,0 +1,75 @@
+"""An app, what was built of it, and how it comes into service."""
+
+from typing import Literal
+
+from flynn.core.model.process import Mount, ProcessType
+from flynn.core.model.record import Record
+
+
+class Artifact(Record, frozen=True, kw_only=True):
+    """An application, built: a blob on the shelf, named by its digest; or an image, by the name that engines pull."""
+
+    sha256: str = ""
+    size: int = 0
+    kind: Literal["slug", "image"] = "slug"
+    image: str = ""
+
+
+class App(Record, frozen=True, kw_only=True):
+    """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
+    and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs,
+    and `mounts` of the data that they see."""
+
+    name: str
+    created: float
+    release: int = 0
+    env: dict[str, str] = {}
+    limits: dict[str, dict[str, int]] = {}
+    mounts: dict[str, tuple[Mount, ...]] = {}
+
+
+class Release(Record, frozen=True, kw_only=True):
+    """Artifact + config + process types, never changed once made."""
+
+    app: str
+    version: int
+    created: float
+    artifact: Artifact
+    processes: dict[str, ProcessType]
+    env: dict[str, str] = {}
+    description: str = ""
+
+
+class Formation(Record, frozen=True, kw_only=True):
+    """How many processes of each type an app shall have."""
+
+    app: str
+    counts: dict[str, int]
+
+
+class Deploy(Record, frozen=True, kw_only=True):
+    """The way from release `old` (0: none) to release `new`. `reason`: why it failed, or what it waits for while all
+    is up. `job` names the job that made it fail."""
+
+    app: str
+    old: int
+    new: int
+    started: float
+    state: Literal["running", "complete", "failed"] = "running"
+    ended: float = 0.0
+    reason: str = ""
+    job: str = ""
+
+
+class Build(Record, frozen=True, kw_only=True):
+    """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue."""
+
+    app: str
+    job: str
+    source: str
+    started: float
+    state: Literal["building", "complete", "failed"] = "building"
+    ended: float = 0.0
+    reason: str = ""
+    release: int = 0
+    description: str = ""

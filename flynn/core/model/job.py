@@ -1,0 +1,88 @@
+"""A job, from its queue to what became of it."""
+
+from flynn.core.model.app import Artifact
+from flynn.core.model.process import Check, FILES, MEMORY, Mount, PIDS
+from flynn.core.model.record import Failure, Queue, Record, State
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """One run of one process: all that a host must know to start it.
+
+    `command` is a shell command line. `layers` maps a name to a blob (tar, gzip) that the process sees unpacked
+    at `/NAME`: `app` under a throw-away writable overlay, the others read-only. `service` names the service that
+    the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
+    between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
+    on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
+    With `attached`, standard input comes from an attached client and output goes there too, not to the log;
+    with `terminal` (rows, columns) both are a terminal, of that size at first.
+    `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts` are its process
+    type's.
+    With `image`, the process sees the files of that image, and an empty `command` is the image's own.
+    """
+
+    id: str
+    app: str
+    type: str
+    queue: Queue
+    command: str
+    created: float
+    release: int = 0
+    env: dict[str, str] = {}
+    layers: dict[str, str] = {}
+    service: str = ""
+    memory: int = MEMORY
+    memory_limit: int = 0
+    cpu: int = 0
+    pids: int = PIDS
+    files: int = FILES
+    cache: str = ""
+    output: bool = False
+    attached: bool = False
+    terminal: tuple[int, int] | None = None
+    image: str = ""
+    check: Check = Check()
+    stop_signal: str = "SIGTERM"
+    stop_timeout: float = 0.0
+    mounts: tuple[Mount, ...] = ()
+
+
+class Queued(Record, frozen=True, kw_only=True):
+    """A job that has no host yet. `reason` says why, in one sentence, once a placement was tried."""
+
+    job: Job
+    reason: str = ""
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """A job that a host shall run, until `stop` is set."""
+
+    job: Job
+    host: str
+    assigned: float
+    stop: bool = False
+
+
+class JobState(Record, frozen=True, kw_only=True):
+    """What became of a job, told by its host.
+
+    `since` is when this state began; `created` when the host first heard of the job. `pid` is the process as the
+    host's kernel numbers it. `exit_code` is 128 + N when signal N ended the process.
+    """
+
+    id: str
+    app: str
+    type: str
+    queue: Queue
+    release: int
+    host: str
+    state: State
+    since: float
+    created: float
+    pid: int = 0
+    port: int = 0
+    restarts: int = 0
+    exit_code: int | None = None
+    failure: Failure = ""
+    reason: str = ""
+    output: Artifact | None = None
+    result: str = ""

@@ -1,0 +1,17 @@
+"""The base of every record, and the few words that many share."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of every record: immutable, built by keywords, stored as JSON. It never leads back to itself, so the garbage
+    collector need not look at it."""
+
+
+Queue = Literal["services", "ephemeral", "builders"]
+State = Literal["starting", "up", "stopping", "down"]
+Failure = Literal["", "crash", "boot", "start", "health"]
+"""Why a job last failed: it ended by itself, it did not come up in its time, it could not be started at all, or it was
+killed because it was not well for too long."""
