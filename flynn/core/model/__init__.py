@@ -8,10 +8,42 @@ in the store and who writes it.
 from flynn.core.model.app import App, Artifact, Build, Deploy, Formation, Release
 from flynn.core.model.host import Grid, Host, Leader, Load
 from flynn.core.model.job import Assignment, Job, JobState, Queued
-from flynn.core.model.process import BURST, Check, FILES, MEMORY, Mount, PIDS, ProcessType
+from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
 from flynn.core.model.record import Failure, Queue, Record, State
 from flynn.core.model.service import Instance, Route, Router
 from flynn.core.model.sink import Sink
 from flynn.core.model.volume import Stored, Volume
 
-__all__ = ["App", "Artifact", "Assignment", "BURST", "Build", "Check", "Deploy", "FILES", "Failure", "Formation", "Grid", "Host", "Instance", "Job", "JobState", "Leader", "Load", "MEMORY", "Mount", "PIDS", "ProcessType", "Queue", "Queued", "Record", "Release", "Route", "Router", "Sink", "State", "Stored", "Volume"]
+__all__ = [
+    "BURST",
+    "FILES",
+    "MEMORY",
+    "PIDS",
+    "App",
+    "Artifact",
+    "Assignment",
+    "Build",
+    "Check",
+    "Deploy",
+    "Failure",
+    "Formation",
+    "Grid",
+    "Host",
+    "Instance",
+    "Job",
+    "JobState",
+    "Leader",
+    "Load",
+    "Mount",
+    "ProcessType",
+    "Queue",
+    "Queued",
+    "Record",
+    "Release",
+    "Route",
+    "Router",
+    "Sink",
+    "State",
+    "Stored",
+    "Volume",
+]

@@ -1,7 +1,7 @@
 """A job, from its queue to what became of it."""
 
 from flynn.core.model.app import Artifact
-from flynn.core.model.process import Check, FILES, MEMORY, Mount, PIDS
+from flynn.core.model.process import FILES, MEMORY, PIDS, Check, Mount
 from flynn.core.model.record import Failure, Queue, Record, State
 
 
