@@ -2,12 +2,13 @@
 # make test    everything, against real engines                 make format  put the code in form
 # make fuzz    attack the router's parsers for FUZZ_SECONDS     make bench-router  the router beside its peers
 # make clean   remove what was made here                        make bench-host    the host agent beside its peers
+#                                                               make bench-scheduler  the scheduler on simulated hosts
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format clean fuzz bench-router bench-host
+.PHONY: check test demo format clean fuzz bench-router bench-host bench-scheduler
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -34,6 +35,10 @@ bench-router: $(STAMP)
 bench-host: $(STAMP)
 	bash bench/engines.sh host
 	.engines/bench/bin/python -m bench.host
+
+bench-scheduler: $(STAMP)
+	bash bench/engines.sh scheduler
+	.engines/bench/bin/python -m bench.scheduler
 
 format: $(STAMP)
 	$(BIN)/ruff format .

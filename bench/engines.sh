@@ -3,6 +3,7 @@
 #
 #   bench/engines.sh router   nginx, HAProxy, Caddy, Traefik, wrk
 #   bench/engines.sh host     Docker Engine with its command line, busybox, Flask
+#   bench/engines.sh scheduler   nothing but etcd
 #
 # flynn runs on the system's own Python, as it does for most who use it, in a virtual environment in .engines/bench; on
 # that of .venv where the system has none that is new enough. As root on Debian or Ubuntu: nginx, HAProxy, wrk and
@@ -71,9 +72,11 @@ host() {
     remedy="Debian has docker.io, docker-cli, busybox-static and util-linux as packages; flask is on PyPI"
 }
 
+scheduler() { left="" remedy=""; }
+
 case "${1:-}" in
-    router | host) "$1" ;;
-    *) say "say what is measured: router or host" && exit 2 ;;
+    router | host | scheduler) "$1" ;;
+    *) say "say what is measured: router, host or scheduler" && exit 2 ;;
 esac
 [ -z "${left// /}" ] && say "all is there to measure beside" && exit 0
 say "not there: $left. $remedy"

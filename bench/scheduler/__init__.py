@@ -1,0 +1,1 @@
+"""The scheduler, measured on grids whose hosts are simulated: `make bench-scheduler`."""

@@ -1,0 +1,29 @@
+"""`python -m bench.scheduler`: measure, say what came of it, and leave it in docs/.
+
+BENCH_ONLY=S1,S5 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
+"""
+
+import asyncio
+import sys
+
+from bench.common.measure import Bench, Group, measure
+from bench.scheduler import placements, rest, scaling
+from bench.scheduler.page import HEADING, section
+from bench.scheduler.versions import versions
+
+BENCH = Bench(
+    groups=(
+        Group(("S1",), "placements committed to an etcd of three members", placements.measure),
+        Group(("S5",), "an app scaled from 0 to 1 000", scaling.measure),
+        Group(("S6",), "the leader of a large grid at rest", rest.measure),
+    ),
+    heading=HEADING,
+    section=section,
+    versions=versions,
+    picture="bench-scheduler.svg",
+    title="flynn's scheduler: each figure as a share of what it must reach",
+    alone=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(measure(BENCH)))

@@ -1,0 +1,38 @@
+"""The scheduler's part of docs/bench.md. Pure."""
+
+from collections.abc import Sequence
+
+from bench.common.figures import Figure
+from bench.common.page import section as made
+
+HEADING = "## The scheduler"
+
+HEAD = """\
+`make bench-scheduler` measures the controller's leader on grids whose hosts are simulated, and writes this section and
+its picture: the planner, its commits and etcd are real. `BENCH_ONLY=S1,S5` measures only these (and writes nothing),
+`BENCH_ROUNDS=2` is quicker.
+
+![Each figure as a share of what it must reach](bench-scheduler.svg)
+"""
+
+HOW = """\
+### How the scheduler is measured
+
+- What leads is `flynn daemon` with the brick `controller` alone, a process like any other, over an etcd of its own
+  whose members are processes on the same machine. All run on the same two cores, nothing has one for itself, and etcd
+  syncs to the disk as it does by default.
+- A simulated host is its record in the store: it takes what it is given and says nothing of it.
+- S1 counts from the last moment at which all jobs were queued to the first at which none was, as etcd counts them
+  (asked every 20 ms). At the end each job must be assigned once. The ceiling is what the same etcd takes of a client
+  that decides nothing and reads nothing: the same writes, removals and guards in commits as large, made before the
+  clock starts, as many at once as flynn has under way.
+- S5 is from the moment before the commit of the formation to the last assignment that a watch shows, with an etcd of
+  three members.
+- S6: each host renews a lease of its own every 2.5 s and tells its load every 15 s, which is as often as hosts do at
+  most. CPU is what the kernel says that all threads of the daemon have run in 30 s.
+"""
+
+
+def section(figures: Sequence[Figure], where: str, versions: Sequence[str], printed: Sequence[str]) -> str:
+    """All of it but the heading."""
+    return made(HEAD, HOW, figures, where, versions, printed)
