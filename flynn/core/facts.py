@@ -124,6 +124,11 @@ class Facts:
         return self._table("hosts")
 
     @property
+    def wishes(self) -> Mapping[str, model.Wish]:
+        """By host."""
+        return self._table("wishes")
+
+    @property
     def services(self) -> Frozen[model.Instance]:
         """By `SERVICE/INSTANCE`."""
         return self._table("services")

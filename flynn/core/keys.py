@@ -12,6 +12,7 @@
 | `jobs/<host>/<job>` | Assignment | controller, leader only |
 | `states/<host>/<job>` | JobState | that host |
 | `hosts/<host>` | Host (leased) | that host |
+| `wishes/<host>` | Wish | controller |
 | `services/<service>/<instance>` | Instance (leased) | the host that runs it, or discovery for who asked |
 | `routes/<id>` | Route | controller |
 | `routers/<host>` | Router (leased) | that host's router |
@@ -43,6 +44,7 @@ TABLES: dict[str, type[model.Record]] = {
     "jobs": model.Assignment,
     "states": model.JobState,
     "hosts": model.Host,
+    "wishes": model.Wish,
     "services": model.Instance,
     "routes": model.Route,
     "routers": model.Router,
@@ -97,6 +99,10 @@ def state(host: str, job: str) -> str:
 
 def host(name: str) -> str:
     return f"hosts/{name}"
+
+
+def wish(host: str) -> str:
+    return f"wishes/{host}"
 
 
 def instance(service: str, instance: str) -> str:

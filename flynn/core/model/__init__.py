@@ -6,10 +6,10 @@ in the store and who writes it.
 """
 
 from flynn.core.model.app import App, Artifact, Build, Deploy, Formation, Release
-from flynn.core.model.host import Grid, Host, Leader, Load
+from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
 from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
-from flynn.core.model.record import Failure, Queue, Record, State
+from flynn.core.model.record import Failure, Move, Queue, Record, State
 from flynn.core.model.service import Instance, Route, Router
 from flynn.core.model.sink import Sink
 from flynn.core.model.volume import Stored, Volume
@@ -35,6 +35,7 @@ __all__ = [
     "Leader",
     "Load",
     "Mount",
+    "Move",
     "ProcessType",
     "Queue",
     "Queued",
@@ -46,4 +47,5 @@ __all__ = [
     "State",
     "Stored",
     "Volume",
+    "Wish",
 ]

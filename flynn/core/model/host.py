@@ -49,3 +49,18 @@ class Host(Record, frozen=True, kw_only=True):
     full: str = ""
     tags: dict[str, str] = {}
     load: Load | None = None
+
+
+class Wish(Record, frozen=True, kw_only=True):
+    """What its operator wants of a host, whether it is up or not.
+
+    `tags` go over those that the host itself tells; an empty value takes one of these away. `drained` is when it was
+    told to be drained (0: it was not): it gets no new job, and what can be moved is moved away. With `force` also what
+    is bound to it by a volume is stopped at once, and jobs that cannot be moved `timeout` seconds later.
+    """
+
+    host: str
+    tags: dict[str, str] = {}
+    drained: float = 0.0
+    force: bool = False
+    timeout: float = 0.0

@@ -2,7 +2,7 @@
 
 from flynn.core.model.app import Artifact
 from flynn.core.model.process import FILES, MEMORY, PIDS, Check, Mount
-from flynn.core.model.record import Failure, Queue, Record, State
+from flynn.core.model.record import Failure, Move, Queue, Record, State
 
 
 class Job(Record, frozen=True, kw_only=True):
@@ -54,12 +54,14 @@ class Queued(Record, frozen=True, kw_only=True):
 
 
 class Assignment(Record, frozen=True, kw_only=True):
-    """A job that a host shall run, until `stop` is set."""
+    """A job that a host shall run, until `stop` is set. `moving`: it shall be stopped once another has its place,
+    and why ("": it stays)."""
 
     job: Job
     host: str
     assigned: float
     stop: bool = False
+    moving: Move = ""
 
 
 class JobState(Record, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.jobs import Known, jobs_of, wanted_counts
+from flynn.plugins.controller.moving import turnover
 
 Slot = tuple[int, str]
 """A release's version and a process type."""
@@ -28,13 +29,13 @@ def meet_formations(facts: Facts, now: float, new_id: Callable[[str, str], str])
         wanted = wanted_slots(facts, app)
         present = _present(facts, app)
         for slot, count in wanted.items():
-            have = present.pop(slot, [])
-            if len(have) < count:
+            turn = turnover(present.pop(slot, []), count)
+            if turn.missing:
                 at = _next_try(facts, app, slot, now)
                 wakes.append(at)
-                missing = count - len(have) if at <= now else 0
+                missing = turn.missing if at <= now else 0
                 changes += [_start(facts, app, slot, now, new_id) for _ in range(missing)]
-            changes += [_stop(facts, job) for job in surplus(have, len(have) - count)]
+            changes += [_stop(facts, job) for job in turn.stop]
         changes += [_stop(facts, job) for jobs in present.values() for job in jobs]
     gone = [job for job in jobs_of(facts) if job.job.app not in facts.apps and not job.stop and not job.ended]
     return [*changes, *(_stop(facts, job) for job in gone)], wakes
@@ -46,7 +47,7 @@ def held_back(facts: Facts, now: float) -> list[str]:
     for app in sorted({state.app for state in facts.states.values() if state.failure == "start"} & set(facts.apps)):
         present = _present(facts, app)
         for slot, count in wanted_slots(facts, app).items():
-            missing = count - len(present.get(slot, []))
+            missing = turnover(present.get(slot, []), count).missing
             if missing > 0 and (failed := _failed(facts, app, slot, now)):
                 last = max(failed, key=lambda state: state.since)
                 told.append(f"{missing} {slot[1]} of {app} could not be started: {last.reason}")
@@ -69,11 +70,6 @@ def wanted_slots(facts: Facts, app: str) -> dict[Slot, int]:
     if len(found) == 2:
         wanted |= {(found[0].version, type): 0 for type in one_writer.making_way(facts, *found)}
     return wanted
-
-
-def surplus(jobs: list[Known], count: int) -> list[Known]:
-    """Which `count` of these to stop: those without a place first, then those not up, then the newest."""
-    return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[: max(count, 0)]
 
 
 def _present(facts: Facts, app: str) -> dict[Slot, list[Known]]:

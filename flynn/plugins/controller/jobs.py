@@ -16,6 +16,7 @@ class Known:
     host: str = ""
     stop: bool = False
     state: model.JobState | None = None
+    moving: model.Move = ""
 
     @property
     def up(self) -> bool:
@@ -33,7 +34,7 @@ def jobs_of(facts: Facts, app: str = "") -> Iterator[Known]:
             yield Known(queued.job, keys.queued(queued.job.queue, queued.job.id))
     for key, a in facts.jobs.items():
         if not app or a.job.app == app:
-            yield Known(a.job, keys.job(a.host, a.job.id), a.host, a.stop, facts.states.get(key))
+            yield Known(a.job, keys.job(a.host, a.job.id), a.host, a.stop, facts.states.get(key), a.moving)
 
 
 def find_state(facts: Facts, job: str) -> model.JobState | None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller import place_volumes
+from flynn.plugins.controller import place_volumes, wishes
 
 
 @dataclass
@@ -60,7 +60,7 @@ def take_back(facts: Facts) -> list[Change]:
             puts={keys.queued(a.job.queue, a.job.id): model.Queued(job=a.job)},
             deletes=(keys.job(a.host, a.job.id),),
             seen=(keys.host(a.host), keys.state(a.host, a.job.id)),
-            why=f"{a.job.id} is taken back: {a.host} {_refuses_all(host)}",
+            why=f"{a.job.id} is taken back: {a.host} {_refuses_all(host.full)}",
         )
         for key, a in facts.jobs.items()
         if not a.stop and key not in facts.states and (host := facts.hosts.get(a.host)) and host.full
@@ -74,11 +74,11 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     bound, why = place_volumes.bound(facts, job, ground.writers)
     if why:
         return "", why
-    if bound and (refused := _refusal(facts.hosts[bound], ground, job)):
+    if bound and (refused := _refusal(facts, facts.hosts[bound], ground, job)):
         return "", f"its volume {place_volumes.named(facts, job, bound)} is on {bound}, which {refused}"
     if bound:
         return bound, ""
-    refusals = {name: _refusal(host, ground, job) for name, host in facts.hosts.items()}
+    refusals = {name: _refusal(facts, host, ground, job) for name, host in facts.hosts.items()}
     fit = [name for name, refusal in refusals.items() if not refusal]
     if not fit:
         said = "; ".join(f"{name} {refusal}" for name, refusal in sorted(refusals.items()))
@@ -88,9 +88,9 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     return min(fit, key=lambda name: (ground.kinds[name, *kind], ground.reserved[name], name)), ""
 
 
-def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
-    if host.full:
-        return _refuses_all(host)
+def _refusal(facts: Facts, host: model.Host, ground: Ground, job: model.Job) -> str:
+    if full := wishes.full(facts, host):
+        return _refuses_all(full)
     if job.image and not host.images:
         return "runs no images, for want of a Docker Engine"
     if refused := place_volumes.refusal(host, job):
@@ -104,8 +104,8 @@ def _refusal(host: model.Host, ground: Ground, job: model.Job) -> str:
     return ""
 
 
-def _refuses_all(host: model.Host) -> str:
-    return f"takes no new job: {host.full}"
+def _refuses_all(full: str) -> str:
+    return f"takes no new job: {full}"
 
 
 def _assign(facts: Facts, job: model.Job, host: str, now: float) -> Change:
@@ -113,6 +113,6 @@ def _assign(facts: Facts, job: model.Job, host: str, now: float) -> Change:
     return Change(
         puts={keys.job(host, job.id): assignment, **place_volumes.binding(facts, job, host)},
         deletes=(keys.queued(job.queue, job.id),),
-        seen=(keys.host(host), *place_volumes.keys_of(job)),
+        seen=(keys.host(host), keys.wish(host), *place_volumes.keys_of(job)),
         why=f"start {job.id} on {host}",
     )

@@ -16,6 +16,7 @@ from flynn.plugins.controller.deploys import move_deploys
 from flynn.plugins.controller.formation import held_back, meet_formations
 from flynn.plugins.controller.jobs import hosts_of, jobs_of
 from flynn.plugins.controller.leftovers import clear_leftovers
+from flynn.plugins.controller.moving import ends_at, mark_moves
 from flynn.plugins.controller.place import place_queued, take_back
 from flynn.plugins.controller.volumes import clear_deleted
 
@@ -54,9 +55,11 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     builds = end_builds(facts, moment.now)
     deploys, deploy_wakes = move_deploys(facts, moment.now, limits.settle, limits.deploy)
     formations, formation_wakes = meet_formations(facts, moment.now, moment.new_id)
+    moves = [change for app in facts.apps for change in mark_moves(facts, app, moment.now)]
     cleared = [*clear_ended(facts), *clear_lost(facts, moment), *clear_leftovers(facts), *clear_deleted(facts)]
-    changes = [*builds, *deploys, *formations, *cleared, *take_back(facts), *place_queued(facts, moment.now)]
+    changes = [*builds, *deploys, *formations, *moves, *cleared, *take_back(facts), *place_queued(facts, moment.now)]
     wakes = [*deploy_wakes, *formation_wakes, *(since + limits.lost for since in moment.absent.values())]
+    wakes += [ends_at(wish) for wish in facts.wishes.values() if wish.drained and wish.force]
     ahead = [wake for wake in wakes if wake > moment.now]
     return Plan(_apart(changes), sentence(facts, moment.now), min(ahead, default=None))
 

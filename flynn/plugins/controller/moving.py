@@ -1,0 +1,109 @@
+"""Jobs that another shall take the place of: marked, replaced by one that is up elsewhere, then stopped. Pure.
+
+Whatever moves a job (its host is drained, has other tags than it needs, has too many of its kind) marks its
+assignment. The formation then wants one more of its kind, and stops the marked one once that is up: so never fewer
+serve than shall.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.core.facts import Facts
+from flynn.plugins.controller import wishes
+from flynn.plugins.controller.jobs import Known, jobs_of
+
+
+@dataclass(frozen=True)
+class Turnover:
+    """How many jobs of a kind are to be started, and which of it to be stopped."""
+
+    missing: int
+    stop: list[Known]
+
+
+def turnover(have: Sequence[Known], count: int) -> Turnover:
+    """From the jobs of a kind that are there to `count` that stay; those that move stop as others come up.
+
+    At no time fewer are up than are now, or `count`, whichever is less.
+    """
+    stay = [job for job in have if not job.moving]
+    leave = [job for job in have if job.moving]
+    needed = max(count - sum(job.up for job in stay), 0)
+    return Turnover(
+        missing=max(count - len(stay), 0),
+        stop=[*surplus(stay, len(stay) - count), *surplus(leave, len(leave) - needed)],
+    )
+
+
+def surplus(jobs: Sequence[Known], count: int) -> list[Known]:
+    """Which `count` of these to stop: those without a place first, then those not up, then the newest."""
+    return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[: max(count, 0)]
+
+
+def mark_moves(facts: Facts, app: str, now: float) -> list[Change]:
+    """For each service job of an app whose host it must leave: its mark; for those that need not any more: none.
+
+    What is bound to its host by a volume stays, unless the drain is forced: then it is stopped.
+    """
+    changes = []
+    for job in jobs_of(facts, app):
+        if not job.host or job.stop or job.ended:
+            continue
+        cause = must_leave(facts, job)
+        if cause and (job.job.queue != "services" or bound(facts, job.job)):
+            changes += _end_here(facts, job, now) if cause == "drain" else []
+        elif cause != job.moving and job.moving != "rebalance":
+            changes.append(_mark(facts, job, cause))
+    return changes
+
+
+def must_leave(facts: Facts, job: Known) -> model.Move:
+    """Why a job cannot stay on its host; empty: it can."""
+    return "drain" if wishes.draining(facts, job.host) else ""
+
+
+def bound(facts: Facts, job: model.Job) -> str:
+    """The volume that binds a job to the host it is on; empty: none does."""
+    for mount in job.mounts:
+        volume = facts.volumes.get(f"{job.app}/{mount.volume}") if mount.volume else None
+        if volume and volume.host and not volume.scratch:
+            return volume.name
+    return ""
+
+
+def why(cause: model.Move, host: str) -> str:
+    """Why a job leaves `host`, in words."""
+    return {
+        "": f"stays on {host}",
+        "drain": f"leaves {host}, which is drained",
+        "tags": f"leaves {host}, which has not the tags that it needs any more",
+        "rebalance": f"leaves {host}, which has more of its kind than others",
+    }[cause]
+
+
+def ends_at(wish: model.Wish) -> float:
+    """When what cannot be moved is stopped in a forced drain."""
+    return wish.drained + wish.timeout
+
+
+def _end_here(facts: Facts, job: Known, now: float) -> list[Change]:
+    """What cannot be moved, in a forced drain: services at once, what ends by itself when its time is over."""
+    wish = facts.wishes[job.host]
+    if not wish.force or (job.job.queue != "services" and now < ends_at(wish)):
+        return []
+    assignment = facts.jobs[job.key.removeprefix("jobs/")]
+    told = f"stop {job.job.id}: {job.host} is drained by force"
+    return [Change(puts={job.key: replace(assignment, stop=True)}, seen=(keys.wish(job.host),), why=told)]
+
+
+def _mark(facts: Facts, job: Known, cause: model.Move) -> Change:
+    assignment = facts.jobs[job.key.removeprefix("jobs/")]
+    return Change(
+        puts={job.key: replace(assignment, moving=cause)},
+        seen=(keys.wish(job.host),),
+        why=f"{job.job.id} {why(cause, job.host)}",
+    )
