@@ -35,6 +35,8 @@ _BY_STATUS: dict[int, type[FlynnError]] = {
     404: errors.NotFound,
     409: errors.Conflict,
     413: errors.TooLarge,
+    415: errors.Unsupported,
+    429: errors.TooMany,
     422: errors.Invalid,
     503: errors.Unavailable,
     507: errors.Full,
@@ -125,11 +127,11 @@ class Wire:
     async def _problem(self, response: aiohttp.ClientResponse) -> FlynnError:
         try:
             told = json.loads(await response.read())
-            message, code = str(told["message"]), str(told.get("code", ""))
+            message, code, detail = str(told["message"]), str(told.get("code", "")), dict(told.get("detail") or {})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             kind = _BY_STATUS.get(response.status, FlynnError)
             return kind(f"{self.url} answered {response.status} {response.reason}; is it a node of a flynn grid?")
-        return _TYPES.get(code, _BY_STATUS.get(response.status, FlynnError))(message)
+        return _TYPES.get(code, _BY_STATUS.get(response.status, FlynnError))(message, **detail)
 
 
 async def _split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:

@@ -1,16 +1,26 @@
 """The few errors of flynn. Each type is a decision its catcher can make.
 
 The text of an error says what happened, then what to do about it: it is shown to the user as it is.
-`code` and `status` are what the node API answers (JSON `{"code", "message", "retry"}` and the HTTP status).
+`code` and `status` are what the node API answers (JSON `{"code", "message", "detail", "retry"}` and the HTTP status).
 """
+
+from typing import Any
 
 
 class FlynnError(Exception):
-    """Anything that flynn says to a user on purpose. `retry`: the same call may succeed later."""
+    """Anything that flynn says to a user on purpose. `retry`: the same call may succeed later.
+
+    `detail` has what a program may want to know of it, as JSON: `NotFound("there is no app x", app="x")`. `retry_after`
+    in it is whole seconds, and becomes the header Retry-After.
+    """
 
     code = "error"
     status = 500
     retry = False
+
+    def __init__(self, message: str = "", /, **detail: Any) -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class Invalid(FlynnError):
@@ -54,6 +64,21 @@ class TooLarge(FlynnError):
 
     code = "too_large"
     status = 413
+
+
+class Unsupported(FlynnError):
+    """The body comes in a form (media type, encoding) that is not taken here; the text names those that are."""
+
+    code = "unsupported"
+    status = 415
+
+
+class TooMany(FlynnError):
+    """More at once, or waiting, than a stated bound. Say when to come back: `retry_after` seconds."""
+
+    code = "too_many"
+    status = 429
+    retry = True
 
 
 class Full(FlynnError):

@@ -2,18 +2,22 @@
 
 import asyncio
 import base64
+import gzip
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
 
-from flynn.core.errors import Conflict, Full, NotFound, Unavailable
+from flynn.core.errors import Conflict, FlynnError, Full, NotFound, Unauthorized, Unavailable
 from flynn.core.model import App
 from flynn.core.web import BODY_LIMIT, Route, answer, body, lines, number, send_line
+from flynn.core.web.guard import ADDRESSES, BURST, RATE, Guard
 from tests.harness import TOKEN, TestNode, open_node
 
 LIMIT = 10.0
@@ -22,6 +26,7 @@ LIMIT = 10.0
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     count: int = 1
+    more: dict[str, list[int]] = {}
 
 
 @pytest.fixture
@@ -93,6 +98,8 @@ async def test_the_wrong_method_is_405_and_names_the_right_ones(node: TestNode) 
         told = await response.json()
         assert told["code"] == "method_not_allowed"
         assert told["message"].endswith("use GET, DELETE")
+        assert told["detail"] == {"allow": ["GET", "DELETE"]}
+        assert response.headers["Allow"] == "GET, DELETE"
 
 
 async def test_routes_are_there_for_the_length_of_the_block(node: TestNode) -> None:
@@ -184,6 +191,11 @@ async def test_an_error_is_its_status_and_its_sentence(
         (b"[" * 100_000, 422),
         (b"\xff", 422),
         (b'{"name": "a"} x', 422),
+        (b'{"name": NaN}', 422),
+        (b'{"name": "a", "count": 1, "count": 2}', 422),
+        (b'{"name": "a", "more": {"x": 1, "x": 1}}', 422),
+        (b'{"name": "\\ud800"}', 422),
+        (b'{"name":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, 422),
     ],
 )
 async def test_a_body_is_what_is_wanted_or_refused(node: TestNode, raw: bytes, status: int) -> None:
@@ -191,6 +203,23 @@ async def test_a_body_is_what_is_wanted_or_refused(node: TestNode, raw: bytes, s
         told = await response.json()
         assert response.status == status
         assert status == 201 or (told["code"] == "invalid" and "POST /v1/wish" in told["message"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"name": 1}', "name"),
+        (b"{}", "name"),
+        (b'{"name": "a", "colour": 1}', "colour"),
+        (b'{"name": "a", "more": {"x": ["y"]}}', "more[...][0]"),
+        (b"[]", None),
+    ],
+)
+async def test_what_is_wrong_in_a_body_is_named(node: TestNode, raw: bytes, field: str | None) -> None:
+    async with node.http.post(node.url + "/v1/wish", data=raw) as response:
+        told = await response.json()
+        assert response.status == 422
+        assert told["detail"].get("field") == field
 
 
 async def test_a_body_too_large_is_refused(node: TestNode) -> None:
@@ -278,31 +307,141 @@ def test_defaults_are_shown_too() -> None:
     ]
 
 
-async def test_a_body_that_is_not_as_encoded_is_refused(node: TestNode, caplog: pytest.LogCaptureFixture) -> None:
-    headers = {"Content-Encoding": "gzip"}
-    async with node.http.post(f"{node.url}/v1/wish", data=b"no gzip", headers=headers) as response:
-        assert (response.status, (await response.json())["code"]) == (422, "invalid")
-    async with asyncio.timeout(LIMIT), node.http.get(f"{node.url}/open/a") as response:
-        assert response.status == 200
-    assert not caplog.records
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "x"])
+async def test_a_compressed_body_is_refused_unread(node: TestNode, encoding: str) -> None:
+    bomb = gzip.compress(bytes(10 << 20))
+    headers = {"Content-Encoding": encoding}
+    for path in ("wish", "swallow"):
+        method = node.http.post if path == "wish" else node.http.put
+        async with method(f"{node.url}/v1/{path}", data=bomb, headers=headers) as response:
+            told = await response.json()
+            assert (response.status, told["code"]) == (415, "unsupported")
+            assert told["detail"] == {"encoding": encoding}
+    async with node.http.post(
+        f"{node.url}/v1/wish", data=b'{"name": "a"}', headers={"Content-Encoding": "Identity"}
+    ) as response:
+        assert response.status == 201
+
+
+async def raw(node: TestNode, *heads: bytes) -> list[tuple[int, dict[str, str], Any]]:
+    """Each answer to what is sent on one connection: status, headers, JSON."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.node.port)
+    answers = []
+    for head in heads:
+        writer.write(head)
+        status, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields if field)}
+        told = json.loads(await reader.readexactly(int(headers["content-length"])))
+        answers.append((int(status.split()[1]), headers, told))
+    writer.close()
+    await writer.wait_closed()
+    return answers
 
 
 @pytest.mark.parametrize(
-    "head",
+    ("head", "status", "code"),
     [
-        b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /open HTTP/9.9\r\nHost: x\r\n\r\n",
-        b"GET /open HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
-        b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        (b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /open HTTP/9.9\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /open HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "too_large"),
+        (b"GET /open HTTP/1.1\r\nHost: x\r\n" + b"a" * 20_000 + b": x\r\n\r\n", 431, "too_large"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "too_large"),
+        (b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
+        (b"GET /open/a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "bad_request"),
+        (b"GET /open/a HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"STEAL /open/a HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "bad_request"),
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
+        (b"GET /%ff%00/../.. HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
+        (b"GET /open/a HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", 417, "expectation_failed"),
     ],
 )
-async def test_what_is_no_http_gets_a_400_and_no_line_in_the_log(
-    node: TestNode, head: bytes, caplog: pytest.LogCaptureFixture
+async def test_what_is_no_good_http_is_told_so_and_makes_no_line_in_the_log(
+    node: TestNode, head: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    [(given, headers, told)] = await raw(node, head)
+    assert (given, told["code"], told["retry"]) == (status, code, False)
+    assert headers["content-type"] == "application/json"
+    assert told["message"]
+    assert isinstance(told["detail"], dict)
+    assert not caplog.records
+
+
+async def test_who_asks_whether_to_send_a_body_is_told_before(node: TestNode) -> None:
+    """RFC 9110, section 10.1.1: what the head alone is refused for is said in place of `100 Continue`."""
+    head = "PUT /v1/{} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n{}\r\n"
+    token = f"Authorization: Bearer {TOKEN}\r\n"
+    for path, size, headers, status in (
+        ("swallow", 10, "", 401),
+        ("nothing", 10, token, 404),
+        ("wish", 10, token, 405),
+        ("swallow", 10, f"{token}Content-Encoding: gzip\r\n", 415),
+    ):
+        [(given, _, _)] = await raw(node, head.format(path, size, headers).encode())
+        assert given == status
     reader, writer = await asyncio.open_connection("127.0.0.1", node.node.port)
-    writer.write(head)
-    assert (await reader.read()).split()[1] == b"400"
+    writer.write(head.format("swallow", 3, token).encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"abc")
+    assert b'{"size":3}' in await reader.read(4096)
     writer.close()
     await writer.wait_closed()
-    assert not caplog.records
+
+
+async def test_wrong_tokens_are_slowed_down_and_the_right_one_is_not(node: TestNode) -> None:
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer wrong"}) as stranger:
+        told = []
+        for _ in range(BURST + 20):
+            async with stranger.get(f"{node.url}/v1/count") as response:
+                told.append((response.status, response.headers.get("Retry-After")))
+    assert told[:BURST] == [(401, None)] * BURST
+    assert (429, "1") in told[BURST:]
+    assert {status for status, _ in told[BURST:]} <= {401, 429}
+    async with node.http.get(f"{node.url}/v1/count") as response:
+        assert response.status == 200
+
+
+async def test_a_token_in_a_url_opens_nothing_and_is_not_logged(
+    node: TestNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "flynn")
+    async with aiohttp.ClientSession() as stranger:
+        for path in (f"/v1/count?token={TOKEN}-x", f"/v1/fail/bug?access_token={TOKEN}-x"):
+            async with stranger.get(node.url + path) as response:
+                assert response.status == 401
+                assert "never from a URL" in (await response.json())["message"]
+    async with node.http.get(f"{node.url}/v1/fail/bug?token={TOKEN}-x") as response:
+        assert TOKEN not in await response.text()
+    assert TOKEN not in caplog.text
+
+
+def test_guard_gives_time_back() -> None:
+    now = 0.0
+    told: list[dict[str, Any]] = []
+    guard = Guard(TOKEN, lambda: now)
+
+    def status(address: str = "10.0.0.1") -> int:
+        try:
+            guard.check("Bearer wrong", address)
+        except FlynnError as error:
+            told.append(error.detail)
+            return error.status
+        return 200
+
+    assert [status() for _ in range(BURST + 2)] == [401] * BURST + [429] * 2
+    assert told == [{}] * BURST + [{"retry_after": 1}] * 2
+    assert status("10.0.0.2") == 401
+    guard.check(f"Bearer {TOKEN}", "10.0.0.1")
+    now += 1.0
+    assert [status() for _ in range(int(RATE) + 1)] == [401] * int(RATE) + [429]
+    assert [status(f"2001:db8::{n:x}") for n in range(1, BURST + 2)] == [401] * BURST + [429]
+    assert status("2001:db8:0:1::1") == 401
+
+
+def test_guard_remembers_so_many_addresses() -> None:
+    guard = Guard(TOKEN, lambda: 0.0)
+    for n in range(ADDRESSES + 100):
+        with pytest.raises(Unauthorized):
+            guard.check("", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    assert len(guard._left) == ADDRESSES

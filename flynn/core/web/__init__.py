@@ -1,0 +1,27 @@
+"""The node API: one HTTP server a daemon, to which each brick adds its routes while it runs.
+
+A handler is `async def handler(request, **params) -> response`, its params named in the path: `/v1/apps/{app}`.
+Every route needs the grid's token (`Authorization: Bearer TOKEN`, or as the password of basic auth) but those added
+with `open=True`. A FlynnError becomes its status and `{"code", "message", "detail", "retry"}`.
+"""
+
+from flynn.core.web.answers import answer, lines, plain, send_line
+from flynn.core.web.bodies import BODY_LIMIT, body
+from flynn.core.web.problem import problem
+from flynn.core.web.queries import number
+from flynn.core.web.route import Handler, Route
+from flynn.core.web.server import Web
+
+__all__ = [
+    "BODY_LIMIT",
+    "Handler",
+    "Route",
+    "Web",
+    "answer",
+    "body",
+    "lines",
+    "number",
+    "plain",
+    "problem",
+    "send_line",
+]

@@ -1,0 +1,37 @@
+"""What handlers answer with: JSON, whole or line by line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+
+def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer; msgspec structs are shown with all their fields."""
+    return web.Response(
+        body=msgspec.json.encode(plain(value)), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def plain(value: Any) -> Any:
+    """The value with structs as dicts of all their fields, also those that the store leaves out as defaults."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+async def lines(request: web.Request) -> web.StreamResponse:
+    """An answer that will be sent as JSON lines, begun: send each with `send_line`."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    return response
+
+
+async def send_line(response: web.StreamResponse, value: Any) -> None:
+    """One more JSON line of an answer begun with `lines`."""
+    await response.write(msgspec.json.encode(plain(value)) + b"\n")

@@ -1,0 +1,123 @@
+"""The node API: one HTTP server a daemon, to which each brick adds its routes while it runs."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from flynn.core.errors import FlynnError, NotFound, TooLarge, Unsupported
+from flynn.core.web.bodies import BODY_LIMIT
+from flynn.core.web.guard import Guard
+from flynn.core.web.problem import HttpError, as_flynn_error, problem
+from flynn.core.web.route import Route
+
+log = logging.getLogger(__name__)
+
+BEGUN: Any = web.RequestKey("begun", bool) if hasattr(web, "RequestKey") else "flynn.begun"
+"""Set on a request once the head of its answer is on the way."""
+
+
+class Web:
+    """Routes by path, behind the grid's token. `clock`: seconds that nobody sets."""
+
+    def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._guard = Guard(token, clock)
+        self._routes: dict[tuple[str, str], tuple[re.Pattern[str], Route]] = {}
+
+    @contextmanager
+    def serving(self, *routes: Route) -> Iterator[None]:
+        """Answer these routes for the length of a block."""
+        added = {(route.path, route.method): (_pattern(route.path), route) for route in routes}
+        for path, method in added:
+            if (path, method) in self._routes:
+                raise ValueError(f"{method} {path} is served already")
+        self._routes |= added
+        try:
+            yield
+        finally:
+            for key in added:
+                del self._routes[key]
+
+    def application(self) -> web.Application:
+        """The aiohttp application that answers for all routes, and for whatever else is asked."""
+
+        @web.middleware
+        async def all(request: web.Request, handler: Any) -> web.StreamResponse:
+            return await self._answer(request)
+
+        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[all])
+        app.router.add_route("*", "/{path:.*}", self._answer, expect_handler=self._expected)
+        app.on_response_prepare.append(_note_begun)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            route, params = self._admitted(request)
+            return await route.handler(request, **params)
+        except Exception as error:
+            if request.get(BEGUN) or request.transport is None or request.transport.is_closing():
+                return _broken_off(request, error)
+            return problem(as_flynn_error(error, request.method, request.path, BODY_LIMIT))
+
+    async def _expected(self, request: web.Request) -> web.StreamResponse | None:
+        """Before a body is sent that the client asks about (RFC 9110, section 10.1.1): the refusal, or that it may."""
+        try:
+            if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+                raise HttpError(417, "only 100-continue can be expected here")
+            self._admitted(request)
+        except FlynnError as error:
+            response = problem(error)
+            response.force_close()
+            return response
+        if request.version >= (1, 1):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        return None
+
+    def _admitted(self, request: web.Request) -> tuple[Route, Mapping[str, str]]:
+        """The route of a request that may be handled, judged by its head alone."""
+        route, params = self._find(request)
+        if not route.open:
+            self._guard.check(request.headers.get(hdrs.AUTHORIZATION, ""), request.remote or "")
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip()
+        if encoding.lower() not in ("", "identity"):
+            told = f"a body encoded as {encoding[:40]} is not taken; send it as it is"
+            raise Unsupported(told, encoding=encoding[:40])
+        if not route.streams and (request.content_length or 0) > BODY_LIMIT:
+            raise TooLarge(
+                f"the body of {request.content_length} bytes is too large; {BODY_LIMIT} at most here", limit=BODY_LIMIT
+            )
+        return route, params
+
+    def _find(self, request: web.Request) -> tuple[Route, Mapping[str, str]]:
+        allowed, path = [], request.rel_url.path
+        for (_, method), (pattern, route) in self._routes.items():
+            if found := pattern.fullmatch(path):
+                if method == request.method:
+                    return route, found.groupdict()
+                allowed.append(method)
+        if allowed:
+            told = f"{request.method[:40]} is not for {path[:200]}; use {', '.join(allowed)}"
+            raise HttpError(405, told, allow=allowed)
+        raise NotFound(f"there is nothing at {path[:200]}")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", path)
+    return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))
+
+
+def _broken_off(request: web.Request, error: Exception) -> web.StreamResponse:
+    """End an answer that cannot be completed: the connection closes without its end, so that the client can tell."""
+    if request.transport is not None and not request.transport.is_closing():
+        log.error("%s %s broke off: %s", request.method, request.path, error, exc_info=error)
+        request.transport.close()
+    return web.Response(status=499)  # Nobody reads this, but aiohttp wants an answer.
+
+
+async def _note_begun(request: web.Request, response: web.StreamResponse) -> None:
+    request[BEGUN] = True
