@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from flynn.cli import show
-from flynn.cli.words import paint, printable
+from flynn.cli.words import clock, paint, printable
 from flynn.client.records import Line, Lines
 from flynn.core.errors import FlynnError, Unavailable
 
@@ -48,6 +48,7 @@ class Progress:
             "job": self._job,
             "release": self._release,
             "deploy": self._deploy,
+            "drain": self._drain,
         }
         if printer := printers.get(str(line.get("kind"))):
             printer(line)
@@ -77,6 +78,10 @@ class Progress:
 
     def _deploy(self, line: Line) -> None:
         click.echo(self.indent + printable(str(line.get("reason", ""))))
+
+    def _drain(self, line: Line) -> None:
+        left = f" ({line['left']} left)" if line.get("left") else ""
+        click.echo(f"{clock(float(line.get('time') or 0))} ==> {printable(str(line.get('message', '')))}{left}")
 
 
 def spinner(text: str) -> AbstractContextManager[object]:

@@ -76,7 +76,7 @@ def _job(job: records.JobInfo, used: tuple[str, ...], now: float) -> tuple[str, 
 
 
 def _why(job: records.JobInfo) -> str:
-    parts = [job.reason] if job.reason else []
+    parts = [told for told in (job.reason, job.moving) if told]
     if job.state == "down" and job.exit_code is not None and "exit" not in job.reason:
         parts.append(f"exit code {job.exit_code}")
     if job.restarts:
@@ -103,7 +103,14 @@ def hosts(rows: Sequence[records.HostInfo], now: float) -> list[str]:
     )  # fmt: skip
     lacks = [f"{host.name} ({host.backend}): {host.lacks}" for host in rows if host.lacks]
     lacks += [f"{host.name} takes no new job: {host.full}" for host in rows if host.full]
+    lacks += [
+        f"{host.name} is drained since {span(now - host.drained)}, {_left_there(host)}" for host in rows if host.drained
+    ]
     return [*table([_host(host, now) for host in rows], head), *([""] if lacks else []), *lacks] or ["no host is up"]
+
+
+def _left_there(host: records.HostInfo) -> str:
+    return f"{count(host.jobs, 'job')} still there" if host.jobs else "no job is left there"
 
 
 def _host(host: records.HostInfo, now: float) -> tuple[object, ...]:

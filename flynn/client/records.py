@@ -36,7 +36,7 @@ class AppInfo(model.App, frozen=True, kw_only=True):
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A job as `ps` shows it: what its host tells, or, while `waiting`, what its queue does.
 
-    `usage` is of `Client.usage`.
+    `usage` is of `Client.usage`; `moving` says why it leaves its host once another is up.
     """
 
     id: str
@@ -55,14 +55,16 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     failure: str = ""
     reason: str = ""
+    moving: str = ""
     usage: JobUsage | None = None
 
 
 class HostInfo(model.Host, frozen=True, kw_only=True):
-    """A machine, how many jobs it runs, and the MiB they reserve."""
+    """A machine, how many jobs it runs, the MiB they reserve, and since when it is drained (0: it is not)."""
 
     jobs: int = 0
     reserved: int = 0
+    drained: float = 0.0
 
 
 class HostDetail(HostInfo, frozen=True, kw_only=True):
@@ -70,6 +72,35 @@ class HostDetail(HostInfo, frozen=True, kw_only=True):
 
     usage: HostUsage | None = None
     silent: str = ""
+
+
+class Going(msgspec.Struct, frozen=True):
+    """A service job, and the host where another would take its place."""
+
+    id: str
+    app: str
+    type: str
+    to: str
+
+
+class Staying(msgspec.Struct, frozen=True):
+    """A job that does not leave its host now, and why."""
+
+    id: str
+    app: str
+    type: str
+    reason: str
+    for_good: bool = False
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a drain of a host would do now: what moves, what would find no place, what is let end, what stays."""
+
+    host: str
+    moves: tuple[Going, ...] = ()
+    unplaced: tuple[Staying, ...] = ()
+    ends: tuple[Staying, ...] = ()
+    stays: tuple[Staying, ...] = ()
 
 
 class BrickInfo(msgspec.Struct, frozen=True):

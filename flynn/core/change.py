@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flynn.core import model
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts, encode
-from flynn.core.store import Delete, Op, Put, Store, Unchanged
+from flynn.core.store import Batch, Delete, Item, Op, Put, Store, Unchanged
 
 if TYPE_CHECKING:
     from flynn.core.mirror import Mirror
@@ -31,6 +31,13 @@ class Change:
     def guards(self, facts: Facts) -> list[Unchanged]:
         """Everything written, removed or read must be as `facts` shows it."""
         return [facts.unchanged(key) for key in dict.fromkeys([*self.puts, *self.deletes, *self.seen])]
+
+
+def applied(facts: Facts, change: Change) -> Facts:
+    """The photo that a change would lead to, if nothing else happened."""
+    revision = facts.revision + 1
+    puts = [Item(key, encode(record), revision, revision) for key, record in change.puts.items()]
+    return facts.after(Batch(revision, tuple(puts), change.deletes))
 
 
 async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unchanged] = ()) -> int:

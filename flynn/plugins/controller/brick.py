@@ -16,6 +16,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller import (
     apps,
     grid,
+    hosts_api,
     jobs_api,
     limits_api,
     logs,
@@ -54,7 +55,20 @@ class Controller:
         """Answer the API, stand for election, and plan while leading."""
         served = [
             route
-            for part in (apps, limits_api, volumes_api, releases_api, jobs_api, run, logs, sinks, routes, grid, usage)
+            for part in (
+                apps,
+                limits_api,
+                volumes_api,
+                releases_api,
+                jobs_api,
+                run,
+                logs,
+                sinks,
+                routes,
+                grid,
+                hosts_api,
+                usage,
+            )
             for route in part.routes(ctx)
         ]
         with ctx.web.serving(*served):

@@ -11,6 +11,7 @@ from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.web import Route, answer, plain
+from flynn.plugins.controller import wishes
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -31,10 +32,16 @@ def routes(ctx: Context) -> list[Route]:
 
 
 def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
-    """A host, how many jobs it has, and the MiB they reserve."""
+    """A host with all its tags, how many jobs it has, the MiB they reserve, and since when it is drained (0: not)."""
     mine = [a.job for a in facts.jobs.values() if a.host == host.name]
+    wish = facts.wishes.get(host.name)
     found: dict[str, Any] = plain(host)
-    return found | {"jobs": len(mine), "reserved": sum(job.memory for job in mine)}
+    return found | {
+        "tags": wishes.tags(facts, host),
+        "jobs": len(mine),
+        "reserved": sum(job.memory for job in mine),
+        "drained": wish.drained if wish else 0.0,
+    }
 
 
 async def _node(ctx: Context, host: model.Host) -> dict[str, Any]:

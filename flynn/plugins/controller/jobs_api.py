@@ -11,6 +11,7 @@ from flynn.core.facts import Facts
 from flynn.core.follow import follow_scale
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.moving import why
 
 SCALE_LIMIT = 150.0
 """Seconds that a scale is followed; past it, it goes on without a listener."""
@@ -72,7 +73,8 @@ def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     for key, state in facts.states.items():
         if state.app == app and (everything or (key in assigned and state.state != "down")):
-            shown.append(plain(state) | {"waiting": False})
+            moving = why(assigned[key].moving, state.host) if key in assigned and assigned[key].moving else ""
+            shown.append(plain(state) | {"waiting": False, "moving": moving})
     for key, a in assigned.items():
         if key not in facts.states:
             shown.append(_soon(a.job, "starting", "") | {"host": a.host, "waiting": False})
