@@ -13,7 +13,7 @@ import msgspec
 
 from flynn.core import keys, model
 from flynn.core.frozen import EMPTY, Frozen, diff
-from flynn.core.groups import OWNERS, Group, regrouped
+from flynn.core.groups import OWNERS, Group, line, regrouped
 from flynn.core.store import Batch, Item, Unchanged
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,10 @@ class Facts:
             new = tables[name] = old.changed(records, items.keys() - records.keys())
             marks = {rest: Stamp(item.created, item.revision) for rest, item in written.items()}
             stamps[name] = stamps.get(name, EMPTY).changed(marks, items.keys() - written.keys())
-            if owner := OWNERS.get(name):
-                groups[name] = regrouped(groups.get(name, EMPTY), diff(old, new), owner)
+            if owners := OWNERS.get(name):
+                changes = list(diff(old, new))
+                for by, owner in owners.items():
+                    groups[f"{name}/{by}"] = regrouped(groups.get(f"{name}/{by}", EMPTY), changes, owner)
         return Facts(batch.revision, tables, stamps, groups)
 
     def get(self, key: str) -> model.Record | None:
@@ -158,12 +160,43 @@ class Facts:
     @property
     def instances_by_service(self) -> Frozen[Frozen[model.Instance]]:
         """By service, then by `SERVICE/INSTANCE`."""
-        return self.groups.get("services", EMPTY)
+        return self.groups.get("services/service", EMPTY)
 
     @property
     def routes_by_app(self) -> Frozen[Frozen[model.Route]]:
         """By app ("": the grid's own), then by id."""
-        return self.groups.get("routes", EMPTY)
+        return self.groups.get("routes/app", EMPTY)
+
+    @property
+    def jobs_by_host(self) -> Frozen[Frozen[model.Assignment]]:
+        """By host, then by `HOST/JOB`."""
+        return self.groups.get("jobs/host", EMPTY)
+
+    def releases_of(self, app: str) -> Frozen[model.Release]:
+        """By `APP/VERSION`."""
+        return self._group("releases/app", app)
+
+    def volumes_of(self, app: str) -> Frozen[model.Volume]:
+        """By `APP/NAME`."""
+        return self._group("volumes/app", app)
+
+    def sinks_of(self, app: str) -> Frozen[model.Sink]:
+        return self._group("sinks/app", app)
+
+    def queued_of(self, app: str, queue: model.Queue) -> Frozen[model.Queued]:
+        """What an app has in a queue, by `QUEUE/JOB`."""
+        return self._group("queues/app", line(app, queue))
+
+    def jobs_of(self, app: str, queue: model.Queue) -> Frozen[model.Assignment]:
+        """The jobs of an app that came from a queue and have a host, by `HOST/JOB`."""
+        return self._group("jobs/app", line(app, queue))
+
+    def states_of(self, app: str, queue: model.Queue) -> Frozen[model.JobState]:
+        """What hosts say of the jobs of an app that came from a queue, by `HOST/JOB`."""
+        return self._group("states/app", line(app, queue))
+
+    def _group(self, group: str, owner: str) -> Frozen[Any]:
+        return self.groups.get(group, EMPTY).get(owner, EMPTY)
 
     def instances(self, service: str) -> list[model.Instance]:
         """The instances of a service, oldest first; the first is its leader."""

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from flynn.core import model
 from flynn.core.facts import Facts
+from flynn.core.frozen import diff
 from flynn.core.web import send_line
 
 if TYPE_CHECKING:
@@ -54,9 +55,12 @@ async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, 
     started = _now()
 
     def gone(facts: Facts) -> Done | None:
-        jobs = [*(a.job for a in facts.jobs.values()), *(q.job for q in facts.queues.values())]
-        left = any(job.app == app for job in jobs) or any(r.app == app for r in facts.releases.values())
-        return None if left else {"kind": "done", "ok": True, "message": f"{app} is deleted{kept(facts, app)}"}
+        left = any(facts.queued_of(app, queue) or facts.jobs_of(app, queue) for queue in model.QUEUES)
+        return (
+            None
+            if left or facts.releases_of(app)
+            else {"kind": "done", "ok": True, "message": f"{app} is deleted{kept(facts, app)}"}
+        )
 
     done = await _follow(ctx, app, response, gone, 120, before)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
@@ -64,7 +68,7 @@ async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, 
 
 def kept(facts: Facts, app: str) -> str:
     """What is left of a deleted app's data, and how it can go too; empty: nothing."""
-    left = sorted((v for v in facts.volumes.values() if v.app == app and not v.deleting), key=lambda v: v.name)
+    left = sorted((v for v in facts.volumes_of(app).values() if not v.deleting), key=lambda v: v.name)
     if not left:
         return ""
     named = ", ".join(f"{v.name} on {v.host}" if v.host else v.name for v in left)
@@ -112,9 +116,9 @@ def scale_done(facts: Facts, app: str) -> Done | None:
     counts = {
         type: formation.counts.get(type, 0) if formation else 0 for type in (release.processes if release else ())
     }
-    jobs = [(key, a.job) for key, a in facts.jobs.items() if a.job.app == app and a.job.queue == "services"]
-    up = [job.type for key, job in jobs if (state := facts.states.get(key)) and state.state == "up"]
-    queued = any(q.job.app == app and q.job.queue == "services" for q in facts.queues.values())
+    jobs = facts.jobs_of(app, "services")
+    up = [a.job.type for key, a in jobs.items() if (state := facts.states.get(key)) and state.state == "up"]
+    queued = facts.queued_of(app, "services")
     if queued or len(jobs) != len(up) or any(up.count(type) != count for type, count in counts.items()):
         return None
     words = ", ".join(f"{type}={count}" for type, count in counts.items())
@@ -132,13 +136,11 @@ def app_url(facts: Facts, app: str, domain: str) -> str:
 
 def job_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]:
     """A line for each service job of the app that is in another state than before."""
-    for key, queued in after.queues.items():
-        old = before.queues.get(key)
-        if queued.job.app == app and queued.job.queue == "services" and (old is None or old.reason != queued.reason):
+    for _, old, queued in diff(before.queued_of(app, "services"), after.queued_of(app, "services")):
+        if queued and (old is None or old.reason != queued.reason):
             yield _line(queued.job.id, queued.job.type, "queued", queued.job.release, queued.reason, queued.job.created)
-    for key, state in after.states.items():
-        was = before.states.get(key)
-        if state.app == app and state.queue == "services" and _shown(was) != _shown(state):
+    for _, was, state in diff(before.states_of(app, "services"), after.states_of(app, "services")):
+        if state and _shown(was) != _shown(state):
             yield _line(state.id, state.type, state.state, state.release, state.reason, state.since)
 
 
@@ -189,9 +191,10 @@ def _now() -> float:
 
 
 def _late(facts: Facts, app: str, limit: float) -> str:
-    reasons = [q.reason for q in facts.queues.values() if q.job.app == app and q.reason]
-    reasons += [s.reason for s in facts.states.values() if s.app == app and s.state == "starting" and s.reason]
-    failed = [s for s in facts.states.values() if s.app == app and s.state == "down" and s.failure == "start"]
+    reasons = [q.reason for queue in model.QUEUES for q in facts.queued_of(app, queue).values() if q.reason]
+    states = [state for queue in model.QUEUES for state in facts.states_of(app, queue).values()]
+    reasons += [s.reason for s in states if s.state == "starting" and s.reason]
+    failed = [s for s in states if s.state == "down" and s.failure == "start"]
     reasons += [s.reason for s in sorted(failed, key=lambda s: -s.since)]
     why = f": {reasons[0]}" if reasons else ""
     return f"still under way after {limit:g} s{why}; `flynn ps -a {app}` shows how it goes on"

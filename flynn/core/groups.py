@@ -8,14 +8,37 @@ from flynn.core.frozen import EMPTY, Frozen
 Group = Frozen[Frozen[Any]]
 """By owner, then by key: the records of one table."""
 
-OWNERS: Mapping[str, Callable[[str, Any], str]] = {
-    "services": lambda key, record: key.partition("/")[0],
-    "routes": lambda key, record: str(record.app),
+Owner = Callable[[str, Any], str]
+"""Who owns a record, by its key and by what it says."""
+
+
+def line(app: str, queue: str) -> str:
+    """The owner of an app's jobs of one queue."""
+    return f"{app}/{queue}"
+
+
+def _first(key: str, record: Any) -> str:
+    return key.partition("/")[0]
+
+
+def _app(key: str, record: Any) -> str:
+    return str(record.app)
+
+
+OWNERS: Mapping[str, Mapping[str, Owner]] = {
+    "services": {"service": _first},
+    "routes": {"app": _app},
+    "sinks": {"app": _app},
+    "releases": {"app": _first},
+    "volumes": {"app": _first},
+    "queues": {"app": lambda key, record: line(record.job.app, record.job.queue)},
+    "jobs": {"app": lambda key, record: line(record.job.app, record.job.queue), "host": _first},
+    "states": {"app": lambda key, record: line(record.app, record.queue)},
 }
-"""The tables that are grouped, and who owns a record by its key and by what it says: a service, an app."""
+"""The tables that are grouped, by what, and who then owns a record: a service, an app, a host; or an app's queue."""
 
 
-def regrouped(group: Group, changes: Iterable[tuple[str, Any, Any]], owner: Callable[[str, Any], str]) -> Group:
+def regrouped(group: Group, changes: Iterable[tuple[str, Any, Any]], owner: Owner) -> Group:
     """The group once its table has changed: key, old record, new record (None: there is none). An owner with no record
     left is not in it."""
     puts: dict[str, dict[str, Any]] = {}

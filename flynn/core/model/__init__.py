@@ -9,7 +9,7 @@ from flynn.core.model.app import App, Artifact, Build, Deploy, Formation, Releas
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
 from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
-from flynn.core.model.record import Failure, Move, Queue, Record, State
+from flynn.core.model.record import QUEUES, Failure, Move, Queue, Record, State
 from flynn.core.model.service import Instance, Route, Router
 from flynn.core.model.sink import Sink
 from flynn.core.model.volume import Stored, Volume
@@ -19,6 +19,7 @@ __all__ = [
     "FILES",
     "MEMORY",
     "PIDS",
+    "QUEUES",
     "App",
     "Artifact",
     "Assignment",

@@ -1,6 +1,6 @@
 """The base of every record, and the few words that many share."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -11,6 +11,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 
 Queue = Literal["services", "ephemeral", "builders"]
+QUEUES: tuple[Queue, ...] = get_args(Queue)
 State = Literal["starting", "up", "stopping", "down"]
 Failure = Literal["", "crash", "boot", "start", "health"]
 """Why a job last failed: it ended by itself, it did not come up in its time, it could not be started at all, or it was

@@ -104,6 +104,6 @@ class AppsApi:
 def processes(facts: Facts, app: model.App) -> Mapping[str, Mapping[str, int]]:
     """How many processes of each type are wanted, and how many are up."""
     formation = facts.formations.get(app.name)
-    up = [job.job.type for job in jobs_of(facts, app.name) if job.up and job.job.queue == "services"]
+    up = [job.job.type for job in jobs_of(facts, app.name, ("services",)) if job.up]
     counts = formation.counts if formation else {}
     return {type: {"wanted": count, "up": up.count(type)} for type, count in counts.items()}

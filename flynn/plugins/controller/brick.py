@@ -27,10 +27,14 @@ from flynn.plugins.controller import (
     usage,
     volumes_api,
 )
-from flynn.plugins.controller.plan import Limits, Moment, plan
+from flynn.plugins.controller.moment import Limits
+from flynn.plugins.controller.planner import Planner
 
 RETRY = 0.5
 """Seconds until the next try after a store that did not answer."""
+
+LONGEST = 30.0
+"""Seconds after which it plans again though nothing has changed."""
 
 
 class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,36 +106,28 @@ class Controller:
 
 @dataclass(eq=False)
 class Leadership:
-    """One term as the leader: photo, plan, commits, again. `absent` says since when an assigned job's host is gone, on
-    a clock that no one sets (`steady`): a host is not lost because the leader's time of day is set forward."""
+    """One term as the leader: photo, plan, commits, again."""
 
     ctx: Context
     claim: Claim
     limits: Limits
     new_id: Callable[[str, str], str] = field(default=lambda app, type: f"{app}-{type}-{secrets.token_hex(4)}")
-    absent: dict[str, float] = field(default_factory=dict)
     steady: Callable[[], float] = time.monotonic
 
     async def run(self) -> None:
         """Plan for ever. What cannot be written now is planned again from the next photo."""
+        planner = Planner(self.limits, self.new_id)
         while True:
             facts = self.ctx.mirror.facts
-            now = self.ctx.clock()
-            self.absent = absent_hosts(facts, self.absent, self.steady())
-            planned = plan(facts, Moment(now, self.new_id, self._since(now), self.limits))
+            planned = planner.plan(facts, self.ctx.clock(), self.steady())
             self.ctx.say(planned.sentence)
-            pause = 30.0 if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
+            pause = LONGEST if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
             try:
                 if self.claim.held and await self._carry_out(facts, planned.changes):
                     continue
             except Unavailable:
                 pause = RETRY
-            await self.ctx.mirror.catch_up(facts, min(pause, 30.0) if self.claim.held else RETRY)
-
-    def _since(self, now: float) -> dict[str, float]:
-        """The same by the time of day as it is now."""
-        ahead = now - self.steady()
-        return {host: at + ahead for host, at in self.absent.items()}
+            await self.ctx.mirror.catch_up(facts, min(pause, LONGEST) if self.claim.held else RETRY)
 
     async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""
@@ -145,9 +141,3 @@ class Leadership:
         if revision:
             await self.ctx.mirror.reach(revision)
         return bool(revision)
-
-
-def absent_hosts(facts: Facts, before: dict[str, float], now: float) -> dict[str, float]:
-    """The hosts that have jobs and are gone, each with the time it was first missed."""
-    gone = {assignment.host for assignment in facts.jobs.values()} - set(facts.hosts)
-    return {host: before.get(host, now) for host in gone}

@@ -10,7 +10,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller.described import described
-from flynn.plugins.controller.jobs import find_state
+from flynn.plugins.controller.jobs import find_state, jobs_of
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
 
@@ -23,25 +23,19 @@ class Built(msgspec.Struct, frozen=True):
     described: dict[str, Any] = {}
 
 
-def end_builds(facts: Facts, now: float) -> list[Change]:
-    """A change for each build whose job is down, or lost. One that would deploy waits for a deploy under way."""
-    changes = []
-    for build in facts.builds.values():
-        if build.state == "building" and build.app in facts.apps:
-            change = _end(facts, build, now)
-            if change:
-                changes.append(change)
-    return changes
+def end_build(facts: Facts, app: str, now: float) -> Change | None:
+    """The end of an app's build whose job is down, or lost. One that would deploy waits for a deploy under way."""
+    build = facts.builds.get(app)
+    return _end(facts, build, now) if build and build.state == "building" else None
 
 
 def _end(facts: Facts, build: model.Build, now: float) -> Change | None:
-    state = find_state(facts, build.job)
+    state = find_state(facts, build.app, build.job, "builders")
     if state and state.state == "down":
         if state.exit_code == 0 and state.output:
             return _release(facts, build, state, now)
         return _failed(facts, build, state.reason or f"the build ended with code {state.exit_code}", now)
-    known = any(a.job.id == build.job for a in facts.jobs.values())
-    if known or keys.queued("builders", build.job).removeprefix("queues/") in facts.queues:
+    if any(job.job.id == build.job for job in jobs_of(facts, build.app, ("builders",))):
         return None
     return _failed(facts, build, "its host was lost; deploy again", now)
 

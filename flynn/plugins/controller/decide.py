@@ -11,7 +11,7 @@ from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.formation import job_of
-from flynn.plugins.controller.jobs import jobs_of
+from flynn.plugins.controller.jobs import find_job, jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
 from flynn.plugins.controller.mounts import check_together, mounted, parse
 from flynn.plugins.controller.releases import begin_deploy, limited
@@ -48,7 +48,7 @@ def create_app(facts: Facts, name: str, domain: str, now: float) -> Change:
     keys.check_name("app", name)
     if name in facts.apps:
         raise Exists(f"there is an app {name!r} already; choose another name")
-    if any(True for _ in jobs_of(facts, name)) or name in leftovers(facts):
+    if any(True for _ in jobs_of(facts, name)) or leftovers(facts, name):
         raise Conflict(f"the deleted app {name!r} is still being cleared away; try again in a moment")
     made = model.App(name=name, created=now)
     wanted = model.Route(id="", domain=f"{name}.{domain}", service=keys.service(name, "web"), app=name, created=now)
@@ -89,7 +89,7 @@ def rollback(facts: Facts, name: str, version: int | None, now: float) -> Change
     """A new release with the artifact, the config and the types of an earlier one, and its deploy."""
     app = find_app(facts, name)
     if version is None:
-        earlier = [r.version for r in facts.releases.values() if r.app == name and r.version < app.release]
+        earlier = [r.version for r in facts.releases_of(name).values() if r.version < app.release]
         if not earlier:
             raise Invalid(f"{name} has no release before v{app.release} to go back to")
         version = max(earlier)
@@ -124,12 +124,12 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
 
 def stop_job(facts: Facts, id: str) -> Change:
     """A running job told to stop, or a queued one taken out. NotFound: it is neither."""
-    for job in jobs_of(facts):
-        if job.job.id == id and not job.ended:
-            if not job.host:
-                return Change(deletes=(job.key,), why=f"{id} taken out of its queue")
-            assignment = facts.jobs[job.key.removeprefix("jobs/")]
-            return Change() if job.stop else Change(puts={job.key: replace(assignment, stop=True)}, why=f"stop {id}")
+    job = find_job(facts, id)
+    if job and not job.host:
+        return Change(deletes=(job.key,), why=f"{id} taken out of its queue")
+    if job and not job.ended:
+        assignment = facts.jobs[job.key.removeprefix("jobs/")]
+        return Change() if job.stop else Change(puts={job.key: replace(assignment, stop=True)}, why=f"stop {id}")
     raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
 
 

@@ -32,22 +32,18 @@ class Verdict:
     wake: float | None = None
 
 
-def move_deploys(facts: Facts, now: float, settle: float, limit: float) -> tuple[list[Change], list[float]]:
-    """A change for each deploy that is complete or has failed; the moments to look again at the others."""
-    changes, wakes = [], []
-    for deploy in facts.deploys.values():
-        if deploy.state != "running" or deploy.app not in facts.apps:
-            continue
-        verdict = judge(facts, deploy, now, settle, limit)
-        if verdict.wake is not None:
-            wakes.append(verdict.wake)
-        if verdict.state == "complete":
-            changes.append(_complete(facts, deploy, now))
-        elif verdict.state == "failed":
-            changes.append(_failed(deploy, verdict, now))
-        elif verdict.reason != deploy.reason:
-            changes.append(_waits(deploy, verdict.reason))
-    return changes, wakes
+def move_deploy(facts: Facts, app: str, now: float, settle: float, limit: float) -> tuple[list[Change], list[float]]:
+    """The change for an app's deploy that is complete or has failed; the moments to look again at one that runs."""
+    deploy = facts.deploys.get(app)
+    if deploy is None or deploy.state != "running":
+        return [], []
+    verdict = judge(facts, deploy, now, settle, limit)
+    wakes = [] if verdict.wake is None else [verdict.wake]
+    if verdict.state == "complete":
+        return [_complete(facts, deploy, now)], wakes
+    if verdict.state == "failed":
+        return [_failed(deploy, verdict, now)], wakes
+    return ([_waits(deploy, verdict.reason)] if verdict.reason != deploy.reason else []), wakes
 
 
 def judge(facts: Facts, deploy: model.Deploy, now: float, settle: float, limit: float) -> Verdict:
@@ -55,7 +51,7 @@ def judge(facts: Facts, deploy: model.Deploy, now: float, settle: float, limit: 
     release = facts.releases.get(f"{deploy.app}/{deploy.new}")
     if release is None:
         return Verdict("failed", f"release v{deploy.new} is gone")
-    new = [job for job in jobs_of(facts, deploy.app) if job.job.release == deploy.new and job.job.queue == "services"]
+    new = [job for job in jobs_of(facts, deploy.app, ("services",)) if job.job.release == deploy.new]
     for job in new:
         if reason := _failure(job):
             return Verdict("failed", f"{job.job.type} {reason}", job.job.id)

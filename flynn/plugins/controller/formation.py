@@ -1,6 +1,6 @@
 """From formations to jobs: what is missing is queued, what is too much is stopped. Pure."""
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -9,6 +9,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.jobs import Known, jobs_of, wanted_counts
+from flynn.plugins.controller.moment import Moment
 from flynn.plugins.controller.moving import turnover
 
 Slot = tuple[int, str]
@@ -21,37 +22,44 @@ MEMORY_OF_FAILURES = 300.0
 """Seconds for which a job that could not be started slows down the next."""
 
 
-def meet_formations(facts: Facts, now: float, new_id: Callable[[str, str], str]) -> tuple[list[Change], list[float]]:
-    """Changes that queue what is missing and stop what is surplus; moments at which a paused slot is tried again."""
-    changes: list[Change] = []
-    wakes: list[float] = []
-    for app in facts.apps:
-        wanted = wanted_slots(facts, app)
-        present = _present(facts, app)
-        for slot, count in wanted.items():
-            turn = turnover(present.pop(slot, []), count)
-            if turn.missing:
-                at = _next_try(facts, app, slot, now)
-                wakes.append(at)
-                missing = turn.missing if at <= now else 0
-                changes += [_start(facts, app, slot, now, new_id) for _ in range(missing)]
-            changes += [_stop(facts, job) for job in turn.stop]
-        changes += [_stop(facts, job) for jobs in present.values() for job in jobs]
-    gone = [job for job in jobs_of(facts) if job.job.app not in facts.apps and not job.stop and not job.ended]
-    return [*changes, *(_stop(facts, job) for job in gone)], wakes
+@dataclass
+class Met:
+    """What brings an app to its formation. `wakes`: when a slot that is held back is looked at again; `held`: what is
+    missing meanwhile, since its jobs could not be started of late, and why, in words."""
+
+    changes: list[Change] = field(default_factory=list)
+    wakes: list[float] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
 
-def held_back(facts: Facts, now: float) -> list[str]:
-    """What is missing since its jobs could not be started of late, and why, in words."""
-    told = []
-    for app in sorted({state.app for state in facts.states.values() if state.failure == "start"} & set(facts.apps)):
-        present = _present(facts, app)
-        for slot, count in wanted_slots(facts, app).items():
-            missing = turnover(present.get(slot, []), count).missing
-            if missing > 0 and (failed := _failed(facts, app, slot, now)):
-                last = max(failed, key=lambda state: state.since)
-                told.append(f"{missing} {slot[1]} of {app} could not be started: {last.reason}")
-    return told
+def meet_formation(facts: Facts, app: str, moment: Moment) -> Met:
+    """Changes that queue what an app misses and stop what is surplus."""
+    met, present = Met(), _present(facts, app)
+    for slot, count in wanted_slots(facts, app).items():
+        turn = turnover(present.pop(slot, []), count)
+        if turn.missing:
+            _add(met, facts, app, slot, turn.missing, moment)
+        met.changes += [_stop(facts, job) for job in turn.stop]
+    met.changes += [_stop(facts, job) for jobs in present.values() for job in jobs]
+    return met
+
+
+def stop_all(facts: Facts, app: str) -> list[Change]:
+    """The end of all jobs of an app that is no more."""
+    return [_stop(facts, job) for job in jobs_of(facts, app) if not job.stop and not job.ended]
+
+
+def _add(met: Met, facts: Facts, app: str, slot: Slot, missing: int, moment: Moment) -> None:
+    """What a slot misses: now, or once enough time has passed since its jobs could not be started."""
+    failed = sorted(_failed(facts, app, slot, moment), key=moment.since)
+    if failed:
+        last = moment.since(failed[-1])
+        met.held.append(f"{missing} {slot[1]} of {app} could not be started: {failed[-1].reason}")
+        at = last + PAUSES[min(len(failed), len(PAUSES) - 1)]
+        if at > moment.now:
+            met.wakes += [at, moment.since(failed[0]) + MEMORY_OF_FAILURES]
+            return
+    met.changes += [_start(facts, app, slot, moment) for _ in range(missing)]
 
 
 def wanted_slots(facts: Facts, app: str) -> dict[Slot, int]:
@@ -74,34 +82,28 @@ def wanted_slots(facts: Facts, app: str) -> dict[Slot, int]:
 
 def _present(facts: Facts, app: str) -> dict[Slot, list[Known]]:
     present: dict[Slot, list[Known]] = {}
-    for job in jobs_of(facts, app):
-        if job.job.queue == "services" and not job.stop and not job.ended:
+    for job in jobs_of(facts, app, ("services",)):
+        if not job.stop and not job.ended:
             present.setdefault((job.job.release, job.job.type), []).append(job)
     return present
 
 
-def _next_try(facts: Facts, app: str, slot: Slot, now: float) -> float:
-    """When a job of this slot may be queued: later, the more of its kind could not be started of late."""
-    failed = [state.since for state in _failed(facts, app, slot, now)]
-    return max(failed) + PAUSES[min(len(failed), len(PAUSES) - 1)] if failed else now
-
-
-def _failed(facts: Facts, app: str, slot: Slot, now: float) -> list[model.JobState]:
+def _failed(facts: Facts, app: str, slot: Slot, moment: Moment) -> list[model.JobState]:
     """The jobs of this slot that could not be started of late."""
     return [
         state
-        for state in facts.states.values()
-        if (state.app, state.release, state.type) == (app, *slot)
-        and state.failure == "start"
+        for state in facts.states_of(app, "services").values()
+        if state.failure == "start"
         and state.state == "down"
-        and now - state.since < MEMORY_OF_FAILURES
+        and (state.release, state.type) == slot
+        and moment.now - moment.since(state) < MEMORY_OF_FAILURES
     ]
 
 
-def _start(facts: Facts, app: str, slot: Slot, now: float, new_id: Callable[[str, str], str]) -> Change:
+def _start(facts: Facts, app: str, slot: Slot, moment: Moment) -> Change:
     version, type = slot
     release = facts.releases[f"{app}/{version}"]
-    job = job_of(release, type, "services", new_id(app, type), now)
+    job = job_of(release, type, "services", moment.new_id(app, type), moment.now)
     return Change(
         puts={keys.queued("services", job.id): model.Queued(job=job)},
         seen=(keys.app(app), keys.formation(app), keys.deploy(app)),

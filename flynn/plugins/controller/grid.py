@@ -10,6 +10,7 @@ from aiohttp import web
 from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.facts import Facts
+from flynn.core.frozen import EMPTY
 from flynn.core.web import Route, answer, plain
 from flynn.plugins.controller import wishes
 
@@ -33,7 +34,7 @@ def routes(ctx: Context) -> list[Route]:
 
 def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
     """A host with all its tags, how many jobs it has, the MiB they reserve, and since when it is drained (0: not)."""
-    mine = [a.job for a in facts.jobs.values() if a.host == host.name]
+    mine = [a.job for a in facts.jobs_by_host.get(host.name, EMPTY).values()]
     wish = facts.wishes.get(host.name)
     found: dict[str, Any] = plain(host)
     return found | {

@@ -1,6 +1,6 @@
 """The jobs of the grid as the plan sees them: queued ones and assigned ones, with what their hosts say. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flynn.core import keys, model
@@ -27,24 +27,39 @@ class Known:
         return self.state is not None and self.state.state == "down"
 
 
-def jobs_of(facts: Facts, app: str = "") -> Iterator[Known]:
-    """Every job that is queued or assigned, of one app or of all."""
-    for queued in facts.queues.values():
-        if not app or queued.job.app == app:
-            yield Known(queued.job, keys.queued(queued.job.queue, queued.job.id))
-    for key, a in facts.jobs.items():
-        if not app or a.job.app == app:
-            yield Known(a.job, keys.job(a.host, a.job.id), a.host, a.stop, facts.states.get(key), a.moving)
+def jobs_of(facts: Facts, app: str, queues: Sequence[model.Queue] = model.QUEUES) -> Iterator[Known]:
+    """Every job of an app that is queued or assigned, of these queues: it costs what the app has there."""
+    for queue in queues:
+        for key, queued in facts.queued_of(app, queue).items():
+            yield Known(queued.job, f"queues/{key}")
+        for key, a in facts.jobs_of(app, queue).items():
+            yield known(facts, key, a)
 
 
-def find_state(facts: Facts, job: str) -> model.JobState | None:
-    """What any host says of a job, running or ended."""
-    return next((state for state in facts.states.values() if state.id == job), None)
+def known(facts: Facts, key: str, a: model.Assignment) -> Known:
+    """The job of the assignment at `HOST/JOB`."""
+    return Known(a.job, f"jobs/{key}", a.host, a.stop, facts.states.get(key), a.moving)
+
+
+def find_job(facts: Facts, id: str) -> Known | None:
+    """The job of that name, queued or assigned. It is looked for on each host, not among all jobs."""
+    for queue in model.QUEUES:
+        if queued := facts.queues.get(f"{queue}/{id}"):
+            return Known(queued.job, keys.queued(queue, id))
+    for host in facts.jobs_by_host:
+        if a := facts.jobs.get(key := f"{host}/{id}"):
+            return known(facts, key, a)
+    return None
+
+
+def find_state(facts: Facts, app: str, job: str, queue: model.Queue) -> model.JobState | None:
+    """What any host says of a job of an app, running or ended."""
+    return next((state for state in facts.states_of(app, queue).values() if state.id == job), None)
 
 
 def next_version(facts: Facts, app: str) -> int:
     """The version of the release that would be made next."""
-    return 1 + max((r.version for r in facts.releases.values() if r.app == app), default=0)
+    return 1 + max((release.version for release in facts.releases_of(app).values()), default=0)
 
 
 def wanted_counts(facts: Facts, release: model.Release) -> dict[str, int]:

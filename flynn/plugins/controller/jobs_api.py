@@ -69,18 +69,18 @@ class JobsApi:
 
 def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
     """The app's jobs: running ones and queued ones, with `everything` also the ended ones still remembered."""
-    assigned = {key: a for key, a in facts.jobs.items() if a.job.app == app}
+    assigned = {key: a for queue in model.QUEUES for key, a in facts.jobs_of(app, queue).items()}
+    states = {key: state for queue in model.QUEUES for key, state in facts.states_of(app, queue).items()}
     shown: list[dict[str, Any]] = []
-    for key, state in facts.states.items():
-        if state.app == app and (everything or (key in assigned and state.state != "down")):
+    for key, state in states.items():
+        if everything or (key in assigned and state.state != "down"):
             moving = why(assigned[key].moving, state.host) if key in assigned and assigned[key].moving else ""
             shown.append(plain(state) | {"waiting": False, "moving": moving})
     for key, a in assigned.items():
-        if key not in facts.states:
+        if key not in states:
             shown.append(_soon(a.job, "starting", "") | {"host": a.host, "waiting": False})
-    for queued in facts.queues.values():
-        if queued.job.app == app:
-            shown.append(_soon(queued.job, "queued", queued.reason) | {"waiting": True})
+    for queued in (each for queue in model.QUEUES for each in facts.queued_of(app, queue).values()):
+        shown.append(_soon(queued.job, "queued", queued.reason) | {"waiting": True})
     return sorted(shown, key=lambda job: (job["type"], job["created"], job["id"]))
 
 

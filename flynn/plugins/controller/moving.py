@@ -14,7 +14,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller import wishes
-from flynn.plugins.controller.jobs import Known, jobs_of
+from flynn.plugins.controller.jobs import Known
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,17 @@ def surplus(jobs: Sequence[Known], count: int) -> list[Known]:
     return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[: max(count, 0)]
 
 
-def mark_moves(facts: Facts, app: str, now: float) -> list[Change]:
-    """For each service job of an app whose host it must leave: its mark; for those that need not any more: none.
+def mark_move(facts: Facts, job: Known, now: float) -> Change | None:
+    """The mark of a job whose host it must leave, or none for one that need not any more.
 
     What is bound to its host by a volume stays, unless the drain is forced: then it is stopped.
     """
-    changes = []
-    for job in jobs_of(facts, app):
-        if not job.host or job.stop or job.ended:
-            continue
-        cause = must_leave(facts, job)
-        if cause and (job.job.queue != "services" or bound(facts, job.job)):
-            changes += _end_here(facts, job, now) if cause == "drain" else []
-        elif cause != job.moving and job.moving != "rebalance":
-            changes.append(_mark(facts, job, cause))
-    return changes
+    if job.stop or job.ended:
+        return None
+    cause = must_leave(facts, job)
+    if cause and (job.job.queue != "services" or bound(facts, job.job)):
+        return _end_here(facts, job, now) if cause == "drain" else None
+    return _mark(facts, job, cause) if cause != job.moving and job.moving != "rebalance" else None
 
 
 def must_leave(facts: Facts, job: Known) -> model.Move:
@@ -90,14 +86,14 @@ def ends_at(wish: model.Wish) -> float:
     return wish.drained + wish.timeout
 
 
-def _end_here(facts: Facts, job: Known, now: float) -> list[Change]:
+def _end_here(facts: Facts, job: Known, now: float) -> Change | None:
     """What cannot be moved, in a forced drain: services at once, what ends by itself when its time is over."""
     wish = facts.wishes[job.host]
     if not wish.force or (job.job.queue != "services" and now < ends_at(wish)):
-        return []
+        return None
     assignment = facts.jobs[job.key.removeprefix("jobs/")]
     told = f"stop {job.job.id}: {job.host} is drained by force"
-    return [Change(puts={job.key: replace(assignment, stop=True)}, seen=(keys.wish(job.host),), why=told)]
+    return Change(puts={job.key: replace(assignment, stop=True)}, seen=(keys.wish(job.host),), why=told)
 
 
 def _mark(facts: Facts, job: Known, cause: model.Move) -> Change:

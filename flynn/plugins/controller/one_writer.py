@@ -48,7 +48,7 @@ def making_way(facts: Facts, old: model.Release, new: model.Release) -> list[str
     wanted = set().union(*needed.values())
     ways = [type for type, process in old.processes.items() if writes(process.mounts) & wanted]
     held = set().union(*(writes(old.processes[type].mounts) for type in ways))
-    jobs = list(jobs_of(facts, new.app))
+    jobs = list(jobs_of(facts, new.app, ("services",)))
     holds = any(j.job.release == old.version and j.job.type in ways and j.host and not j.stop for j in jobs)
     up = [j.job.type for j in jobs if j.up and j.job.release == new.version]
     others = {type: count for type, count in counts.items() if not needed.get(type, set()) & held}
@@ -57,9 +57,5 @@ def making_way(facts: Facts, old: model.Release, new: model.Release) -> list[str
 
 def writer_of(facts: Facts, app: str, volume: str) -> str:
     """The job that has a volume for writing now; empty: none does."""
-    for key, assignment in facts.jobs.items():
-        state = facts.states.get(key)
-        ended = state is not None and state.state == "down"
-        if assignment.job.app == app and not ended and volume in writes(assignment.job.mounts):
-            return assignment.job.id
-    return ""
+    jobs = (job for job in jobs_of(facts, app) if job.host and not job.ended)
+    return next((job.job.id for job in jobs if volume in writes(job.job.mounts)), "")

@@ -53,20 +53,6 @@ def place_queued(facts: Facts, now: float) -> list[Change]:
     return changes
 
 
-def take_back(facts: Facts) -> list[Change]:
-    """Jobs whose host takes none any more and has not begun them: back to their queues, as they were."""
-    return [
-        Change(
-            puts={keys.queued(a.job.queue, a.job.id): model.Queued(job=a.job)},
-            deletes=(keys.job(a.host, a.job.id),),
-            seen=(keys.host(a.host), keys.state(a.host, a.job.id)),
-            why=f"{a.job.id} is taken back: {a.host} {_refuses_all(host.full)}",
-        )
-        for key, a in facts.jobs.items()
-        if not a.stop and key not in facts.states and (host := facts.hosts.get(a.host)) and host.full
-    ]
-
-
 def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
     if not facts.hosts:
@@ -90,7 +76,7 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
 
 def _refusal(facts: Facts, host: model.Host, ground: Ground, job: model.Job) -> str:
     if full := wishes.full(facts, host):
-        return _refuses_all(full)
+        return refuses_all(full)
     if job.image and not host.images:
         return "runs no images, for want of a Docker Engine"
     if refused := place_volumes.refusal(host, job):
@@ -104,7 +90,7 @@ def _refusal(facts: Facts, host: model.Host, ground: Ground, job: model.Job) -> 
     return ""
 
 
-def _refuses_all(full: str) -> str:
+def refuses_all(full: str) -> str:
     return f"takes no new job: {full}"
 
 

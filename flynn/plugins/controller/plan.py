@@ -1,43 +1,28 @@
 """The plan: from a photo of the grid to the changes that bring it nearer to what was asked for. Pure.
 
-One pass ends builds, moves deploys on, compares each app's formation with its jobs, finds places for what is
-queued and clears away what has ended. Changes are small and independent: each is one guarded commit, and one that
-was overtaken is simply planned again from the next photo.
+One pass looks at each app (its build, its deploy, its formation, what is left of it), at each assignment, and then
+finds places for what is queued. What is decided for an app depends on the facts of that app alone, and what is decided
+for an assignment on it, its state and its host: so `planner.py` looks only at those whose facts have changed, and
+decides the same. Changes are small: each is done whole, and one that was overtaken is simply planned again from the
+next photo.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from flynn.core import keys
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller.builds import end_builds
-from flynn.plugins.controller.deploys import move_deploys
-from flynn.plugins.controller.formation import held_back, meet_formations
-from flynn.plugins.controller.jobs import hosts_of, jobs_of
+from flynn.plugins.controller.builds import end_build
+from flynn.plugins.controller.deploys import move_deploy
+from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
-from flynn.plugins.controller.moving import ends_at, mark_moves
-from flynn.plugins.controller.place import place_queued, take_back
+from flynn.plugins.controller.moment import Limits, Moment
+from flynn.plugins.controller.place import place_queued
+from flynn.plugins.controller.sentence import Counts
+from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Times in seconds. `settle`: how long the processes of a new release must be up before it takes over."""
-
-    settle: float = 10.0
-    deploy: float = 300.0
-    lost: float = 30.0
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a plan is made from beside the facts: the time, names for new jobs, hosts gone since when."""
-
-    now: float
-    new_id: Callable[[str, str], str]
-    absent: Mapping[str, float] = field(default_factory=dict)
-    limits: Limits = Limits()
+__all__ = ["Limits", "Moment", "Part", "Plan", "apart", "owners", "plan", "plan_app"]
 
 
 @dataclass(frozen=True)
@@ -49,70 +34,69 @@ class Plan:
     wake: float | None = None
 
 
-def plan(facts: Facts, moment: Moment) -> Plan:
-    """All that can be done now. Applied until it has no changes left, it settles."""
-    limits = moment.limits
-    builds = end_builds(facts, moment.now)
-    deploys, deploy_wakes = move_deploys(facts, moment.now, limits.settle, limits.deploy)
-    formations, formation_wakes = meet_formations(facts, moment.now, moment.new_id)
-    moves = [change for app in facts.apps for change in mark_moves(facts, app, moment.now)]
-    cleared = [*clear_ended(facts), *clear_lost(facts, moment), *clear_leftovers(facts), *clear_deleted(facts)]
-    changes = [*builds, *deploys, *formations, *moves, *cleared, *take_back(facts), *place_queued(facts, moment.now)]
-    wakes = [*deploy_wakes, *formation_wakes, *(since + limits.lost for since in moment.absent.values())]
-    wakes += [ends_at(wish) for wish in facts.wishes.values() if wish.drained and wish.force]
-    ahead = [wake for wake in wakes if wake > moment.now]
-    return Plan(_apart(changes), sentence(facts, moment.now), min(ahead, default=None))
+@dataclass(frozen=True)
+class Part:
+    """What is to be done for one app. `held` says what it misses that cannot be started now ("": nothing)."""
+
+    changes: Sequence[Change] = ()
+    wake: float | None = None
+    held: str = ""
 
 
-def clear_ended(facts: Facts) -> list[Change]:
-    """Assignments whose job is down for good: their host has said how it ended, nothing is left to do."""
-    return [
-        Change(deletes=(keys.job(a.host, a.job.id),), why=f"{a.job.id} has ended")
-        for key, a in facts.jobs.items()
-        if (state := facts.states.get(key)) and state.state == "down"
-    ]
+@dataclass
+class Touched:
+    """What the changes chosen so far write and remove."""
 
+    keys: set[str] = field(default_factory=set)
 
-def clear_lost(facts: Facts, moment: Moment) -> list[Change]:
-    """Assignments to hosts that are gone for longer than the limit: services among them start elsewhere."""
-    gone = {host for host, since in moment.absent.items() if moment.now - since >= moment.limits.lost}
-    return [
-        Change(
-            deletes=(keys.job(a.host, a.job.id),), seen=(keys.host(a.host),), why=f"{a.job.id} is lost with {a.host}"
-        )
-        for a in facts.jobs.values()
-        if a.host in gone and a.host not in facts.hosts
-    ]
-
-
-def sentence(facts: Facts, now: float) -> str:
-    """What the grid does now, and what waits, in one sentence."""
-    up = sum(1 for job in jobs_of(facts) if job.state and job.state.state == "up")
-    parts = [
-        f"runs {up} {_jobs(up)} of {len(facts.apps)} {'app' if len(facts.apps) == 1 else 'apps'} on {hosts_of(facts)}"
-    ]
-    running = sorted(d.app for d in facts.deploys.values() if d.state == "running")
-    if running:
-        parts.append("deploys " + ", ".join(f"{app} v{facts.deploys[app].new}" for app in running))
-    waiting = [queued for queued in facts.queues.values() if queued.reason]
-    if waiting:
-        oldest = min(waiting, key=lambda queued: (queued.job.created, queued.job.id))
-        parts.append(f"{len(waiting)} {'waits' if len(waiting) == 1 else 'wait'}: {oldest.reason}")
-    parts += held_back(facts, now)[:1]
-    return "; ".join(parts)
-
-
-def _jobs(count: int) -> str:
-    return "job" if count == 1 else "jobs"
-
-
-def _apart(changes: list[Change]) -> tuple[Change, ...]:
-    """The changes without those that touch a key of an earlier one: these wait for the next photo."""
-    touched: set[str] = set()
-    kept = []
-    for change in changes:
+    def allows(self, change: Change) -> bool:
+        """Whether a change was decided on nothing that another has just changed; if so, it is chosen."""
         mine = {*change.puts, *change.deletes}
-        if not mine & touched:
-            kept.append(change)
-            touched |= mine
-    return tuple(kept)
+        if not self.keys.isdisjoint(mine) or not self.keys.isdisjoint(change.seen):
+            return False
+        self.keys |= mine
+        return True
+
+
+def plan(facts: Facts, moment: Moment) -> Plan:
+    """All that can be done now, from nothing but the photo. Applied until it has no changes left, it settles."""
+    parts = {app: plan_app(facts, app, moment) for app in sorted(owners(facts))}
+    tended = (tend(facts, key, moment) for key in sorted(facts.jobs))
+    changes = [change for part in parts.values() for change in part.changes]
+    changes += [change for change in tended if change]
+    held = {app: part.held for app, part in parts.items() if part.held}
+    wakes = [part.wake for part in parts.values() if part.wake is not None]
+    wakes += [at for _, at in host_wakes(facts, moment) if at > moment.now]
+    said = Counts.of(facts).sentence(facts, held)
+    return Plan(apart([*changes, *place_queued(facts, moment.now)]), said, min(wakes, default=None))
+
+
+def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
+    """What is to be done for an app, or for what is left of one. It costs what the app has."""
+    cleared = clear_deleted(facts, app)
+    if app not in facts.apps:
+        return Part([*stop_all(facts, app), *clear_leftovers(facts, app), *cleared])
+    now, limits = moment.now, moment.limits
+    built = end_build(facts, app, now)
+    deploy, wakes = move_deploy(facts, app, now, limits.settle, limits.deploy)
+    met = meet_formation(facts, app, moment)
+    ahead = [wake for wake in (*wakes, *met.wakes) if wake > now]
+    changes = [*([built] if built else []), *deploy, *met.changes, *cleared]
+    return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
+
+
+def owners(facts: Facts) -> set[str]:
+    """The apps that there are, and those of which something is left."""
+    found = {*facts.apps, *facts.formations, *facts.deploys, *facts.builds}
+    for group in ("releases/app", "volumes/app", "routes/app", "sinks/app"):
+        found.update(facts.groups.get(group, ()))
+    for group in ("queues/app", "jobs/app"):
+        found.update(line.partition("/")[0] for line in facts.groups.get(group, ()))
+    return found - {""}
+
+
+def apart(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes without those that touch, or were decided on, what an earlier one changes: these wait for the next
+    photo."""
+    touched = Touched()
+    return tuple(change for change in changes if touched.allows(change))

@@ -31,7 +31,7 @@ def routes(ctx: Context) -> list[Route]:
     async def list_releases(request: web.Request, app: str) -> web.Response:
         facts = ctx.mirror.facts
         decide.find_app(facts, app)
-        found = [release for release in facts.releases.values() if release.app == app]
+        found = list(facts.releases_of(app).values())
         return answer(sorted(found, key=lambda release: -release.version))
 
     async def show(request: web.Request, app: str, version: str) -> web.Response:

@@ -14,6 +14,7 @@ from flynn.core.facts import Facts
 from flynn.core.keepalive import keep_alive
 from flynn.core.web import Route, answer, body
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.jobs import find_job
 
 PLACED = 60.0
 """Seconds that an attaching client waits for the job to get a host."""
@@ -76,20 +77,15 @@ async def _url(ctx: Context, job: str, what: str) -> str:
 
 async def _host_of(ctx: Context, job: str) -> str:
     def placed(facts: Facts) -> str:
-        for key, state in facts.states.items():
-            if state.id == job and key in facts.jobs and state.host in facts.hosts:
-                return state.host
-        return ""
-
-    def known(facts: Facts) -> bool:
-        queued = any(q.job.id == job for q in facts.queues.values())
-        return queued or any(a.job.id == job for a in facts.jobs.values())
+        found = find_job(facts, job)
+        return found.host if found and found.state and found.host in facts.hosts else ""
 
     try:
-        facts = await ctx.mirror.until(lambda facts: bool(placed(facts)) or not known(facts), PLACED)
+        facts = await ctx.mirror.until(lambda facts: bool(placed(facts)) or find_job(facts, job) is None, PLACED)
     except TimeoutError:
-        reasons = [q.reason for q in ctx.mirror.facts.queues.values() if q.job.id == job and q.reason]
-        raise Unavailable(f"{job} has no place after {PLACED:g} s: {reasons[0] if reasons else 'no leader'}") from None
+        queued = ctx.mirror.facts.queues.get(f"ephemeral/{job}")
+        why = queued.reason if queued else ""
+        raise Unavailable(f"{job} has no place after {PLACED:g} s: {why or 'no leader'}") from None
     host = placed(facts)
     if not host:
         raise NotFound(f"no job {job[:80]!r} is running; `flynn ps` lists those that are")

@@ -15,6 +15,7 @@ from flynn.core.usage import AppUsage, JobUsage, Told
 from flynn.core.web import Route, answer
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.grid import host_row
+from flynn.plugins.controller.jobs import jobs_of
 
 ANSWER = 3.0
 """Seconds that a host has for its answer."""
@@ -44,7 +45,7 @@ def routes(ctx: Context) -> list[Route]:
 
 def hosts_of(facts: Facts, app: str) -> list[str]:
     """The hosts that have jobs of an app."""
-    return sorted({assignment.host for assignment in facts.jobs.values() if assignment.job.app == app})
+    return sorted({job.host for job in jobs_of(facts, app) if job.host})
 
 
 def added(told: Mapping[str, Told | str]) -> AppUsage:

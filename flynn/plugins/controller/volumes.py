@@ -36,7 +36,7 @@ def create_volume(facts: Facts, wanted: model.Volume) -> Change:
         if old.deleting:
             raise Conflict(f"the volume {wanted.name} of before is still being deleted; try again in a moment")
         raise Exists(f"{wanted.app} has a volume {wanted.name} already; choose another name")
-    if sum(volume.app == wanted.app for volume in facts.volumes.values()) >= MOST:
+    if len(facts.volumes_of(wanted.app)) >= MOST:
         raise Full(f"{wanted.app} has {MOST} volumes, more it cannot have; `flynn volume delete` removes one")
     return Change(
         puts={key: wanted}, seen=(keys.app(wanted.app),), why=f"make the volume {wanted.name} of {wanted.app}"
@@ -86,20 +86,20 @@ def _uses(volume: model.Volume, mounts: Iterable[model.Mount]) -> bool:
 def delete_with_app(facts: Facts, name: str) -> Change:
     """The app deleted, and its volumes with all their data."""
     change = delete_app(facts, name)
-    own = [volume for volume in facts.volumes.values() if volume.app == name]
+    own = facts.volumes_of(name).values()
     puts = {keys.volume(name, volume.name): replace(volume, deleting=True) for volume in own}
     return Change(puts=puts, deletes=change.deletes[: AT_ONCE - len(puts)], why=f"{change.why} and its volumes")
 
 
-def clear_deleted(facts: Facts) -> list[Change]:
-    """The volumes whose data is gone from the disk of their host: nothing is left to be known of them."""
+def clear_deleted(facts: Facts, app: str) -> list[Change]:
+    """The volumes of an app whose data is gone from the disk of their host: nothing is left to be known of them."""
     return [
         Change(
             deletes=(keys.volume(volume.app, volume.name),),
             seen=(keys.stored(volume.host, volume.app, volume.name),) if volume.host else (),
             why=f"the volume {volume.name} of {volume.app} is deleted",
         )
-        for volume in facts.volumes.values()
+        for volume in facts.volumes_of(app).values()
         if volume.deleting and not _is_stored(facts, volume)
     ]
 

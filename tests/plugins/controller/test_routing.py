@@ -221,7 +221,7 @@ def test_all_http_routes_of_an_app_change_as_many_at_once_as_a_commit_takes() ->
 def test_a_deleted_apps_routes_of_both_kinds_are_left_over() -> None:
     world = World()
     routes = [added(world, HTTP), added(world, TCP)]
-    assert sorted(leftovers(world.facts)["hello"]) == sorted(keys.route(route.id) for route in routes)
+    assert sorted(leftovers(world.facts, "hello")) == sorted(keys.route(route.id) for route in routes)
 
 
 WANTED = [

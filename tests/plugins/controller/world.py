@@ -1,6 +1,8 @@
-"""A grid in a few dicts, for the planner: commits are applied at once, hosts move when told. Deterministic."""
+"""A grid in a few dicts, for the planner: commits are applied at once, hosts move when told. Deterministic.
 
-import itertools
+Each plan is made twice, from the photo alone and by what is kept from one photo to the next: both must be the same.
+"""
+
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -10,6 +12,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts, encode
 from flynn.core.store import Batch, Item
 from flynn.plugins.controller.plan import Limits, Moment, Plan, plan
+from flynn.plugins.controller.planner import Planner
 
 SLUG = model.Artifact(sha256="a" * 64)
 
@@ -22,8 +25,12 @@ class World:
     facts: Facts = field(default_factory=Facts)
     limits: Limits = field(default_factory=lambda: Limits(settle=1.0, deploy=100.0, lost=30.0))
     absent: dict[str, float] = field(default_factory=dict)
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    planner: Planner = field(init=False)
+    number: int = 0
     history: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.planner = Planner(self.limits, self.new_id)
 
     def write(self, change: Change) -> None:
         """Apply a change as a store would."""
@@ -77,8 +84,18 @@ class World:
             for a in self.facts.jobs.values()
             if a.host not in self.facts.hosts
         }
-        new_id = lambda app, type: f"{app}-{type}-{next(self.numbers)}"  # noqa: E731
-        return plan(self.facts, Moment(self.now, new_id, self.absent, self.limits))
+        first, self.number = self.number, self.number
+        kept = self.planner.plan(self.facts, self.now, self.now)
+        last, self.number = self.number, first
+        seen = self.planner.moment(self.now, self.now).seen
+        fresh = plan(self.facts, Moment(self.now, self.new_id, self.absent, self.limits, seen))
+        assert kept == fresh
+        assert last == self.number
+        return fresh
+
+    def new_id(self, app: str, type: str) -> str:
+        self.number += 1
+        return f"{app}-{type}-{self.number}"
 
     def step(self) -> int:
         """Plan once and carry it all out; how many changes there were."""

@@ -1,0 +1,31 @@
+"""What is decided from beside the facts: the time, names for new jobs, and what the leader saw, and when. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flynn.core import model
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds. `settle`: how long the processes of a new release must be up before it takes over."""
+
+    settle: float = 10.0
+    deploy: float = 300.0
+    lost: float = 30.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Times are the leader's, in seconds since the epoch. `absent`: since when hosts that have jobs are gone. `seen`:
+    when it saw that a job was in the state in which it is, by `HOST/JOB`, unless that was before its term."""
+
+    now: float
+    new_id: Callable[[str, str], str]
+    absent: Mapping[str, float] = field(default_factory=dict)
+    limits: Limits = Limits()
+    seen: Mapping[str, float] = field(default_factory=dict)
+
+    def since(self, state: model.JobState) -> float:
+        """Since when a job is as its host says. What the leader saw counts: clocks of hosts may be wrong."""
+        return min(self.seen.get(f"{state.host}/{state.id}", state.since), self.now)
