@@ -19,7 +19,7 @@ LAYERS = [
     "facts",
     "change logquery logform logmerge",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
-    "mirror lease",
+    "mirror lease bulk",
     "election",
     "config disk files hooks lag ports channel estate doorway",
     "spare",

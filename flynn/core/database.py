@@ -85,7 +85,7 @@ class Database:
         for guard in guards:
             row = self._db.execute("SELECT revision FROM items WHERE key = ?", (guard.key,)).fetchone()
             if (row[0] if row else 0) != guard.revision:
-                raise Conflict(f"{guard.key} was changed by someone else; read it again")
+                raise Conflict(f"{guard.key} was changed by someone else; read it again", key=guard.key)
         for lease in {op.lease for op in ops if isinstance(op, Put) and op.lease}:
             if not self._db.execute("SELECT 1 FROM leases WHERE id = ?", (lease,)).fetchone():
                 raise NotFound(f"lease {lease} has ended")

@@ -69,5 +69,6 @@ def changed(answer: Any) -> bool:
 def conflict(transaction: Transaction, answer: Any) -> Conflict:
     for (key, wanted), found in zip(transaction.guards, _revisions(answer)[1:], strict=True):
         if found != wanted:
-            return Conflict(f"{key.decode().removeprefix(keys.PREFIX)} was changed by someone else; read it again")
+            name = key.decode().removeprefix(keys.PREFIX)
+            return Conflict(f"{name} was changed by someone else; read it again", key=name)
     return Conflict("what was read was changed by someone else; read it again")

@@ -42,7 +42,7 @@ class MemoryStore:
         for guard in guards:
             found = self._items.get(guard.key)
             if (found[0].revision if found else 0) != guard.revision:
-                raise Conflict(f"{guard.key} was changed by someone else; read it again")
+                raise Conflict(f"{guard.key} was changed by someone else; read it again", key=guard.key)
         for op in ops:
             if isinstance(op, Put) and op.lease and op.lease not in self._leases:
                 raise NotFound(f"lease {op.lease} has ended")

@@ -104,8 +104,8 @@ class Store(Protocol):
 
         One that changes nothing (it removes what is not there) makes no batch and returns the last revision before it.
 
-        Conflict: a guard did not hold, nothing was done. Invalid: over COMMIT_LIMIT or VALUE_LIMIT, or a key named
-        twice. NotFound: a Put names a lease that is gone.
+        Conflict: a guard did not hold, nothing was done; `key` in its detail is that of the first such guard. Invalid:
+        over COMMIT_LIMIT or VALUE_LIMIT, or a key named twice. NotFound: a Put names a lease that is gone.
         """
 
     def watch(self, prefix: str, after: int) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:

@@ -89,8 +89,9 @@ class Commits:
         before = await store.range()
         ops: list[Op] = [Put("apps/a", b"three"), Put("apps/b", b"new"), Delete("apps/a/x")]
         for guard in (Unchanged("apps/a", first), Unchanged("apps/a", 0), Unchanged("apps/b", second)):
-            with pytest.raises(Conflict):
+            with pytest.raises(Conflict) as refused:
                 await store.commit(ops, [Unchanged("apps/c", 0), guard])
+            assert refused.value.detail == {"key": guard.key}
         assert (await store.range()).items == before.items
 
     async def test_a_guard_of_no_revision_never_holds(self, store: Store) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from flynn.core.brick import Context
-from flynn.core.change import Change, commit
+from flynn.core.bulk import commit_all
+from flynn.core.change import Change
 from flynn.core.election import Claim
-from flynn.core.errors import Conflict, Unavailable
+from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts
 from flynn.plugins.controller import (
     apps,
@@ -131,13 +132,11 @@ class Leadership:
 
     async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""
-        revision = 0
-        for change in changes:
-            try:
-                revision = await commit(self.ctx.store, facts, change, self.claim.fence)
-                self.ctx.log.info("%s", change.why)
-            except Conflict:
-                continue
-        if revision:
-            await self.ctx.mirror.reach(revision)
-        return bool(revision)
+        outcome = await commit_all(self.ctx.store, facts, changes, self.claim.fence, self._tell)
+        if outcome.revision:
+            await self.ctx.mirror.reach(outcome.revision)
+        return bool(outcome.revision)
+
+    def _tell(self, done: Sequence[Change]) -> None:
+        """One line for each commit."""
+        self.ctx.log.info("%s", "; ".join(change.why for change in done))
