@@ -15,6 +15,7 @@ from flynn.cli import (
     daemon,
     demo,
     deploy,
+    events,
     execute,
     grid,
     hosts,
@@ -60,9 +61,9 @@ def cli() -> None:
 
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
-    jobs.scale, jobs.kill, log.log, sinks.sink, run.run, execute.execute, config.env, limits.limit, volumes.volume,
-    routes.route, routes.maintenance, releases.release, grid.queue, hosts.host, grid.service, blobs.blob,
-    plugins.plugin, grid.cluster, grid.version,
+    jobs.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
+    volumes.volume, routes.route, routes.maintenance, releases.release, grid.queue, hosts.host, grid.service,
+    blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)
 

@@ -1,6 +1,7 @@
 """ps, scale, kill."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,22 +14,32 @@ from flynn.cli.config import pair
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
+from flynn.cli.words import day
 from flynn.client.records import JobInfo
+from flynn.core import moment
 from flynn.core.errors import FlynnError, NotFound
 from flynn.core.usage import AppUsage
 
 if TYPE_CHECKING:
     from flynn.client import Client
 
+CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+
 
 @click.command()
 @click.option("--all", is_flag=True, help="Also the jobs that ended.")
+@click.option("--at", default="", metavar="TIME", help="As they were: 10m ago, at 14:05, or 2026-11-25T10:00.")
 @app_option
 @json_option
 @pass_session
-def ps(session: Session, all: bool) -> None:
+def ps(session: Session, all: bool, at: str) -> None:
     """List the jobs of an app: where they run, what they take of CPU and memory, and why those wait that wait."""
     app = session.app()
+    if at:
+        when = at_when(at, time.time())
+        found = session.ask(lambda client: client.jobs(app, all, at=f"{when:.6f}"))
+        session.show(found, lambda rows: [f"{app} at {day(when)} UTC", "", *show.jobs(rows, {}, when)])
+        return
 
     async def ask(client: "Client") -> tuple[list[JobInfo], dict[str, str], dict[str, str]]:
         rows, used = await asyncio.gather(client.jobs(app, all), _used(client, app))
@@ -43,6 +54,16 @@ def ps(session: Session, all: bool) -> None:
         click.echo()
     for line in show_usage.silent(silent):
         click.echo(line, err=session.json)
+
+
+def at_when(text: str, now: float) -> float:
+    """A time in the past, also as one of the last 24 hours here: `14:05`. Invalid: it is none."""
+    if not (told := CLOCK.fullmatch(text.strip())):
+        return moment.since(text, now, None)
+    hour, minute, second = (int(part or 0) for part in told.groups())
+    today = time.localtime(now)
+    at = time.mktime((*today[:3], hour, minute, second, 0, 0, -1))
+    return at if at <= now else time.mktime((*today[:2], today[2] - 1, hour, minute, second, 0, 0, -1))
 
 
 async def _used(client: "Client", app: str) -> AppUsage:

@@ -27,6 +27,8 @@ MEANT = {
     "services": "service",
     "blobs": "blob",
     "sinks": "sink",
+    "event": "events",
+    "history": "events",
     "volumes": "volume",
     "storage": "volume",
     "mount": "volume mount",

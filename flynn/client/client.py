@@ -123,9 +123,9 @@ class Client(BlobCalls):
         query = {} if wait else {"wait": "false"}
         return self.wire.lines("PATCH", _app(app, "formation"), json=dict(counts), params=query)
 
-    async def jobs(self, app: str, all: bool = False) -> list[records.JobInfo]:
-        """The jobs that run or wait; with `all` also those that ended."""
-        query = {"all": "true"} if all else {}
+    async def jobs(self, app: str, all: bool = False, at: str = "") -> list[records.JobInfo]:
+        """The jobs that run or wait, or did so at a time; with `all` also those that ended."""
+        query = ({"all": "true"} if all else {}) | ({"at": at} if at else {})
         return await self.wire.call("GET", _app(app, "jobs"), list[records.JobInfo], query=query)
 
     async def kill(self, job: str) -> str:
@@ -175,6 +175,10 @@ class Client(BlobCalls):
         query = {"n": str(n)} if n is not None else {}
         query |= {"follow": "true" if follow else "false", **(wanted or {})}
         return self.wire.lines("GET", _app(app, "log"), params=query)
+
+    def events(self, wanted: Mapping[str, str] | None = None) -> Lines:
+        """What has happened: `app`, `kind` (with commas), `since`, `n`, `after`, `before` (ids), `follow`."""
+        return self.wire.lines("GET", "/v1/events", params=dict(wanted or {}))
 
     async def sinks(self) -> list[records.SinkInfo]:
         """The log sinks, and how they fare on each host."""

@@ -158,6 +158,11 @@ class Facts:
         return self._table("stored")
 
     @property
+    def events(self) -> Mapping[str, model.Page]:
+        """By the id of the page's first event, in 16 digits."""
+        return self._table("events")
+
+    @property
     def instances_by_service(self) -> Frozen[Frozen[model.Instance]]:
         """By service, then by `SERVICE/INSTANCE`."""
         return self.groups.get("services/service", EMPTY)

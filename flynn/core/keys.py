@@ -19,6 +19,7 @@
 | `sinks/<id>` | Sink | controller |
 | `volumes/<app>/<name>` | Volume | controller |
 | `stored/<host>/<app>/<name>` | Stored | that host |
+| `events/<first id>` | Page | controller, leader only |
 | `elections/<name>` | Leader (leased) | the leader |
 | `locks/<name>` | Leader (leased) | who holds it |
 
@@ -51,6 +52,7 @@ TABLES: dict[str, type[model.Record]] = {
     "sinks": model.Sink,
     "volumes": model.Volume,
     "stored": model.Stored,
+    "events": model.Page,
     "elections": model.Leader,
     "locks": model.Leader,
 }
@@ -127,6 +129,11 @@ def volume(app: str, name: str) -> str:
 
 def stored(host: str, app: str, name: str) -> str:
     return f"stored/{host}/{app}/{name}"
+
+
+def events(first: int) -> str:
+    """Pages are in the order of their keys."""
+    return f"events/{first:016d}"
 
 
 def election(name: str) -> str:

@@ -63,6 +63,7 @@ class FakeGrid:
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
+        add("GET", "/v1/events", self.stream)
         add("GET", "/v1/jobs/{job}/attach", self.attach)
         add("DELETE", "/v1/jobs/{job}", self.kill)
         add("DELETE", "/v1/apps/{former}/volumes/{name}", self.forget)
@@ -114,6 +115,8 @@ class FakeGrid:
         return web.json_response({"web": 1})
 
     async def ps(self, request: web.Request) -> web.Response:
+        if "at" in request.query:
+            self.asked.append(("GET", request.path_qs, None))
         return web.json_response(self.jobs)
 
     async def used(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ in the store and who writes it.
 """
 
 from flynn.core.model.app import App, Artifact, Build, Deploy, Formation, Release
+from flynn.core.model.event import Event, Page
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
 from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
@@ -26,6 +27,7 @@ __all__ = [
     "Build",
     "Check",
     "Deploy",
+    "Event",
     "Failure",
     "Formation",
     "Grid",
@@ -37,6 +39,7 @@ __all__ = [
     "Load",
     "Mount",
     "Move",
+    "Page",
     "ProcessType",
     "Queue",
     "Queued",

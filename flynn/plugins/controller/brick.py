@@ -28,6 +28,8 @@ from flynn.plugins.controller import (
     usage,
     volumes_api,
 )
+from flynn.plugins.controller.events import api as events
+from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.planner import Planner
 
@@ -73,11 +75,14 @@ class Controller:
                 grid,
                 hosts_api,
                 usage,
+                events,
             )
             for route in part.routes(ctx)
         ]
-        with ctx.web.serving(*served):
-            leading = asyncio.create_task(self._lead(ctx), name="controller leader")
+        witness = Witness()
+        witness.note(ctx.mirror.facts)
+        with ctx.web.serving(*served), ctx.mirror.listening(witness.note):
+            leading = asyncio.create_task(self._lead(ctx, witness), name="controller leader")
             stopping = asyncio.create_task(ctx.stopping.wait(), name="controller stop")
             ctx.ready()
             try:
@@ -89,20 +94,23 @@ class Controller:
                 stopping.cancel()
                 await asyncio.gather(leading, stopping, return_exceptions=True)
 
-    async def _lead(self, ctx: Context) -> None:
+    async def _lead(self, ctx: Context, witness: Witness) -> None:
         while True:
             ctx.say("stands by for the leader")
             async with ctx.leading("controller") as claim:
+                chronicle = Chronicle(ctx, claim, witness, self._limits.lost)
                 planning = asyncio.create_task(Leadership(ctx, claim, self._limits).run(), name="plan")
+                telling = asyncio.create_task(chronicle.run(), name="tell what happens")
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
+                tasks = (planning, telling, lost)
                 try:
-                    await asyncio.wait([planning, lost], return_when=asyncio.FIRST_COMPLETED)
-                    if planning.done():
-                        planning.result()
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
                 finally:
-                    planning.cancel()
-                    lost.cancel()
-                    await asyncio.gather(planning, lost, return_exceptions=True)
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(eq=False)

@@ -1,16 +1,18 @@
 """The API of jobs: the formation of an app, what runs, stop one, the queues."""
 
+from datetime import UTC
 from typing import Any
 
 from aiohttp import web
 
-from flynn.core import model
+from flynn.core import model, moment
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_scale
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.events.then import jobs_at
 from flynn.plugins.controller.moving import why
 
 SCALE_LIMIT = 150.0
@@ -54,8 +56,13 @@ class JobsApi:
 
     async def jobs(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
+        everything = request.query.get("all") == "true"
+        if at := request.query.get("at"):
+            now = self.ctx.clock()
+            present = list_jobs(facts, app, everything=True)
+            return answer(jobs_at(facts, app, moment.since(at, now, UTC), now, present, everything))
         decide.find_app(facts, app)
-        return answer(list_jobs(facts, app, everything=request.query.get("all") == "true"))
+        return answer(list_jobs(facts, app, everything))
 
     async def stop(self, request: web.Request, job: str) -> web.Response:
         await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.stop_job(facts, job))

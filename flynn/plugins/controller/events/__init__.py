@@ -1,0 +1,1 @@
+"""Every change of the grid as a stream, with a bounded history."""

@@ -1,0 +1,133 @@
+"""The leader's chronicle: it hears of every commit, and writes down what has happened by it.
+
+Every node watches what is told, so that the next leader knows where the last one came to.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flynn.core.brick import Context
+from flynn.core.change import commit
+from flynn.core.election import Claim
+from flynn.core.errors import Conflict, Unavailable
+from flynn.core.facts import Facts
+from flynn.core.model import Event
+from flynn.plugins.controller.events.derive import Known, begun, derive, last_of
+from flynn.plugins.controller.events.history import KEPT, newest, pages, surplus, written
+
+GATHER = 0.05
+"""Seconds from a change to its event: more of them are written at once."""
+
+PAUSE = 0.5
+"""Seconds from one commit of events to the next: two in a second at most."""
+
+RETRY = 1.0
+"""Seconds until the next try after a store that did not answer."""
+
+LOOK = 600.0
+"""Seconds after which events that are too old are removed, though nothing happens."""
+
+SLICE = 200
+"""Changes since the last leader that are looked at before others get their turn."""
+
+
+@dataclass(eq=False)
+class Witness:
+    """Keeps the newest photo of which it is sure that all in it was told. `note` hears of every photo."""
+
+    _photos: deque[Facts] = field(default_factory=deque)
+    _table: object = None
+
+    def note(self, facts: Facts) -> None:
+        """Events of a photo's cursor follow photos that show the events before: those are kept, until they are told."""
+        table = facts.tables.get("events")
+        if table is self._table:
+            return
+        self._table = table
+        last = newest(facts)
+        self._photos.append(facts)
+        while len(self._photos) > 1 and last and self._photos[1].revision <= last.revision:
+            self._photos.popleft()
+
+    def known(self, facts: Facts) -> Known:
+        """What was told by whoever led before."""
+        last = newest(facts)
+        if last is None:
+            return begun(facts)
+        sure = self._photos[0] if self._photos and self._photos[0].revision <= last.revision else Facts()
+        return Known(sure, last.revision, last_of(pages(facts)))
+
+
+@dataclass(eq=False)
+class Chronicle:
+    """One term as the leader. `lost`: seconds that the jobs of a silent host wait for it."""
+
+    ctx: Context
+    claim: Claim
+    witness: Witness
+    lost: float
+    _seen: Facts = field(default_factory=Facts)
+    _told: deque[Event] = field(default_factory=deque)
+    _dropped: int = 0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Tell for ever. What cannot be written now is looked at again, from what is told by then."""
+        while True:
+            with self.ctx.mirror.listening(self._hear):
+                try:
+                    await self._go_on()
+                    await self._write_for_ever()
+                except (Conflict, Unavailable) as error:
+                    self.ctx.log.info("events are told later: %s", error)
+            await asyncio.sleep(RETRY)
+
+    def _hear(self, facts: Facts) -> None:
+        """One more commit: what happened by it."""
+        before, self._seen = self._seen, facts
+        self._add(event for event in derive(Known(before), facts, self.ctx.clock(), self.lost) if event)
+
+    def _add(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._told.append(event)
+            self._wake.set()
+        while len(self._told) > KEPT:
+            self._told.popleft()
+            self._dropped += 1
+
+    async def _go_on(self) -> None:
+        """What happened after the last that was told, whoever told it. What happens meanwhile comes after that."""
+        facts = self._seen = self.ctx.mirror.facts
+        self._told, self._dropped, found = deque(), 0, []
+        now = self.ctx.clock()
+        for at, event in enumerate(derive(self.witness.known(facts), facts, now, self.lost)):
+            if event is not None:
+                found.append(event)
+            if at % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        meanwhile, self._told = self._told, deque()
+        self._add([*sorted(found, key=lambda event: event.time), *meanwhile])
+        self._wake.set()
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            await asyncio.sleep(GATHER)
+            self._wake.clear()
+            if self.claim.held:
+                await self._write()
+
+    async def _write(self) -> None:
+        """Write down what was heard. Conflict, Unavailable: some of it could not be."""
+        here, now = self.ctx.mirror.facts, self.ctx.clock()
+        told, dropped, self._told, self._dropped = list(self._told), self._dropped, deque(), 0
+        if told or not here.events or surplus(pages(here), (), now):
+            for change in written(here, told, self._seen.revision, now, dropped):
+                await self.ctx.mirror.reach(await commit(self.ctx.store, here, change, self.claim.fence))
+                await asyncio.sleep(PAUSE)
