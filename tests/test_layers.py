@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile room route_stats keepalive exposition usage",
+    "errors model frozen quantile room route_stats keepalive exposition usage lazy",
     "keys",
     "store groups locked logframe moment",
     "facts",

@@ -36,8 +36,8 @@ def limit(ctx: click.Context) -> None:
 def limit_set(session: Session, type: str, pairs: Sequence[str]) -> None:
     """Set limits of a process type, and deploy with them: limit set web memory=512M cpu=0.5.
 
-    memory: at most, and reserved unless 'reserve' says less. cpu: cores. pids: processes and threads.
-    files: open files of each process. The type 'run' stands for one-off jobs.
+    memory: at most, and reserved unless 'reserve' says less. cpu: cores at most. cpu_reserve: cores kept free for it
+    on its host. pids: processes and threads. files: open files of each process. The type 'run' stands for one-off jobs.
     """
     _change(session, {type: dict(number(text) for text in pairs)}, {})
 
@@ -60,21 +60,24 @@ def number(text: str) -> tuple[str, int]:
         if name in ("memory", "reserve"):
             digits = value.rstrip("MGiB")
             return name, round(float(digits) * UNITS[value[len(digits) :] or "M"])
-        if name == "cpu":
+        if name in ("cpu", "cpu_reserve"):
             return name, int(value[:-1]) if value.endswith("m") else round(float(value) * 1000)
         return name, int(value)
     except (ValueError, KeyError, OverflowError):
-        example = {"memory": "512M", "reserve": "256M", "cpu": "0.5"}.get(name, "100")
+        example = {"memory": "512M", "reserve": "256M", "cpu": "0.5", "cpu_reserve": "0.5"}.get(name, "100")
         raise click.UsageError(f"{text!r}: {value!r} is no number; write {name}={example}") from None
 
 
 def shown(limits: Mapping[str, Mapping[str, int]]) -> list[str]:
     """A line for each type."""
     rows = [
-        (type, f"{own['memory']} MiB", f"{own['reserve']} MiB", _cores(own["cpu"]), own["pids"], own["files"])
+        (
+            type, f"{own['memory']} MiB", f"{own['reserve']} MiB", _cores(own["cpu"]),
+            _cores(own.get("cpu_reserve", 0)), own["pids"], own["files"],
+        )
         for type, own in sorted(limits.items())
-    ]
-    return table(rows, ("TYPE", "MEMORY", "RESERVED", "CPU", "PIDS", "FILES"))
+    ]  # fmt: skip
+    return table(rows, ("TYPE", "MEMORY", "RESERVED", "CPU", "CPU RESERVED", "PIDS", "FILES"))
 
 
 def _cores(cpu: int) -> str:

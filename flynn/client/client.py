@@ -60,7 +60,8 @@ class Client(BlobCalls):
         return self.wire.lines("PATCH", _app(app, "env"), json=body)
 
     async def limits(self, app: str) -> dict[str, dict[str, int]]:
-        """All limits by process type: `memory`, `reserve` (MiB), `cpu` (thousandths of a core), `pids`, `files`."""
+        """All limits by process type: `memory`, `reserve` (MiB), `cpu`, `cpu_reserve` (thousandths of a core), `pids`,
+        `files`."""
         return await self.wire.call("GET", _app(app, "limits"), dict[str, dict[str, int]])
 
     def change_limits(

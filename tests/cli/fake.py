@@ -100,7 +100,9 @@ class FakeGrid:
         }  # fmt: skip
 
     async def limits(self, request: web.Request) -> web.Response:
-        return web.json_response({"web": {"memory": 512, "reserve": 128, "cpu": 500, "pids": 2048, "files": 16384}})
+        return web.json_response(
+            {"web": {"memory": 512, "reserve": 128, "cpu": 500, "cpu_reserve": 0, "pids": 2048, "files": 16384}}
+        )
 
     async def list(self, request: web.Request) -> web.Response:
         return web.json_response(list(self.apps.values()))

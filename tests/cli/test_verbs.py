@@ -57,15 +57,15 @@ async def test_env_set_makes_a_release(grid: FakeGrid, flynn: Shell) -> None:
 
 async def test_limits_are_set_in_the_units_of_people(grid: FakeGrid, flynn: Shell) -> None:
     grid.lines = [{**DONE, "version": 4}]
-    done = await flynn("limit", "set", "web", "memory=1.5G", "reserve=256M", "cpu=0.5", "pids=100")
+    done = await flynn("limit", "set", "web", "memory=1.5G", "reserve=256M", "cpu=0.5", "cpu_reserve=250m", "pids=100")
     assert done.out.endswith("done, v4 in 3.9 s\n")
-    wanted = {"memory": 1536, "reserve": 256, "cpu": 500, "pids": 100}
+    wanted = {"memory": 1536, "reserve": 256, "cpu": 500, "cpu_reserve": 250, "pids": 100}
     assert grid.asked == [("PATCH", "/v1/apps/hello/limits", {"set": {"web": wanted}, "unset": {}})]
     await flynn("limit", "unset", "web", "cpu")
     assert grid.asked[1:] == [("PATCH", "/v1/apps/hello/limits", {"set": {}, "unset": {"web": ["cpu"]}})]
     assert (await flynn("limit")).out.splitlines() == [
-        "TYPE  MEMORY   RESERVED  CPU        PIDS  FILES",
-        "web   512 MiB  128 MiB   0.5 cores  2048  16384",
+        "TYPE  MEMORY   RESERVED  CPU        CPU RESERVED  PIDS  FILES",
+        "web   512 MiB  128 MiB   0.5 cores  -             2048  16384",
     ]
     wrong = await flynn("limit", "set", "web", "memory=lots")
     assert (wrong.code, "'lots' is no number; write memory=512M" in wrong.err) == (2, True)

@@ -40,11 +40,21 @@ class Release(Record, frozen=True, kw_only=True):
     description: str = ""
 
 
+class Placement(Record, frozen=True, kw_only=True):
+    """Where the jobs of a type may be: on hosts that have all these `tags`; with `one_per_host`, not two on one host;
+    with `omni`, as many on every host as else there would be in all."""
+
+    tags: dict[str, str] = {}
+    one_per_host: bool = False
+    omni: bool = False
+
+
 class Formation(Record, frozen=True, kw_only=True):
-    """How many processes of each type an app shall have."""
+    """How many processes of each type an app shall have, and where those may be that may not be anywhere."""
 
     app: str
     counts: dict[str, int]
+    placement: dict[str, Placement] = {}
 
 
 class Deploy(Record, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ class Job(Record, frozen=True, kw_only=True):
     on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log;
     with `terminal` (rows, columns) both are a terminal, of that size at first.
-    `memory`, `memory_limit`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts` are its process
-    type's.
+    `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`
+    are its process type's.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
 
@@ -32,6 +32,7 @@ class Job(Record, frozen=True, kw_only=True):
     service: str = ""
     memory: int = MEMORY
     memory_limit: int = 0
+    cpu_reserve: int = 0
     cpu: int = 0
     pids: int = PIDS
     files: int = FILES

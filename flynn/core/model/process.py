@@ -70,7 +70,8 @@ class ProcessType(Record, frozen=True, kw_only=True):
     """One line of a Procfile. `serves`: it listens on $PORT and is registered as service `APP-TYPE`.
 
     `memory` is what a job of it reserves, `memory_limit` what it may take at most (0: BURST times what it reserves),
-    in MiB. `cpu` in thousandths of a core (0: no limit), `pids`, `files` as above.
+    in MiB. `cpu_reserve` is what a job of it reserves, `cpu` what it may take at most (0: no limit), in thousandths of
+    a core. `pids`, `files` as above.
     An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
     killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees.
     """
@@ -79,6 +80,7 @@ class ProcessType(Record, frozen=True, kw_only=True):
     serves: bool = False
     memory: int = MEMORY
     memory_limit: int = 0
+    cpu_reserve: int = 0
     cpu: int = 0
     pids: int = PIDS
     files: int = FILES

@@ -54,7 +54,7 @@ def forecast(facts: Facts, name: str, now: float) -> Forecast:
     for job in (known.job for known in here if _moves(facts, known)):
         host, reason = choose(then, ground, replace(job, id=f"{job.id}-next"))
         if host:
-            ground.take(host, job)
+            ground.take(model.Assignment(job=job, host=host, assigned=now))
             moves.append(Going(job.id, job.app, job.type, host))
         else:
             unplaced.append(Staying(job.id, job.app, job.type, reason))

@@ -128,6 +128,7 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         service=keys.service(release.app, type) if process.serves else "",
         memory=process.memory,
         memory_limit=process.memory_limit,
+        cpu_reserve=process.cpu_reserve,
         cpu=process.cpu,
         pids=process.pids,
         files=process.files,

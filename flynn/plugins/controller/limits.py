@@ -18,6 +18,7 @@ BOUNDS = {
     "memory": (16, 1 << 20, "MiB that its jobs may take at most"),
     "reserve": (1, 1 << 20, "MiB that its jobs reserve on their hosts"),
     "cpu": (10, 1_000_000, "thousandths of a core"),
+    "cpu_reserve": (10, 1_000_000, "thousandths of a core that its jobs reserve on their hosts"),
     "pids": (8, 1 << 20, "processes and threads of a job together"),
     "files": (64, 1 << 20, "open files of each process"),
 }
@@ -83,10 +84,15 @@ def _check(type: str, limits: Mapping[str, int]) -> None:
             raise Invalid(f"{name} of {type} cannot be {number}: {unit}, from {least} to {most}")
     if limits.get("reserve", 0) > limits.get("memory", 1 << 20):
         raise Invalid(f"{type} cannot reserve {limits['reserve']} MiB and have {limits['memory']} at most")
+    if limits.get("cpu_reserve", 0) > limits.get("cpu", BOUNDS["cpu"][1]):
+        raise Invalid(
+            f"{type} cannot reserve {limits['cpu_reserve']} thousandths of a core and have {limits['cpu']} at most"
+        )
 
 
 def _shown(process: model.ProcessType) -> dict[str, int]:
     memory = process.memory_limit or model.BURST * process.memory
     return {
-        "memory": memory, "reserve": process.memory, "cpu": process.cpu, "pids": process.pids, "files": process.files,
+        "memory": memory, "reserve": process.memory, "cpu": process.cpu, "cpu_reserve": process.cpu_reserve,
+        "pids": process.pids, "files": process.files,
     }  # fmt: skip

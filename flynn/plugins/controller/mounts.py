@@ -56,17 +56,18 @@ def parse(facts: Facts, app: str, text: str) -> model.Mount:
 
 def _of_host(facts: Facts, source: str, path: str, read_only: bool) -> model.Mount:
     mount, hosts = model.Mount(path=path, source=source, read_only=read_only), facts.hosts.values()
-    if any(permits(host, mount) for host in hosts):
+    if any(permits(host.mounts, mount) for host in hosts):
         return mount
-    if any(permits(host, replace(mount, read_only=True)) for host in hosts):
+    if any(permits(host.mounts, replace(mount, read_only=True)) for host in hosts):
         raise Invalid(f"hosts let jobs only read {source}; mount it as {source}:{path}:ro")
     raise Invalid(f"no host lets jobs have {source}: its operator does, by host.mounts in flynn.toml; or use a volume")
 
 
-def permits(host: model.Host, mount: model.Mount) -> bool:
-    """Whether a host says that jobs may have the directory, as it is written; the host itself looks at links too."""
-    for permitted in host.mounts:
-        root, _, mode = permitted.partition(":")
+def permits(permitted: Iterable[str], mount: model.Mount) -> bool:
+    """Whether a host that permits these says that jobs may have the directory, as it is written; the host itself looks
+    at links too."""
+    for one in permitted:
+        root, _, mode = one.partition(":")
         if f"{mount.source}/".startswith(f"{root.rstrip('/')}/") and (mount.read_only or mode != "ro"):
             return True
     return False

@@ -1,104 +1,107 @@
-"""Places for queued jobs: the host with the fewest of their kind that has room, or the reason why none has. Pure."""
+"""Places for queued jobs: the host where they are spread best that has room, the fullest of those; or why none has.
 
-from collections import Counter
-from dataclasses import dataclass, field
+Pure. An app's jobs of a type are spread over the zones first, then over the hosts; among equals the one is chosen
+that a job fills best. `choose` is all that decides: the leader's passes, `explain` and plans for a host ask it.
+"""
+
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller import place_volumes, wishes
+from flynn.plugins.controller import place_volumes
+from flynn.plugins.controller.place_ground import Ground, Kind, kind_of
+from flynn.plugins.controller.place_refusals import none_fits, refusal, same_words
+from flynn.plugins.controller.place_score import UNFIT
+from flynn.plugins.controller.place_site import Demand, demand_of, placement_of
+
+__all__ = ["Ground", "choose", "in_order", "place_queued"]
+
+FRESH = 20
+"""Jobs at the head of the line whose reason has the numbers of now; behind them it is written anew for new words."""
 
 
-@dataclass
-class Ground:
-    """What is taken on each host, counted on while places are given within one pass."""
-
-    reserved: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[tuple[str, str, int, str]] = field(default_factory=Counter)
-    builds: Counter[str] = field(default_factory=Counter)
-    writers: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def take(self, host: str, job: model.Job) -> None:
-        self.reserved[host] += job.memory
-        self.kinds[host, job.app, job.release, job.type] += 1
-        self.builds[host] += job.queue == "builders"
-        self.writers |= {(job.app, mount.volume): job.id for mount in job.mounts if mount.one_writer}
-
-    @staticmethod
-    def of(facts: Facts) -> "Ground":
-        ground = Ground()
-        for key, assignment in facts.jobs.items():
-            state = facts.states.get(key)
-            if state is None or state.state != "down":
-                ground.take(assignment.host, assignment.job)
-        return ground
-
-
-def place_queued(facts: Facts, now: float) -> list[Change]:
-    """For each queued job, oldest first: its move to a host, or a new reason why it waits."""
-    ground = Ground.of(facts)
+def place_queued(facts: Facts, ground: Ground, line: Iterable[model.Queued], now: float) -> list[Change]:
+    """For each queued job in this order: its move to a host, or a new reason why it waits. Counted on in the ground."""
     changes = []
-    for queued in sorted(facts.queues.values(), key=lambda q: (q.job.created, q.job.id)):
-        if queued.job.app not in facts.apps:
+    apps = facts.apps
+    for place, queued in enumerate(line):
+        job = queued.job
+        if job.app not in apps:
             continue
-        host, reason = choose(facts, ground, queued.job)
+        host, reason = choose(facts, ground, job)
         if host:
-            ground.take(host, queued.job)
-            changes.append(_assign(facts, queued.job, host, now))
-        elif reason != queued.reason:
-            key = keys.queued(queued.job.queue, queued.job.id)
-            changes.append(Change(puts={key: replace(queued, reason=reason)}, why=f"{queued.job.id} waits: {reason}"))
+            assignment = model.Assignment(job=job, host=host, assigned=now)
+            ground.take(assignment)
+            changes.append(_assign(facts, assignment))
+        elif reason != queued.reason and (place < FRESH or not same_words(reason, queued.reason)):
+            key = keys.queued(job.queue, job.id)
+            changes.append(Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}"))
     return changes
+
+
+def in_order(facts: Facts) -> list[model.Queued]:
+    """All that is queued, the oldest first."""
+    return sorted(facts.queues.values(), key=lambda queued: (queued.job.created, queued.job.id))
 
 
 def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
-    if not facts.hosts:
-        return "", "no host is up"
-    bound, why = place_volumes.bound(facts, job, ground.writers)
-    if why:
-        return "", why
-    if bound and (refused := _refusal(facts, facts.hosts[bound], ground, job)):
-        return "", f"its volume {place_volumes.named(facts, job, bound)} is on {bound}, which {refused}"
-    if bound:
-        return bound, ""
-    refusals = {name: _refusal(facts, host, ground, job) for name, host in facts.hosts.items()}
-    fit = [name for name, refusal in refusals.items() if not refusal]
-    if not fit:
-        said = "; ".join(f"{name} {refusal}" for name, refusal in sorted(refusals.items()))
-        short = any(refusal.startswith("has ") for refusal in refusals.values())
-        return "", f"no host has room for {job.memory} MiB: {said}" if short else said
-    kind = (job.app, job.release, job.type)
-    return min(fit, key=lambda name: (ground.kinds[name, *kind], ground.reserved[name], name)), ""
+    placement = placement_of(facts, job)
+    demand, kind, most = demand_of(job, placement), kind_of(job), most_of(facts, job, placement)
+    if job.mounts:
+        bound, why = place_volumes.bound(facts, job, ground.writer)
+        if why or bound:
+            return ("", why) if why else _bound(facts, ground, job, bound)
+    if (row := best(ground, demand, kind, most)) >= 0:
+        return ground.columns.names[row], ""
+    return "", none_fits(ground, demand, kind, most)
 
 
-def _refusal(facts: Facts, host: model.Host, ground: Ground, job: model.Job) -> str:
-    if full := wishes.full(facts, host):
-        return refuses_all(full)
-    if job.image and not host.images:
-        return "runs no images, for want of a Docker Engine"
-    if refused := place_volumes.refusal(host, job):
-        return refused
-    free = host.memory - ground.reserved[host.name]
-    if job.memory > free:
-        return f"has {max(free, 0)} MiB of {host.memory} free"
-    most = max(host.cpus // 2, 1)
-    if job.queue == "builders" and ground.builds[host.name] >= most:
-        return f"runs {most} build{'s' if most > 1 else ''} already, as many as it may at once"
-    return ""
+def most_of(facts: Facts, job: model.Job, placement: model.Placement) -> int:
+    """How many jobs of its kind a host may have; 0: any number."""
+    if placement.omni:
+        return facts.formations[job.app].counts.get(job.type, 0)
+    return 1 if placement.one_per_host else 0
 
 
-def refuses_all(full: str) -> str:
-    return f"takes no new job: {full}"
+def best(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> int:
+    """The row that a job goes to; -1: none can take it."""
+    scores, zones = ground.crowded(ground.scores(demand), kind, most)
+    if not len(scores):
+        return -1
+    if len(zones) < 2 or min(zones) == max(zones):
+        row = int(scores.argmin())
+        return row if scores[row] < UNFIT else -1
+    slices = ground.columns.slices
+    for count in sorted(set(zones)):
+        parts = [slices[zone] for zone, has in enumerate(zones) if has == count]
+        rows = [start + int(scores[start:stop].argmin()) for start, stop in parts]
+        row = min(rows, key=lambda row: (float(scores[row]), row))
+        if scores[row] < UNFIT:
+            return row
+    return -1
 
 
-def _assign(facts: Facts, job: model.Job, host: str, now: float) -> Change:
-    assignment = model.Assignment(job=job, host=host, assigned=now)
+def _bound(facts: Facts, ground: Ground, job: model.Job, host: str) -> tuple[str, str]:
+    """The host that has its volume, or why it cannot be there now."""
+    placement = placement_of(facts, job)
+    row = ground.columns.row[host]
+    if refused := refusal(ground, row, demand_of(job, placement), kind_of(job), most_of(facts, job, placement)):
+        return "", f"its volume {place_volumes.named(facts, job, host)} is on {host}, which {refused}"
+    return host, ""
+
+
+def _assign(facts: Facts, a: model.Assignment) -> Change:
+    job = a.job
+    puts: dict[str, model.Record] = {keys.job(a.host, job.id): a}
+    if job.mounts:
+        puts |= place_volumes.binding(facts, job, a.host)
     return Change(
-        puts={keys.job(host, job.id): assignment, **place_volumes.binding(facts, job, host)},
+        puts=puts,
         deletes=(keys.queued(job.queue, job.id),),
-        seen=(keys.host(host), keys.wish(host), *place_volumes.keys_of(job)),
-        why=f"start {job.id} on {host}",
+        seen=(keys.host(a.host), keys.wish(a.host), *place_volumes.keys_of(job)),
+        why=f"start {job.id} on {a.host}",
     )

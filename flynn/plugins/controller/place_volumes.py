@@ -1,6 +1,6 @@
 """Where the data of a job lets it run: on the host that has its volumes, once nobody else writes to them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -8,11 +8,11 @@ from flynn.core import keys, model
 from flynn.core.facts import Facts
 from flynn.plugins.controller.mounts import permits
 
-Writers = Mapping[tuple[str, str], str]
-"""The job that writes to each volume (app, name) which has one writer."""
+Writer = Callable[[str, str], str]
+"""The job that writes to a volume (app, name) which has one writer; empty: none does."""
 
 
-def bound(facts: Facts, job: model.Job, writers: Writers) -> tuple[str, str]:
+def bound(facts: Facts, job: model.Job, writer_of: Writer) -> tuple[str, str]:
     """The host that a job is bound to ("": any), and why it cannot run now ("": nothing of its data prevents it)."""
     host, first = "", ""
     for mount in job.mounts:
@@ -28,7 +28,7 @@ def bound(facts: Facts, job: model.Job, writers: Writers) -> tuple[str, str]:
     if host and host not in facts.hosts:
         return host, f"its volume {first} is on {host}, which is away"
     for mount in job.mounts:
-        if mount.one_writer and (writer := writers.get((job.app, mount.volume))):
+        if mount.one_writer and (writer := writer_of(job.app, mount.volume)):
             return host, f"its volume {mount.volume} has one writer, which is {writer} until that has ended"
     return host, ""
 
@@ -39,10 +39,10 @@ def named(facts: Facts, job: model.Job, host: str) -> str:
     return next(volume.name for volume in found if volume.host == host)
 
 
-def refusal(host: model.Host, job: model.Job) -> str:
-    """Which directory of a host a job cannot have there; empty: it can have all that it mounts."""
-    for mount in job.mounts:
-        if mount.source and not permits(host, mount):
+def refusal(permitted: Iterable[str], mounts: Iterable[model.Mount]) -> str:
+    """Which directory of a host that permits these cannot be mounted; empty: all can."""
+    for mount in mounts:
+        if not permits(permitted, mount):
             to = " to write to" if not mount.read_only else ""
             return f"lets no job have {mount.source}{to} (host.mounts in its flynn.toml)"
     return ""

@@ -17,7 +17,7 @@ from flynn.plugins.controller.deploys import move_deploy
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import place_queued
+from flynn.plugins.controller.place import Ground, in_order, place_queued
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
@@ -68,7 +68,8 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     wakes = [part.wake for part in parts.values() if part.wake is not None]
     wakes += [at for _, at in host_wakes(facts, moment) if at > moment.now]
     said = Counts.of(facts).sentence(facts, held)
-    return Plan(apart([*changes, *place_queued(facts, moment.now)]), said, min(wakes, default=None))
+    placed = place_queued(facts, Ground.of(facts), in_order(facts), moment.now)
+    return Plan(apart([*changes, *placed]), said, min(wakes, default=None))
 
 
 def plan_app(facts: Facts, app: str, moment: Moment) -> Part:

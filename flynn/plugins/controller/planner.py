@@ -16,7 +16,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY, diff
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import place_queued
+from flynn.plugins.controller.place import Ground, in_order, place_queued
 from flynn.plugins.controller.plan import Part, Plan, apart, plan_app
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
@@ -37,7 +37,7 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
 }
 """The app that a record of each table is of; "": of none."""
 
-PLACES = ("apps", "queues", "jobs", "states", "volumes")
+PLACES = ("apps", "formations", "queues", "jobs", "states", "volumes")
 """The tables that say where a queued job may go, apart from the hosts."""
 
 
@@ -60,6 +60,9 @@ class Planner:
     _apps: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
     _places: bool = True
+    _ground: Ground = field(default_factory=Ground)
+    _counted: Facts = field(default_factory=Facts)
+    """The photo that the ground shows."""
 
     def plan(self, facts: Facts, now: float, steady: float) -> Plan:
         """What to do on this photo, at this time of day and that of a clock that nobody sets."""
@@ -67,7 +70,7 @@ class Planner:
         moment = self.moment(now, steady)
         self._due(moment)
         changes = [*self._plan(moment), *self._tend(moment)]
-        placed = place_queued(facts, now) if self._places and facts.queues else []
+        placed = self._place(now) if self._places and facts.queues else []
         self._places = bool(placed)
         held = {app: part.held for app, part in self._later.items() if part.held}
         wakes = [part.wake for part in self._later.values() if part.wake is not None]
@@ -134,6 +137,11 @@ class Planner:
                 self._later[app] = Part(wake=part.wake, held=part.held)
         self._apps = {app for app, part in parts.items() if part.changes}
         return [change for part in parts.values() for change in part.changes]
+
+    def _place(self, now: float) -> list[Change]:
+        self._ground.follow(self._counted, self.facts)
+        self._counted = self.facts
+        return place_queued(self.facts, self._ground, in_order(self.facts), now)
 
     def _tend(self, moment: Moment) -> list[Change]:
         tended = {key: tend(self.facts, key, moment) for key in sorted(self._jobs)}

@@ -35,6 +35,7 @@ def _limited(process: model.ProcessType, limits: Mapping[str, int]) -> model.Pro
         memory=limits.get("reserve") or memory or usual.memory,
         memory_limit=memory,
         cpu=limits.get("cpu", usual.cpu),
+        cpu_reserve=limits.get("cpu_reserve", usual.cpu_reserve),
         pids=limits.get("pids", usual.pids),
         files=limits.get("files", usual.files),
     )

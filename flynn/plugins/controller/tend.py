@@ -8,7 +8,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller.jobs import known
 from flynn.plugins.controller.moment import Moment
 from flynn.plugins.controller.moving import ends_at, mark_move
-from flynn.plugins.controller.place import refuses_all
+from flynn.plugins.controller.place_site import refuses_all
 
 
 def tend(facts: Facts, key: str, moment: Moment) -> Change | None:

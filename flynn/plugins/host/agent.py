@@ -36,6 +36,7 @@ from flynn.plugins.host.logs.shippers import Shippers
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
+from flynn.plugins.host.tags import parse
 from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.turns import Turns
 from flynn.plugins.host.usage.beat import Beat
@@ -159,6 +160,7 @@ class Agent:
             images=self.choice.images is not None and not (self.engine and self.engine.trouble),
             load=self.beat.load,
             full=self.ground.disk.full,
+            tags=parse(self.config.tags),
         )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:

@@ -9,7 +9,7 @@ import logging
 from flynn.core.brick import Context
 from flynn.core.errors import StartError
 from flynn.core.room import MIB
-from flynn.plugins.host import layers
+from flynn.plugins.host import layers, tags
 from flynn.plugins.host.agent import Agent
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import choose
@@ -37,6 +37,7 @@ class HostAgent:
         settings is no good."""
         ports = Ports(self.config.ports)
         permit.checked(self.config.mounts, ctx.node.data)
+        tags.parse(self.config.tags)
         if not await until_room(ctx, max(self.config.log_size, 1) * MIB):
             return
         backends = found_backends(ctx)

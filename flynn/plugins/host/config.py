@@ -14,7 +14,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unpacked layers that no job uses. `disk_budget` is for all that the agent keeps in its directory (layers, builds'
     caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,
     or a tenth of a smaller disk. `memory` 0: all that the machine has. `mounts`: directories that
-    jobs may be given, with what is below them; `/srv/photos:ro` only to read.
+    jobs may be given, with what is below them; `/srv/photos:ro` only to read. `tags` say what the machine has, and
+    where it is, for the scheduler: `zone=eu-1`.
     """
 
     backend: str = "auto"
@@ -32,3 +33,4 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_reserve: int = 0
     memory: int = 0
     mounts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()

@@ -36,14 +36,15 @@ def test_a_limit_of_memory_is_reserved_too_unless_less_is() -> None:
 
 def test_what_is_set_makes_a_release_and_stays_for_later_ones() -> None:
     world = deployed()
-    world.write(set_limits(world.facts, "hello", {"web": {"memory": 512, "cpu": 500}}, {}, 2.0))
+    world.write(set_limits(world.facts, "hello", {"web": {"memory": 512, "cpu": 500, "cpu_reserve": 100}}, {}, 2.0))
     made = newest(world.facts)
     assert (made.version, made.description) == (2, "Limit web")
     assert (made.processes["web"].memory_limit, made.processes["web"].cpu) == (512, 500)
     assert made.processes["worker"] == model.ProcessType(command="run")
     job = job_of(made, "web", "services", "hello-web-1", 3.0)
-    assert (job.memory, job.memory_limit, job.cpu, job.pids, job.files) == (512, 512, 500, model.PIDS, model.FILES)
-    assert world.facts.apps["hello"].limits == {"web": {"cpu": 500, "memory": 512}}
+    assert (job.memory, job.memory_limit, job.cpu, job.cpu_reserve) == (512, 512, 500, 100)
+    assert (job.pids, job.files) == (model.PIDS, model.FILES)
+    assert world.facts.apps["hello"].limits == {"web": {"cpu": 500, "cpu_reserve": 100, "memory": 512}}
 
     ended = model.Deploy(app="hello", old=1, new=2, started=2.0, state="complete")
     world.put(keys.deploy("hello"), ended)
@@ -70,7 +71,8 @@ def test_what_is_unset_is_as_usual_again() -> None:
     world.write(set_limits(world.facts, "hello", {}, {"web": ["memory", "pids"]}, 2.0))
     assert world.facts.apps["hello"].limits == {}
     assert effective(world.facts, "hello")["web"] == {
-        "memory": model.BURST * model.MEMORY, "reserve": model.MEMORY, "cpu": 0, "pids": 2048, "files": 16384,
+        "memory": model.BURST * model.MEMORY, "reserve": model.MEMORY, "cpu": 0, "cpu_reserve": 0,
+        "pids": 2048, "files": 16384,
     }  # fmt: skip
 
 
@@ -79,7 +81,11 @@ def test_what_is_unset_is_as_usual_again() -> None:
     [
         ({"web": {"memory": 1}}, "memory of web cannot be 1: MiB that its jobs may take at most, from 16 to"),
         ({"web": {"cpu": 0}}, "cpu of web cannot be 0"),
-        ({"web": {"disk": 5}}, "there is no limit 'disk'; known are: memory, reserve, cpu, pids, files"),
+        ({"web": {"disk": 5}}, "there is no limit 'disk'; known are: memory, reserve, cpu, cpu_reserve, pids, files"),
+        (
+            {"web": {"cpu": 500, "cpu_reserve": 501}},
+            "web cannot reserve 501 thousandths of a core",
+        ),
         ({"web": {"memory": 64, "reserve": 65}}, "web cannot reserve 65 MiB and have 64 at most"),
         ({"wbe": {"memory": 64}}, "hello has no process type wbe; v1 has: web, worker; one-off jobs are run"),
         ({"W B": {"memory": 64}}, "is no good process type name"),

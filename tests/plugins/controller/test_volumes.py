@@ -278,8 +278,8 @@ def test_which_directories_a_host_permits() -> None:
         ("/srv", False, False), ("/srv/music/x", True, False), ("/data/x", True, True), ("/", False, False),
     ):  # fmt: skip
         seen = model.Mount(path="/x", source=source)
-        assert permits(host, seen) == writing, source
-        assert permits(host, replace(seen, read_only=True)) == reading, source
+        assert permits(host.mounts, seen) == writing, source
+        assert permits(host.mounts, replace(seen, read_only=True)) == reading, source
 
 
 def test_variables() -> None:

@@ -1,0 +1,88 @@
+"""What a host offers to jobs, and what a job asks of its host. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from flynn.core import model
+from flynn.core.facts import Facts
+from flynn.plugins.controller import place_volumes, wishes
+
+CORE = 1000
+"""Parts of a core that can be reserved."""
+
+ZONE = "zone"
+"""The tag that says which hosts fail together."""
+
+ANYWHERE = model.Placement()
+
+
+class Site(NamedTuple):
+    """A host that is up: MiB, thousandths of a core, builds at a time. `closed` says why it takes no new job ("": it
+    does)."""
+
+    zone: str
+    memory: int
+    cpu: int
+    builds: int
+    images: bool
+    closed: str
+    tags: Mapping[str, str]
+    mounts: tuple[str, ...]
+
+
+class Needs(NamedTuple):
+    """What a host has or has not, whatever else it runs: an engine for images, tags, directories."""
+
+    image: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[model.Mount, ...] = ()
+
+
+class Demand(NamedTuple):
+    """What a job asks: MiB, thousandths of a core, a place among the builds of its host; and its needs."""
+
+    memory: int
+    cpu: int = 0
+    build: bool = False
+    needs: Needs = Needs()
+
+
+def site_of(facts: Facts, name: str) -> Site | None:
+    """What the host of that name offers; None: it is not up."""
+    host = facts.hosts.get(name)
+    if host is None:
+        return None
+    tags, closed = wishes.tags(facts, host), wishes.full(facts, host)
+    builds, cpu = max(host.cpus // 2, 1), host.cpus * CORE
+    return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, closed, tags, host.mounts)
+
+
+def placement_of(facts: Facts, job: model.Job) -> model.Placement:
+    """Where jobs of its type may be, as its app's formation says now. One-off jobs and builds may be anywhere."""
+    if job.queue != "services":
+        return ANYWHERE
+    formation = facts.formations.get(job.app)
+    return formation.placement.get(job.type, ANYWHERE) if formation else ANYWHERE
+
+
+def demand_of(job: model.Job, placement: model.Placement) -> Demand:
+    """What a job asks of its host."""
+    mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
+    tags = tuple(sorted(placement.tags.items())) if placement.tags else ()
+    return Demand(job.memory, job.cpu_reserve, job.queue == "builders", Needs(bool(job.image), tags, mounts))
+
+
+def unfit(site: Site, needs: Needs) -> str:
+    """Why a host can run nothing that has such needs, in words that follow its name; empty: it can."""
+    if site.closed:
+        return refuses_all(site.closed)
+    if needs.image and not site.images:
+        return "runs no images, for want of a Docker Engine"
+    if lacking := [f"{key}={value}" for key, value in needs.tags if site.tags.get(key) != value]:
+        return f"is not tagged {' '.join(lacking)}"
+    return place_volumes.refusal(site.mounts, needs.mounts)
+
+
+def refuses_all(closed: str) -> str:
+    """That a host takes no new job, and why, in words that follow its name."""
+    return f"takes no new job: {closed}"
