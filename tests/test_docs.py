@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from flynn.core import config, hooks
 from flynn.core.daemon import settings_types
 from flynn.core.logframe import Head, made
+from flynn.core.model import Deploying
+from flynn.plugins.controller.deploy.strategy import Part, Stage
 from flynn.plugins.host.backends.backend import Spec
 from tests.harness import open_node
 
@@ -98,6 +100,15 @@ async def test_flynn_log_sinks(example: Any) -> None:
         await sink.send("host-a", [made(head, [b"one", b"two"])])
         received = [await asyncio.to_thread(receiver.recv, 1000) for _ in range(2)]
     assert received == [b"host-a hello one", b"host-a hello two"]
+
+
+def test_flynn_deploy_strategies(example: Any) -> None:
+    how = Deploying(strategy="halves", batch=1)
+    taken: list[int] = []
+    while sum(taken[-1:]) < 5:
+        stage = Stage([Part("web", 5, moved=sum(taken[-1:]))], how)
+        taken.append(example["halves"](stage).new["web"])
+    assert taken == [3, 4, 5]
 
 
 def test_flynn_buildpacks(example: Any, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ PURE = [
     *("flynn/core/store.py", "flynn/core/frozen.py", "flynn/core/facts.py", "flynn/core/change.py"),
     "flynn/core/exposition.py",
     *("flynn/plugins/controller/plan*.py", "flynn/plugins/controller/place*.py", "flynn/plugins/controller/deploy*.py"),
+    "flynn/plugins/controller/deploy/*.py",
     *(
         "flynn/plugins/controller/decide.py",
         "flynn/plugins/controller/described.py",

@@ -100,7 +100,7 @@ def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | Non
         serves = any(p.serves for p in facts.releases[f"{app}/{deploy.new}"].processes.values())
         message = f"v{version} of {app} is up" + (f" at {url}" if serves else "")
         return {"kind": "done", "ok": True, "version": version, "url": url if serves else "", "message": message}
-    if deploy.new == version and deploy.state == "failed":
+    if deploy.new == version and deploy.state in ("failed", "cancelled"):
         still = _still(facts, app, deploy.old)
         message = f"v{version} of {app} was not put in service: {deploy.reason}; {still}"
         return {"kind": "done", "ok": False, "version": version, "message": message}
@@ -113,9 +113,8 @@ def scale_done(facts: Facts, app: str) -> Done | None:
         return {"kind": "done", "ok": False, "message": f"{app} was deleted meanwhile"}
     release = facts.releases.get(f"{app}/{facts.apps[app].release}")
     formation = facts.formations.get(app)
-    counts = {
-        type: formation.counts.get(type, 0) if formation else 0 for type in (release.processes if release else ())
-    }
+    types = [type for type in (release.processes if release else ()) if type != "release"]
+    counts = {type: formation.counts.get(type, 0) if formation else 0 for type in types}
     jobs = facts.jobs_of(app, "services")
     up = [a.job.type for key, a in jobs.items() if (state := facts.states.get(key)) and state.state == "up"]
     queued = facts.queued_of(app, "services")

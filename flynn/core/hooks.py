@@ -38,6 +38,11 @@ def flynn_log_sinks() -> Mapping[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def flynn_deploy_strategies() -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """Deploy strategies by name: pure functions as `flynn.plugins.controller.deploy.strategy.Strategy` says."""
+
+
+@hookspec
 def flynn_buildpacks() -> Iterable[Path]:  # type: ignore[empty-body]
     """Directories of buildpacks (`bin/detect`, `bin/compile`, `bin/release`), in the order they are tried."""
 

@@ -8,6 +8,7 @@ from flynn.core.hooks import hookimpl
 
 if TYPE_CHECKING:
     from flynn.core.brick import Brick
+    from flynn.plugins.controller.deploy.strategy import Strategy
     from flynn.plugins.host.backends.backend import Backend
     from flynn.plugins.host.logs.sink import Sink
 
@@ -42,6 +43,14 @@ def flynn_log_sinks() -> Mapping[str, "type[Sink]"]:
     from flynn.plugins.host.logs.sink_syslog import SyslogSink
 
     return {"syslog": SyslogSink, "syslog+tls": SyslogSink, "http": HttpSink, "https": HttpSink}
+
+
+@hookimpl
+def flynn_deploy_strategies() -> Mapping[str, "Strategy"]:
+    """The deploy strategies of flynn."""
+    from flynn.plugins.controller.deploy.strategies import OWN
+
+    return OWN
 
 
 @hookimpl

@@ -5,7 +5,8 @@ their name or comment says, digests are lower-case hexadecimal SHA-256. `core/ke
 in the store and who writes it.
 """
 
-from flynn.core.model.app import App, Artifact, Build, Deploy, Formation, Placement, Release
+from flynn.core.model.app import App, Artifact, Build, Formation, Placement, Release
+from flynn.core.model.deploy import Deploy, Deploying
 from flynn.core.model.event import Event, Page
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
@@ -27,6 +28,7 @@ __all__ = [
     "Build",
     "Check",
     "Deploy",
+    "Deploying",
     "Event",
     "Failure",
     "Formation",

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from flynn.core.model.deploy import Deploying
 from flynn.core.model.process import Mount, ProcessType
 from flynn.core.model.record import Record
 
@@ -18,7 +19,7 @@ class Artifact(Record, frozen=True, kw_only=True):
 class App(Record, frozen=True, kw_only=True):
     """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
     and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs,
-    and `mounts` of the data that they see."""
+    and `mounts` of the data that they see. `deploying` is how its deploys go."""
 
     name: str
     created: float
@@ -26,10 +27,15 @@ class App(Record, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     limits: dict[str, dict[str, int]] = {}
     mounts: dict[str, tuple[Mount, ...]] = {}
+    deploying: Deploying = Deploying()
 
 
 class Release(Record, frozen=True, kw_only=True):
-    """Artifact + config + process types, never changed once made."""
+    """Artifact + config + process types, never changed once made.
+
+    `made`: types whose jobs would be the same, to the letter, as those of an earlier release: its version. They are
+    taken over with it and carry its number.
+    """
 
     app: str
     version: int
@@ -38,6 +44,7 @@ class Release(Record, frozen=True, kw_only=True):
     processes: dict[str, ProcessType]
     env: dict[str, str] = {}
     description: str = ""
+    made: dict[str, int] = {}
 
 
 class Placement(Record, frozen=True, kw_only=True):
@@ -55,20 +62,6 @@ class Formation(Record, frozen=True, kw_only=True):
     app: str
     counts: dict[str, int]
     placement: dict[str, Placement] = {}
-
-
-class Deploy(Record, frozen=True, kw_only=True):
-    """The way from release `old` (0: none) to release `new`. `reason`: why it failed, or what it waits for while all
-    is up. `job` names the job that made it fail."""
-
-    app: str
-    old: int
-    new: int
-    started: float
-    state: Literal["running", "complete", "failed"] = "running"
-    ended: float = 0.0
-    reason: str = ""
-    job: str = ""
 
 
 class Build(Record, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
-from flynn.plugins.controller.formation import job_of
+from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import find_job, jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
 from flynn.plugins.controller.mounts import check_together, mounted, parse

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from flynn.core import keys, model
 from flynn.core.facts import Facts
 
+Slot = tuple[int, str]
+"""A release's version and a process type."""
+
+RELEASE = "release"
+"""The process type that is a release's command: run once before anything of it starts, and never scaled."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -41,6 +47,18 @@ def known(facts: Facts, key: str, a: model.Assignment) -> Known:
     return Known(a.job, f"jobs/{key}", a.host, a.stop, facts.states.get(key), a.moving)
 
 
+def ready(facts: Facts, job: Known) -> bool:
+    """Whether a job does its work: it is up and, if it is to answer requests, registered.
+
+    Before a host lets a process of its service go, every router must have seen that it is to: then it has also seen all
+    that was registered before.
+    """
+    if not job.up or not job.job.service:
+        return job.up
+    instance = facts.services.get(f"{job.job.service}/{job.job.id}")
+    return instance is not None and not instance.draining
+
+
 def find_job(facts: Facts, id: str) -> Known | None:
     """The job of that name, queued or assigned. It is looked for on each host, not among all jobs."""
     for queue in model.QUEUES:
@@ -63,10 +81,15 @@ def next_version(facts: Facts, app: str) -> int:
 
 
 def wanted_counts(facts: Facts, release: model.Release) -> dict[str, int]:
-    """How many processes of each of the release's types the app's formation asks for."""
+    """How many processes of each of the release's types the app's formation asks for; of the release command none."""
     formation = facts.formations.get(release.app)
     counts = formation.counts if formation else {}
-    return {type: counts.get(type, 0) for type in release.processes}
+    return {type: counts.get(type, 0) for type in release.processes if type != RELEASE}
+
+
+def slot_of(release: model.Release, type: str) -> Slot:
+    """Which jobs are those of `type` of a release: also those of an earlier one that would be the same."""
+    return release.made.get(type, release.version), type
 
 
 def hosts_of(facts: Facts) -> str:

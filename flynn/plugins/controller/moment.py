@@ -4,15 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flynn.core import model
+from flynn.plugins.controller.deploy.strategies import OWN
+from flynn.plugins.controller.deploy.strategy import Strategy
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds. `settle`: how long the processes of a new release must be up before it takes over."""
+    """Times in seconds. `settle`: how long the processes of a new release must be up before they take over;
+    `deploy`: how long a step of a deploy may take. `strategies`: the deploy strategies that there are."""
 
     settle: float = 10.0
     deploy: float = 300.0
     lost: float = 30.0
+    strategies: Mapping[str, Strategy] = field(default_factory=lambda: OWN)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ class Turnover:
     stop: list[Known]
 
 
-def turnover(have: Sequence[Known], count: int) -> Turnover:
-    """From the jobs of a kind that are there to `count` that stay; those that move stop as others come up.
+def turnover(have: Sequence[Known], count: int, most: int | None = None) -> Turnover:
+    """From the jobs of a kind that are there to `count` that stay (`most`: so many may); those that move stop as others
+    come up.
 
     At no time fewer are up than are now, or `count`, whichever is less.
     """
@@ -35,7 +36,7 @@ def turnover(have: Sequence[Known], count: int) -> Turnover:
     needed = max(count - sum(job.up for job in stay), 0)
     return Turnover(
         missing=max(count - len(stay), 0),
-        stop=[*surplus(stay, len(stay) - count), *surplus(leave, len(leave) - needed)],
+        stop=[*surplus(stay, len(stay) - (count if most is None else most)), *surplus(leave, len(leave) - needed)],
     )
 
 

@@ -1,11 +1,12 @@
 """A volume has one writer: how many processes a type may have, and who makes way for whom in a deploy. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from flynn.core import model
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
-from flynn.plugins.controller.jobs import jobs_of, wanted_counts
+from flynn.plugins.controller.jobs import jobs_of, slot_of
 
 
 def writes(mounts: tuple[model.Mount, ...]) -> set[str]:
@@ -37,22 +38,35 @@ def check_app(facts: Facts, app: str, counts: Mapping[str, int]) -> None:
             check(app, release.processes, counts)
 
 
-def making_way(facts: Facts, old: model.Release, new: model.Release) -> list[str]:
-    """The types of the release that serves whose processes must end before those of the next can write where they do.
-
-    Not before all others of the next release are up, as what fails without them shall stop nobody; and for good once
-    they were told to.
+@dataclass(frozen=True)
+class Ways:
+    """In a deploy: the types of the old release whose processes must end before those of types `new` of the next one
+    can write where they do. That is its last step, as what fails without it shall stop nobody.
     """
-    counts = wanted_counts(facts, new)
-    needed = {type: writes(new.processes[type].mounts) for type, count in counts.items() if count}
+
+    old: frozenset[str] = frozenset()
+    new: frozenset[str] = frozenset()
+
+    def begun(self, deploy: model.Deploy) -> bool:
+        """Whether they were told to: then it is for good."""
+        return any(type in deploy.target for type in self.new)
+
+
+NONE = Ways()
+
+
+def ways(old: model.Release, new: model.Release, counts: Mapping[str, int]) -> Ways:
+    """Who makes way for whom. `counts`: how many there shall be, by type."""
+    same = {slot_of(old, type) for type in old.processes} & {slot_of(new, type) for type in new.processes}
+    needed = {
+        type: writes(process.mounts)
+        for type, process in new.processes.items()
+        if counts.get(type) and slot_of(new, type) not in same
+    }
     wanted = set().union(*needed.values())
-    ways = [type for type, process in old.processes.items() if writes(process.mounts) & wanted]
-    held = set().union(*(writes(old.processes[type].mounts) for type in ways))
-    jobs = list(jobs_of(facts, new.app, ("services",)))
-    holds = any(j.job.release == old.version and j.job.type in ways and j.host and not j.stop for j in jobs)
-    up = [j.job.type for j in jobs if j.up and j.job.release == new.version]
-    others = {type: count for type, count in counts.items() if not needed.get(type, set()) & held}
-    return ways if not holds or all(up.count(type) >= count for type, count in others.items()) else []
+    making = {type for type, p in old.processes.items() if writes(p.mounts) & wanted and slot_of(old, type) not in same}
+    held = set().union(*(writes(old.processes[type].mounts) for type in making))
+    return Ways(frozenset(making), frozenset(type for type, own in needed.items() if own & held))
 
 
 def writer_of(facts: Facts, app: str, volume: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.builds import end_build
-from flynn.plugins.controller.deploys import move_deploy
+from flynn.plugins.controller.deploy.move import move_deploy
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
 from flynn.plugins.controller.moment import Limits, Moment
@@ -77,9 +77,9 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     cleared = clear_deleted(facts, app)
     if app not in facts.apps:
         return Part([*stop_all(facts, app), *clear_leftovers(facts, app), *cleared])
-    now, limits = moment.now, moment.limits
+    now = moment.now
     built = end_build(facts, app, now)
-    deploy, wakes = move_deploy(facts, app, now, limits.settle, limits.deploy)
+    deploy, wakes = move_deploy(facts, app, moment)
     met = meet_formation(facts, app, moment)
     ahead = [wake for wake in (*wakes, *met.wakes) if wake > now]
     changes = [*([built] if built else []), *deploy, *met.changes, *cleared]

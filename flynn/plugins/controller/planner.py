@@ -29,6 +29,7 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
     "builds": lambda key, record: key,
     "queues": lambda key, record: str(record.job.app),
     "jobs": lambda key, record: str(record.job.app),
+    "services": lambda key, record: str(record.meta.get("app", "")),
     "states": lambda key, record: str(record.app),
     "routes": lambda key, record: str(record.app),
     "sinks": lambda key, record: str(record.app),

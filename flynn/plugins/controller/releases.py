@@ -8,7 +8,8 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
-from flynn.plugins.controller.jobs import next_version
+from flynn.plugins.controller.deploy.settings import AS_SET, settled
+from flynn.plugins.controller.jobs import RELEASE, next_version, slot_of
 from flynn.plugins.controller.mounts import Mounts, mounted
 
 
@@ -51,14 +52,13 @@ def begin_deploy(
     now: float,
     limits: Mapping[str, Mapping[str, int]] | None = None,
     mounts: Mounts | None = None,
+    how: model.Deploying = AS_SET,
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
-    `limits`, `mounts`: by process type, if not those of the app.
+    `limits`, `mounts`: by process type, if not those of the app. `how`: what is given overrides what the app is set to.
     """
-    running = facts.deploys.get(app)
-    if running and running.state == "running":
-        raise Conflict(f"a deploy of {app} to v{running.new} is under way; wait for it, then try again")
+    check_none_under_way(facts, app)
     version, kept = next_version(facts, app), facts.apps[app]
     types = mounted(processes, kept.mounts if mounts is None else mounts)
     release = model.Release(
@@ -70,16 +70,37 @@ def begin_deploy(
         env=dict(env),
         description=description,
     )
-    puts: dict[str, model.Record] = {
-        keys.release(app, version): release,
-        keys.deploy(app): model.Deploy(app=app, old=kept.release, new=version, started=now),
-    }
+    if serves := facts.releases.get(f"{app}/{kept.release}"):
+        release = replace(release, made=same_types(serves, release))
+    deploy = model.Deploy(
+        app=app, old=kept.release, new=version, started=now, stepped=now, how=settled(facts, kept.deploying, how)
+    )
+    puts: dict[str, model.Record] = {keys.release(app, version): release, keys.deploy(app): deploy}
     if app not in facts.formations:
         puts[keys.formation(app)] = model.Formation(app=app, counts=first_counts(release))
     return Change(puts=puts, seen=(keys.app(app), keys.formation(app)), why=f"deploy {app} v{version}"), version
 
 
+def check_none_under_way(facts: Facts, app: str) -> None:
+    """Conflict: a deploy of the app is under way; it says which, and what can be done."""
+    running = facts.deploys.get(app)
+    if running and running.state == "running":
+        what = f" ({running.reason})" if running.reason else ""
+        raise Conflict(
+            f"a deploy of {app} to v{running.new} is under way{what}; wait for it (--wait), "
+            f"or end it with `flynn deploy --cancel -a {app}`"
+        )
+
+
+def same_types(old: model.Release, new: model.Release) -> dict[str, int]:
+    """The process types whose jobs would be the same in both releases, each with the version that they were made by."""
+    if (old.artifact, old.env) != (new.artifact, new.env):
+        return {}
+    same = [type for type, process in new.processes.items() if old.processes.get(type) == process and type != RELEASE]
+    return {type: slot_of(old, type)[0] for type in same}
+
+
 def first_counts(release: model.Release) -> dict[str, int]:
     """The formation of an app's first release: one of what serves, or of the only type there is."""
-    only = len(release.processes) == 1
-    return {type: int(only or type == "web") for type in release.processes}
+    types = [type for type in release.processes if type != RELEASE]
+    return {type: int(len(types) == 1 or type == "web") for type in types}

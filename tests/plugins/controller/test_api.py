@@ -36,12 +36,27 @@ async def obedient(node: TestNode) -> None:
             if told.get(a.job.id) == state:
                 continue
             told[a.job.id] = state
+            if a.job.service and state != "starting":
+                await register(node, a, up=state == "up")
             record = model.JobState(
                 id=a.job.id, app=a.job.app, type=a.job.type, queue=a.job.queue, release=a.job.release, host="host-a",
                 state=state, since=1.0, created=a.job.created, failure="boot" if bad else "",
                 reason="did not listen on port 1 within 1 s" if bad else "",
             )  # fmt: skip
             await node.lease.put(keys.state("host-a", a.job.id), record, leased=False)
+
+
+async def register(node: TestNode, a: model.Assignment, up: bool) -> None:
+    """The job's process answers requests, or does no more."""
+    key = keys.instance(a.job.service, a.job.id)
+    if up:
+        instance = model.Instance(
+            id=a.job.id, service=a.job.service, address="127.0.0.1:1", host=a.host, job=a.job.id,
+            meta={"app": a.job.app},
+        )  # fmt: skip
+        await node.lease.put(key, instance)
+    else:
+        await node.lease.delete(key)
 
 
 @asynccontextmanager
@@ -259,8 +274,8 @@ async def test_limits_make_a_release(node: TestNode) -> None:
     assert told[-1]["message"].startswith("v2 of hello is up")
     _, limits = await call(node, "GET", "/v1/apps/hello/limits")
     assert (limits["web"]["memory"], limits["worker"]["pids"], limits["run"]["reserve"]) == (256, 100, 128)
-    jobs = [a.job for a in node.mirror.facts.jobs.values() if a.job.release == 2 and a.job.type == "web"]
-    assert [job.memory_limit for job in jobs] == [256]
+    jobs = [a.job for a in node.mirror.facts.jobs.values() if a.job.queue == "services"]
+    assert [(job.type, job.release, job.memory_limit) for job in jobs] == [("web", 1, 256)], "what is the same runs on"
     status, problem = await call(node, "PATCH", "/v1/apps/hello/limits", {"set": {"web": {"memory": "much"}}})
     assert (status, problem["code"]) == (422, "invalid")
 

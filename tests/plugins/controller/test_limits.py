@@ -8,7 +8,7 @@ from flynn.core import keys, model
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller import decide
-from flynn.plugins.controller.formation import job_of
+from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.limits import effective, set_limits
 from flynn.plugins.controller.releases import limited
 from tests.plugins.controller.world import World

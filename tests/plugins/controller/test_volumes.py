@@ -139,7 +139,7 @@ def test_a_type_with_one_writer_is_one_process() -> None:
     world.run()
     mount(world, "worker", "data:/data")
     world.run()
-    assert world.up("hello") == {(3, "web"): 2, (3, "worker"): 1}
+    assert world.up("hello") == {(2, "web"): 2, (3, "worker"): 1}
     with pytest.raises(Invalid, match="worker=2 of hello cannot be: the volume data has one writer"):
         decide.scale(world.facts, "hello", {"worker": 2})
     world.write(decide.scale(world.facts, "hello", {"worker": 0}))

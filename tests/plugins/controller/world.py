@@ -3,14 +3,18 @@
 Each plan is made twice, from the photo alone and by what is kept from one photo to the next: both must be the same.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts, encode
 from flynn.core.store import Batch, Item
+from flynn.plugins.controller.deploy.settings import settled
+from flynn.plugins.controller.jobs import jobs_of, ready
 from flynn.plugins.controller.plan import Limits, Moment, Plan, plan
 from flynn.plugins.controller.planner import Planner
 
@@ -71,11 +75,13 @@ class World:
         self.put(keys.formation(name), model.Formation(app=name, counts=counts))
         self.deploy(name, *counts)
 
-    def deploy(self, app: str, *types: str) -> int:
+    def deploy(self, app: str, *types: str, strategy: str = "all-at-once", **how: float) -> int:
         """Start the deploy of a new release with these process types."""
         made = self.release(app, *types)
         old = self.facts.apps[app].release
-        self.put(keys.deploy(app), model.Deploy(app=app, old=old, new=made.version, started=self.now))
+        going = settled(self.facts, msgspec.convert({"strategy": strategy, **how}, model.Deploying))
+        deploy = model.Deploy(app=app, old=old, new=made.version, started=self.now, stepped=self.now, how=going)
+        self.put(keys.deploy(app), deploy)
         return made.version
 
     def plan(self) -> Plan:
@@ -129,6 +135,15 @@ class World:
             since=self.now, created=job.created,
         )  # fmt: skip
         self.put(keys.state(a.host, job.id), replace(told, **more))
+        key = keys.instance(job.service, job.id)
+        if job.service and state == "up":
+            address = f"127.0.0.1:{len(self.history) % 60000 + 1}"
+            instance = model.Instance(
+                id=job.id, service=job.service, address=address, host=a.host, job=job.id, meta={"app": job.app}
+            )
+            self.put(key, instance)
+        elif self.facts.get(key):
+            self.write(Change(deletes=(key,)))
 
     def run(self, rounds: int = 30) -> None:
         """Plans and hosts in turn, with time passing, until nothing changes any more."""
@@ -137,9 +152,43 @@ class World:
             self.settle()
             self.obey()
             self.now += 2
-            if self.facts is before and not self.plan().changes:
+            if self.facts is before and not self.plan().changes and not self._held():
                 return
         raise AssertionError(f"the grid does not settle: {self.history[-10:]}")
+
+    def trace(self, app: str, rounds: int = 200) -> list[str]:
+        """What the jobs of an app do until nothing changes any more, as `+2 web v2` (up) and `-1 web v1` (ended), in
+        the order in which it happens; what happens at once is sorted."""
+        told = []
+        before = self.live(app)
+        for _ in range(rounds):
+            facts = self.facts
+            self.settle()
+            self.obey()
+            after = self.live(app)
+            for sign, more in (("+", after - before), ("-", before - after)):
+                told += [f"{sign}{count} {type} v{version}" for (version, type), count in sorted(more.items())]
+            before = after
+            self.now += 2
+            if self.facts is facts and not self.plan().changes and not self._held():
+                return told
+        raise AssertionError(f"the grid does not settle: {self.history[-10:]}")
+
+    def _held(self) -> bool:
+        """Whether a deploy goes on by itself after a while."""
+        return any(d.state == "running" and d.hold > 0 and not d.promoted for d in self.facts.deploys.values())
+
+    def live(self, app: str) -> Counter[tuple[int, str]]:
+        """How many jobs of the app are up, to stop or not, by release and type."""
+        return Counter(
+            (state.release, state.type)
+            for state in self.facts.states.values()
+            if (state.app, state.state) == (app, "up")
+        )
+
+    def serving(self, app: str, type: str) -> int:
+        """How many jobs of a type do their work and are not to stop, of whatever release."""
+        return sum(ready(self.facts, job) for job in jobs_of(self.facts, app) if job.job.type == type)
 
     def up(self, app: str) -> dict[tuple[int, str], int]:
         """How many jobs of the app are up and shall stay, by release and type."""
