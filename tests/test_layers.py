@@ -27,7 +27,7 @@ LAYERS = [
     "naming handover",
     "web",
     "metrics",
-    "brick own_metrics",
+    "brick own_metrics output",
     "blobs follow serve supervisor succession",
     "daemon",
     "move",
@@ -38,7 +38,11 @@ PURE = [
     *("flynn/core/model/*.py", "flynn/core/errors.py", "flynn/core/keys.py"),
     *("flynn/core/store.py", "flynn/core/frozen.py", "flynn/core/facts.py", "flynn/core/change.py"),
     "flynn/core/exposition.py",
-    *("flynn/plugins/controller/plan*.py", "flynn/plugins/controller/place*.py", "flynn/plugins/controller/deploy*.py"),
+    *(
+        "flynn/plugins/controller/plan*.py",
+        "flynn/plugins/controller/place*.py",
+        "flynn/plugins/controller/deploy_image.py",
+    ),
     "flynn/plugins/controller/deploy/*.py",
     *(
         "flynn/plugins/controller/decide.py",

@@ -15,6 +15,7 @@ from flynn.cli import (
     daemon,
     demo,
     deploy,
+    deployment,
     events,
     execute,
     grid,
@@ -62,7 +63,8 @@ def cli() -> None:
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
     jobs.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
-    volumes.volume, routes.route, routes.maintenance, releases.release, grid.queue, hosts.host, grid.service,
+    volumes.volume, routes.route, routes.maintenance, releases.release, deployment.deployment, grid.queue, hosts.host,
+    grid.service,
     blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import msgspec
 
 from flynn.cli import packing
 from flynn.cli.apps import add_remote
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.deployment import cancel_deploy
+from flynn.cli.options import app_option, deploy_options, json_option, pass_session
 from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import Session, app_of_remote, git, git_remote
 from flynn.cli.words import paint, size
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--process", "processes", multiple=True, metavar="TYPE=COMMAND", help="With --image: a process type.")
 @click.option("--describe", type=click.File("rb"), metavar="FILE", help="With --image: its process types' flynn.json.")
 @click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
+@click.option("--cancel", is_flag=True, help="End the deploy that is under way; the release from before serves.")
+@deploy_options
 @app_option
 @json_option
 @pass_session
@@ -41,6 +45,8 @@ def deploy(
     processes: tuple[str, ...],
     describe: IO[bytes] | None,
     description: str,
+    cancel: bool,
+    query: Mapping[str, str],
 ) -> None:
     """Build what is in DIR (here) and serve it.
 
@@ -48,9 +54,12 @@ def deploy(
     not; then the old one goes on serving. With --image nothing is built: a container runs what the image says, or the
     command of each --process, and is to listen on $PORT.
     """
+    if cancel:
+        cancel_deploy(session)
+        return
     commands = types(processes)
     if image:
-        deploy_image(session, directory, create, image, commands, description, read_described(describe))
+        deploy_image(session, directory, create, image, commands, description, read_described(describe), query)
         return
     if commands or describe:
         raise click.UsageError(
@@ -62,7 +71,7 @@ def deploy(
     entries = packing.scan(directory)
     if not session.json:
         click.echo(paint(f"-----> Packing {packing.summary(entries)}", "bold"))
-    done = session.ask(lambda client: send(client, app, entries, description, session.json))
+    done = session.ask(lambda client: send(client, app, entries, description, session.json, query))
     if not session.json:
         click.echo(paint(f"=====> {outcome(app, done)}", "green"))
 
@@ -91,6 +100,7 @@ def deploy_image(
     commands: dict[str, str],
     description: str,
     described: object,
+    query: Mapping[str, str],
 ) -> None:
     """The same for an image; nothing is sent but its name."""
     app = app_for(session, directory, create)
@@ -99,7 +109,7 @@ def deploy_image(
     if not session.json:
         click.echo(paint(f"-----> Deploying {image}", "bold"))
     done = session.follow(
-        lambda client: client.deploy_image(app, image, commands, description, described),
+        lambda client: client.deploy_image(app, image, commands, description, described, query),
         Progress(session.json, indent="       "),
     )
     if not session.json:
@@ -131,7 +141,14 @@ def create_if_missing(session: Session, app: str, directory: Path) -> None:
         add_remote(directory, f"{session.target().url.rstrip('/')}/{app}.git")
 
 
-async def send(client: "Client", app: str, entries: list[packing.Entry], description: str, json: bool) -> Line:
+async def send(
+    client: "Client",
+    app: str,
+    entries: list[packing.Entry],
+    description: str,
+    json: bool,
+    query: Mapping[str, str],
+) -> Line:
     """Pack, upload and follow the build; the last line. FlynnError: why the new release does not serve."""
     try:
         await client.app(app)  # before the work of packing
@@ -142,12 +159,8 @@ async def send(client: "Client", app: str, entries: list[packing.Entry], descrip
     with file:
         if not json:
             click.echo(paint(f"-----> Uploading {size(length)}", "bold"))
-        return await _upload(client, app, file, length, description, json)
-
-
-async def _upload(client: "Client", app: str, file: IO[bytes], length: int, description: str, json: bool) -> Line:
-    progress = Progress(json, build=True, indent="       ")
-    return await progress.follow(client.build(app, chunks(file), length, description))
+        lines = client.build(app, chunks(file), length, description, query)
+        return await Progress(json, build=True, indent="       ").follow(lines)
 
 
 def outcome(app: str, done: Line) -> str:

@@ -1,7 +1,8 @@
 """The options that many verbs share. They may stand before the verb or after it: both write to the Session."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -23,6 +24,21 @@ def app_option(verb: F) -> F:
     """-a APP"""
     text = "The app; else FLYNN_APP, else the git remote 'flynn' of this directory."
     return click.option("-a", "--app", metavar="APP", expose_value=False, callback=_keep("named"), help=text)(verb)
+
+
+def deploy_options(verb: F) -> F:
+    """--strategy, --batch-size and --wait of what begins a deploy: as `query` of its call."""
+
+    @click.option("--strategy", default="", metavar="NAME", help="How this deploy goes; else 'flynn deployment' says.")
+    @click.option("--batch-size", type=int, metavar="N", help="How many of a type this one replaces at a time.")
+    @click.option("--wait", is_flag=True, help="Wait for a deploy that is under way, instead of being refused.")
+    @wraps(verb)
+    def told(*words: Any, strategy: str, batch_size: int | None, wait: bool, **named: Any) -> Any:
+        query = {"strategy": strategy} if strategy else {}
+        query |= ({} if batch_size is None else {"batch": str(batch_size)}) | ({"wait": "true"} if wait else {})
+        return verb(*words, query=query, **named)
+
+    return cast(F, told)
 
 
 def json_option(verb: F) -> F:

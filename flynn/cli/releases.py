@@ -1,12 +1,13 @@
 """release, release show, release rollback."""
 
 import re
+from collections.abc import Mapping
 
 import click
 
 from flynn.cli import show
 from flynn.cli.config import finished
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_option, deploy_options, json_option, pass_session
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
@@ -42,16 +43,17 @@ def release_show(session: Session, which: str) -> None:
 
 @release.command(name="rollback")
 @click.argument("which", required=False, default="", metavar="[vN]")
+@deploy_options
 @app_option
 @json_option
 @pass_session
-def release_rollback(session: Session, which: str) -> None:
+def release_rollback(session: Session, which: str, query: Mapping[str, str]) -> None:
     """Go back to release vN, or to the one before the release that serves."""
     app = session.app()
     number = version(which) if which else None
     if not session.json:
         click.echo(f"Rolling back {app} to {f'v{number}' if number else 'the release before'}...")
-    done = session.follow(lambda client: client.rollback(app, number), Progress(session.json))
+    done = session.follow(lambda client: client.rollback(app, number, query), Progress(session.json))
     if not session.json:
         click.echo(finished(done))
 

@@ -103,19 +103,41 @@ class Client(BlobCalls):
         return await self.wire.call("GET", _app(app, f"releases/{version}"), model.Release)
 
     def deploy_image(
-        self, app: str, image: str, commands: Mapping[str, str], description: str = "", described: object = None
+        self,
+        app: str,
+        image: str,
+        commands: Mapping[str, str],
+        description: str = "",
+        described: object = None,
+        query: Mapping[str, str] | None = None,
     ) -> Lines:
         """Deploy an image that hosts pull. `commands` by process type; none: one `web`, as the image says.
 
-        `described`: what is said of its process types beside that, as in flynn.json.
+        `described`: what is said of its process types beside that, as in flynn.json. `query`: of this deploy alone,
+        `strategy`, `batch`, `wait`.
         """
         body: dict[str, object] = {"image": image, "processes": dict(commands), "description": description}
         body |= {} if described is None else {"described": described}
-        return self.wire.lines("POST", _app(app, "releases"), json=body)
+        return self.wire.lines("POST", _app(app, "releases"), json=body, params=dict(query or {}))
 
-    def rollback(self, app: str, version: int | None = None) -> Lines:
+    async def deployment(self, app: str) -> records.Deployment:
+        """How the deploys of an app go, and the last of them."""
+        return await self.wire.call("GET", _app(app, "deployment"), records.Deployment)
+
+    async def change_deployment(self, app: str, said: Mapping[str, Any]) -> records.Deployment:
+        return await self.wire.call("PATCH", _app(app, "deployment"), records.Deployment, dict(said))
+
+    async def cancel_deploy(self, app: str) -> records.Ordered:
+        """End the deploy under way; the old release serves. Invalid: there is none."""
+        return await self.wire.call("DELETE", _app(app, "deploy"), records.Ordered)
+
+    async def promote_deploy(self, app: str) -> records.Ordered:
+        """A canary goes on now. Invalid: there is none."""
+        return await self.wire.call("POST", _app(app, "deploy/promote"), records.Ordered)
+
+    def rollback(self, app: str, version: int | None = None, query: Mapping[str, str] | None = None) -> Lines:
         body = {} if version is None else {"version": version}
-        return self.wire.lines("POST", _app(app, "rollback"), json=body)
+        return self.wire.lines("POST", _app(app, "rollback"), json=body, params=dict(query or {}))
 
     async def formation(self, app: str) -> dict[str, int]:
         return await self.wire.call("GET", _app(app, "formation"), dict[str, int])
@@ -249,11 +271,18 @@ class Client(BlobCalls):
         query = ({"app": app} if app else {}) | ({"all": "true"} if all else {})
         return await self.wire.call("GET", "/v1/routers/stats", GridStats, query=query)
 
-    def build(self, app: str, source: AsyncIterator[bytes], size: int, description: str = "") -> Lines:
-        """Build and deploy a gzip'd tar of `size` bytes."""
+    def build(
+        self,
+        app: str,
+        source: AsyncIterator[bytes],
+        size: int,
+        description: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> Lines:
+        """Build and deploy a gzip'd tar of `size` bytes. `query`: of its deploy alone, `strategy`, `batch`."""
         headers = {"Content-Type": "application/gzip", "Content-Length": str(size)}
-        query = {"description": description} if description else {}
-        return self.wire.lines("POST", _app(app, "builds"), data=source, headers=headers, params=query)
+        params = ({"description": description} if description else {}) | dict(query or {})
+        return self.wire.lines("POST", _app(app, "builds"), data=source, headers=headers, params=params)
 
     async def services(self) -> dict[str, int]:
         """How many instances each service has."""

@@ -33,6 +33,21 @@ class AppInfo(model.App, frozen=True, kw_only=True):
     routes: tuple[model.Route, ...] = ()
 
 
+class Deployment(msgspec.Struct, frozen=True):
+    """How the deploys of an app go, the `strategies` that there are, and the last deploy."""
+
+    how: model.Deploying
+    strategies: tuple[str, ...] = ()
+    deploy: model.Deploy | None = None
+
+
+class Ordered(msgspec.Struct, frozen=True):
+    """A deploy of which something was ordered, and what became of it in a sentence."""
+
+    deploy: model.Deploy
+    message: str = ""
+
+
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A job as `ps` shows it: what its host tells, or, while `waiting`, what its queue does.
 

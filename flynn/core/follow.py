@@ -14,6 +14,7 @@ from aiohttp import web
 from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.frozen import diff
+from flynn.core.output import job_state, output
 from flynn.core.web import send_line
 
 if TYPE_CHECKING:
@@ -36,11 +37,30 @@ async def follow_deploy(
     release = ctx.mirror.facts.releases.get(f"{app}/{version}")
     description = release.description if release else ""
     await send_line(response, {"kind": "release", "version": version, "description": description})
+    await _follow_phase(ctx, app, version, response)
     done = await _follow(ctx, app, response, lambda facts: deploy_done(facts, app, version, ctx.domain), before=before)
     deploy = ctx.mirror.facts.deploys.get(app)
-    if deploy and deploy.new == version and deploy.job:
+    if deploy and deploy.new == version and deploy.job not in ("", deploy.phase):
         await send_last_lines(ctx, deploy.job, response)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
+
+
+async def _follow_phase(ctx: "Context", app: str, version: int, response: web.StreamResponse) -> None:
+    """What the release command prints, if there is one, until it has ended."""
+    deadline, said = _now() + LIMIT, ""
+    while _now() < deadline:
+        facts = ctx.mirror.facts
+        deploy = facts.deploys.get(app)
+        if deploy is None or deploy.new != version or deploy.state != "running" or deploy.step:
+            return
+        if deploy.reason != said:
+            said = deploy.reason
+            await send_line(response, {"kind": "deploy", "version": version, "reason": said})
+        if deploy.phase and job_state(facts, deploy.phase):
+            async for line in output(ctx, deploy.phase):
+                await send_line(response, line)
+            return
+        await ctx.mirror.catch_up(facts, 5.0)
 
 
 async def follow_scale(ctx: "Context", app: str, limit: float, response: web.StreamResponse, before: Facts) -> None:
@@ -87,6 +107,12 @@ def _still(facts: Facts, app: str, version: int) -> str:
     return f"v{version} still serves" + (f", {' and '.join(held)} started again" if held else "")
 
 
+def ended_badly(facts: Facts, deploy: model.Deploy) -> str:
+    """That a deploy failed or was cancelled, why, and what serves now."""
+    still = _still(facts, deploy.app, deploy.old)
+    return f"v{deploy.new} of {deploy.app} was not put in service: {deploy.reason}; {still}"
+
+
 def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | None:
     """The `done` line of a deploy, once it is over."""
     deploy = facts.deploys.get(app)
@@ -101,9 +127,7 @@ def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | Non
         message = f"v{version} of {app} is up" + (f" at {url}" if serves else "")
         return {"kind": "done", "ok": True, "version": version, "url": url if serves else "", "message": message}
     if deploy.new == version and deploy.state in ("failed", "cancelled"):
-        still = _still(facts, app, deploy.old)
-        message = f"v{version} of {app} was not put in service: {deploy.reason}; {still}"
-        return {"kind": "done", "ok": False, "version": version, "message": message}
+        return {"kind": "done", "ok": False, "version": version, "message": ended_badly(facts, deploy)}
     return None
 
 

@@ -73,6 +73,9 @@ class FakeGrid:
         ):  # fmt: skip
             add(method, f"/v1/apps/{{app}}/{path}", self.stream)
         add("DELETE", "/v1/apps/{app}", self.stream)
+        add("*", "/v1/apps/{app}/deployment", self.deployment)
+        for method, path in (("DELETE", "deploy"), ("POST", "deploy/promote")):
+            add(method, f"/v1/apps/{{app}}/{path}", self.order)
         return app
 
     @web.middleware
@@ -188,6 +191,18 @@ class FakeGrid:
         told = await request.json()
         self.command, self.mounts = told["command"], told.get("mounts", [])
         return web.json_response({"id": "hello-run-1"}, status=201)
+
+    async def deployment(self, request: web.Request) -> web.Response:
+        said = await request.json() if request.method == "PATCH" else {}
+        self.asked.append((request.method, request.path, said))
+        how = {"strategy": "canary", "batch": 2, "timeout": 0.0, "share": 0.1, "hold": 60.0} | said
+        deploy = {"app": "hello", "old": 1, "new": 2, "started": T0, "state": "failed", "reason": "web crashed"}
+        return web.json_response({"how": how, "strategies": ["canary", "rolling"], "deploy": deploy})
+
+    async def order(self, request: web.Request) -> web.Response:
+        self.asked.append((request.method, request.path, None))
+        deploy = {"app": "hello", "old": 1, "new": 2, "started": T0}
+        return web.json_response({"deploy": deploy, "message": "v2 of hello goes on"})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()

@@ -65,7 +65,10 @@ class Formation(Record, frozen=True, kw_only=True):
 
 
 class Build(Record, frozen=True, kw_only=True):
-    """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue."""
+    """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue.
+
+    `how` is what was said of its deploy.
+    """
 
     app: str
     job: str
@@ -76,3 +79,4 @@ class Build(Record, frozen=True, kw_only=True):
     reason: str = ""
     release: int = 0
     description: str = ""
+    how: Deploying = Deploying()

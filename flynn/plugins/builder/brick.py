@@ -15,11 +15,11 @@ from flynn.core.change import carry_out
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
-from flynn.core.model import Artifact
+from flynn.core.model import Artifact, Deploying
 from flynn.core.web import Route, lines, send_line
 from flynn.plugins.builder import source, tools
 from flynn.plugins.builder.follow import follow_build
-from flynn.plugins.builder.start import begin, check_app, check_description
+from flynn.plugins.builder.start import begin, check_app, check_deploying, check_description
 from flynn.plugins.builder.upload import received
 
 BUILDPACKS = Path(__file__).parent / "buildpacks"
@@ -60,8 +60,9 @@ class Builder:
         async def build(request: web.Request, app: str) -> web.StreamResponse:
             check_app(ctx.mirror.facts, app)
             description = check_description(request.query.get("description", ""))
+            how = check_deploying(request.query, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
-            job = await self._start(ctx, app, source, await _shelve(ctx, kit), description)
+            job = await self._start(ctx, app, source, await _shelve(ctx, kit), description, how)
             return await _answer(ctx, request, app, job)
 
         async with asyncio.TaskGroup() as group:
@@ -87,14 +88,16 @@ class Builder:
         finally:
             self._uploads -= 1
 
-    async def _start(self, ctx: Context, app: str, source: Artifact, kit: Artifact, description: str) -> str:
+    async def _start(
+        self, ctx: Context, app: str, source: Artifact, kit: Artifact, description: str, how: Deploying
+    ) -> str:
         """Put the build into the queue; its job's id."""
         job = f"{app}-build-{secrets.token_hex(4)}"
         timeout = self._config.timeout
         await carry_out(
             ctx.store,
             ctx.mirror,
-            lambda facts: begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description),
+            lambda facts: begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description, how),
         )
         return job
 
@@ -142,6 +145,11 @@ def buildpacks(ctx: Context) -> list[Path]:
     """All buildpacks in the order they are tried: those of plugins first, as flynn's last one takes almost anything."""
     found = [Path(path) for paths in ctx.hooks.hook.flynn_buildpacks() for path in paths]
     return sorted(found, key=lambda path: path in OWN)
+
+
+def strategies(ctx: Context) -> set[str]:
+    """The names of all deploy strategies."""
+    return {name for offered in ctx.hooks.hook.flynn_deploy_strategies() for name in offered}
 
 
 async def _prepared(ctx: Context, uploads: Path) -> Path | None:

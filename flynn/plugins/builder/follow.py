@@ -9,8 +9,8 @@ from aiohttp import web
 from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
+from flynn.core.output import job_state, output
 from flynn.core.web import send_line
-from flynn.plugins.builder.output import job_state, output
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context

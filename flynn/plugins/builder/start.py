@@ -1,5 +1,7 @@
 """The start of a build: the record and the job, decided together. Pure."""
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 from flynn.core import keys, model
@@ -20,9 +22,23 @@ PIECE = 30_000
 
 DESCRIPTION_LIMIT = 200
 
+AS_SET = model.Deploying()
+"""A deploy of which nothing is said: it goes as its app is set to."""
+
+BATCH = 1000
+"""Processes that a step of a deploy replaces at most."""
+
 
 def begin(
-    facts: Facts, app: str, id: str, source: str, tools: str, timeout: float, now: float, description: str = ""
+    facts: Facts,
+    app: str,
+    id: str,
+    source: str,
+    tools: str,
+    timeout: float,
+    now: float,
+    description: str = "",
+    how: model.Deploying = AS_SET,
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
@@ -47,7 +63,7 @@ def begin(
         cache=f"build-{app}",
         output=True,
     )
-    build = model.Build(app=app, job=id, source=source, started=now, description=description)
+    build = model.Build(app=app, job=id, source=source, started=now, description=description, how=how)
     puts: dict[str, model.Record] = {keys.build(app): build, keys.queued("builders", id): model.Queued(job=job)}
     return Change(puts=puts, seen=(keys.app(app),), why=f"build {id}")
 
@@ -74,3 +90,13 @@ def check_description(text: str) -> str:
     if len(text) > DESCRIPTION_LIMIT or not text.isprintable():
         raise Invalid(f"a description is one line of {DESCRIPTION_LIMIT} characters at most")
     return text
+
+
+def check_deploying(said: Mapping[str, str], strategies: Collection[str]) -> model.Deploying:
+    """What is said of the deploy of what is built: `strategy`, `batch`. Invalid: it cannot be."""
+    strategy, batch = said.get("strategy", ""), said.get("batch", "0")
+    if strategy and strategy not in strategies:
+        raise Invalid(f"there is no strategy {strategy[:40]!r}; there are: {', '.join(sorted(strategies))}")
+    if not (batch.isascii() and batch.isdigit() and len(batch) <= 4 and int(batch) <= BATCH):
+        raise Invalid(f"batch={batch[:40]} is no good; a whole number from 0 to {BATCH}")
+    return model.Deploying(strategy=strategy, batch=int(batch))

@@ -14,6 +14,7 @@ from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide, volumes
+from flynn.plugins.controller.deployment_api import turn
 from flynn.plugins.controller.jobs import jobs_of
 
 WORDS = (
@@ -82,6 +83,7 @@ class AppsApi:
 
     async def set_env(self, request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, NewEnv)
+        await turn(self.ctx, app, request)
         before, now = self.ctx.mirror.facts, self.ctx.clock()
         facts = await self._carry_out(lambda facts: decide.set_env(facts, app, wanted.set, wanted.unset, now))
         response = await lines(request)

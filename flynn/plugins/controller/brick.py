@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
-import pluggy
 
 from flynn.core.brick import Context
 from flynn.core.bulk import commit_all
@@ -17,6 +16,7 @@ from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts
 from flynn.plugins.controller import (
     apps,
+    deployment_api,
     grid,
     hosts_api,
     jobs_api,
@@ -29,7 +29,7 @@ from flynn.plugins.controller import (
     usage,
     volumes_api,
 )
-from flynn.plugins.controller.deploy.strategy import Strategy
+from flynn.plugins.controller.deployment_api import strategies
 from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.moment import Limits
@@ -69,6 +69,7 @@ class Controller:
                 limits_api,
                 volumes_api,
                 releases_api,
+                deployment_api,
                 jobs_api,
                 run,
                 logs,
@@ -81,7 +82,7 @@ class Controller:
             )
             for route in part.routes(ctx)
         ]
-        self._limits = replace(self._limits, strategies=strategies(ctx.hooks))
+        self._limits = replace(self._limits, strategies=strategies(ctx))
         witness = Witness()
         witness.note(ctx.mirror.facts)
         with ctx.web.serving(*served), ctx.mirror.listening(witness.note):
@@ -114,14 +115,6 @@ class Controller:
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def strategies(hooks: pluggy.PluginManager) -> dict[str, Strategy]:
-    """All deploy strategies by name; a plugin's counts more than flynn's own of the same name."""
-    found: dict[str, Strategy] = {}
-    for offered in reversed(hooks.hook.flynn_deploy_strategies()):
-        found |= offered
-    return found
 
 
 @dataclass(eq=False)

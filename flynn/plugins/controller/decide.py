@@ -10,8 +10,9 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
+from flynn.plugins.controller.deploy.settings import AS_SET
 from flynn.plugins.controller.job_of import job_of
-from flynn.plugins.controller.jobs import find_job, jobs_of
+from flynn.plugins.controller.jobs import RELEASE, find_job, jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
 from flynn.plugins.controller.mounts import check_together, mounted, parse
 from flynn.plugins.controller.releases import begin_deploy, limited
@@ -85,7 +86,7 @@ def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
 
-def rollback(facts: Facts, name: str, version: int | None, now: float) -> Change:
+def rollback(facts: Facts, name: str, version: int | None, now: float, how: model.Deploying = AS_SET) -> Change:
     """A new release with the artifact, the config and the types of an earlier one, and its deploy."""
     app = find_app(facts, name)
     if version is None:
@@ -96,7 +97,7 @@ def rollback(facts: Facts, name: str, version: int | None, now: float) -> Change
     old = find_release(facts, name, version)
     if version == app.release:
         raise Invalid(f"v{version} of {name} is the release that serves")
-    change, _ = begin_deploy(facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now)
+    change, _ = begin_deploy(facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now, how=how)
     changed = replace(app, env=old.env)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
@@ -107,11 +108,12 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
     release = facts.releases.get(f"{name}/{app.release}")
     if release is None:
         raise Invalid(f"{name} has no release yet; deploy it first")
+    types = [type for type in release.processes if type != RELEASE]
     for type, count in counts.items():
-        if type not in release.processes:
-            raise Invalid(
-                f"{name} has no process type {type[:40]!r}; v{release.version} has: {', '.join(release.processes)}"
-            )
+        if type == RELEASE in release.processes:
+            raise Invalid(f"{RELEASE} of {name} is its release command: it runs once at each deploy and is not scaled")
+        if type not in types:
+            raise Invalid(f"{name} has no process type {type[:40]!r}; v{release.version} has: {', '.join(types)}")
         if not 0 <= count <= COUNT_LIMIT:
             raise Invalid(f"{type}={count} is no good; a number from 0 to {COUNT_LIMIT}")
     old = facts.formations.get(name) or model.Formation(app=name, counts={})

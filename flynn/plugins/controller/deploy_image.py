@@ -1,7 +1,7 @@
 """A release whose artifact is an image, which hosts pull from where it is kept. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flynn.core import keys, model
@@ -9,6 +9,8 @@ from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller.decide import find_app
+from flynn.plugins.controller.deploy.settings import AS_SET, described_deploy
+from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.described import described
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
@@ -30,6 +32,8 @@ def deploy_image(
     description: str,
     now: float,
     said: Mapping[str, Any] | None = None,
+    how: model.Deploying = AS_SET,
+    strategies: Collection[str] = tuple(OWN),
 ) -> Change:
     """The release and its deploy. Without `commands` it has one type `web`, which runs what the image says.
 
@@ -45,5 +49,6 @@ def deploy_image(
     artifact = model.Artifact(kind="image", image=image)
     words = description or f"Deploy {image}"
     processes = described(process_types(commands or {"web": ""}), said or {})
-    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now)
+    told = described_deploy(said or {}, strategies)
+    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now, how=how, told=told)
     return change

@@ -42,7 +42,7 @@ class Described(msgspec.Struct, frozen=True):
 
 def described(processes: Mapping[str, ProcessType], told: Mapping[str, Any]) -> dict[str, ProcessType]:
     """The process types with what the file (`told`, its JSON) says of them. Invalid: it cannot be so."""
-    _known(NAME, told, ("processes",))
+    _known(NAME, told, ("processes", "deploy"))
     found = dict(processes)
     for type, said in _converted(NAME, told, dict[str, dict[str, dict[str, Any]]]).get("processes", {}).items():
         if type not in found:

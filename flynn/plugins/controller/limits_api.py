@@ -8,6 +8,7 @@ from flynn.core.change import carry_out
 from flynn.core.follow import follow_deploy
 from flynn.core.web import Route, answer, body, lines, send_line
 from flynn.plugins.controller import limits
+from flynn.plugins.controller.deployment_api import turn
 
 
 class NewLimits(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,6 +24,7 @@ def routes(ctx: Context) -> list[Route]:
 
     async def change(request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, NewLimits)
+        await turn(ctx, app, request)
         before, now = ctx.mirror.facts, ctx.clock()
         facts = await carry_out(
             ctx.store, ctx.mirror, lambda facts: limits.set_limits(facts, app, wanted.set, wanted.unset, now)

@@ -78,7 +78,7 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     if app not in facts.apps:
         return Part([*stop_all(facts, app), *clear_leftovers(facts, app), *cleared])
     now = moment.now
-    built = end_build(facts, app, now)
+    built = end_build(facts, app, now, moment.limits.strategies)
     deploy, wakes = move_deploy(facts, app, moment)
     met = meet_formation(facts, app, moment)
     ahead = [wake for wake in (*wakes, *met.wakes) if wake > now]

@@ -8,7 +8,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
-from flynn.plugins.controller.deploy.settings import AS_SET, settled
+from flynn.plugins.controller.deploy.settings import AS_SET, merged, settled
 from flynn.plugins.controller.jobs import RELEASE, next_version, slot_of
 from flynn.plugins.controller.mounts import Mounts, mounted
 
@@ -53,10 +53,12 @@ def begin_deploy(
     limits: Mapping[str, Mapping[str, int]] | None = None,
     mounts: Mounts | None = None,
     how: model.Deploying = AS_SET,
+    told: model.Deploying = AS_SET,
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
-    `limits`, `mounts`: by process type, if not those of the app. `how`: what is given overrides what the app is set to.
+    `limits`, `mounts`: by process type, if not those of the app. `told`: by the app's own file, of deploys from now on;
+    `how`: of this one.
     """
     check_none_under_way(facts, app)
     version, kept = next_version(facts, app), facts.apps[app]
@@ -72,12 +74,15 @@ def begin_deploy(
     )
     if serves := facts.releases.get(f"{app}/{kept.release}"):
         release = replace(release, made=same_types(serves, release))
+    deploying = merged(kept.deploying, told)
     deploy = model.Deploy(
-        app=app, old=kept.release, new=version, started=now, stepped=now, how=settled(facts, kept.deploying, how)
+        app=app, old=kept.release, new=version, started=now, stepped=now, how=settled(facts, deploying, how)
     )
     puts: dict[str, model.Record] = {keys.release(app, version): release, keys.deploy(app): deploy}
     if app not in facts.formations:
         puts[keys.formation(app)] = model.Formation(app=app, counts=first_counts(release))
+    if deploying != kept.deploying:
+        puts[keys.app(app)] = replace(kept, deploying=deploying)
     return Change(puts=puts, seen=(keys.app(app), keys.formation(app)), why=f"deploy {app} v{version}"), version
 
 

@@ -12,6 +12,7 @@ from flynn.core.follow import follow_deploy
 from flynn.core.web import Route, answer, body, lines
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy_image import deploy_image
+from flynn.plugins.controller.deployment_api import how_of, strategies, turn
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,6 +29,8 @@ class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
 
+    known = tuple(strategies(ctx))
+
     async def list_releases(request: web.Request, app: str) -> web.Response:
         facts = ctx.mirror.facts
         decide.find_app(facts, app)
@@ -42,21 +45,27 @@ def routes(ctx: Context) -> list[Route]:
         return answer(decide.find_release(ctx.mirror.facts, app, int(number)))
 
     async def deploy(request: web.Request, app: str) -> web.StreamResponse:
-        new = await body(request, NewRelease)
+        new, how = await body(request, NewRelease), how_of(request, known)
+        await turn(ctx, app, request)
         before, now = ctx.mirror.facts, ctx.clock()
         facts = await carry_out(
             ctx.store,
             ctx.mirror,
-            lambda facts: deploy_image(facts, app, new.image, new.processes, new.description, now, new.described),
+            lambda facts: deploy_image(
+                facts, app, new.image, new.processes, new.description, now, new.described, how, known
+            ),
         )
         response = await lines(request)
         await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
         return response
 
     async def rollback(request: web.Request, app: str) -> web.StreamResponse:
-        wanted = await body(request, Rollback)
+        wanted, how = await body(request, Rollback), how_of(request, known)
+        await turn(ctx, app, request)
         before, now = ctx.mirror.facts, ctx.clock()
-        facts = await carry_out(ctx.store, ctx.mirror, lambda facts: decide.rollback(facts, app, wanted.version, now))
+        facts = await carry_out(
+            ctx.store, ctx.mirror, lambda facts: decide.rollback(facts, app, wanted.version, now, how)
+        )
         response = await lines(request)
         await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
         return response

@@ -13,6 +13,7 @@ from flynn.core.follow import follow_deploy
 from flynn.core.web import Route, answer, body, lines, send_line
 from flynn.plugins.controller import volumes
 from flynn.plugins.controller.decide import find_app
+from flynn.plugins.controller.deployment_api import turn
 
 
 class NewVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +81,7 @@ class VolumesApi:
 
     async def set_mounts(self, request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, NewMounts)
+        await turn(self.ctx, app, request)
         before, now = self.ctx.mirror.facts, self.ctx.clock()
         facts = await carry_out(
             self.ctx.store,

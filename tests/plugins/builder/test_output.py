@@ -1,6 +1,6 @@
 """Which lines of a log are new after it had to be read again."""
 
-from flynn.plugins.builder.output import Seen
+from flynn.core.output import Seen
 
 
 def lines(*times: float) -> list[dict[str, float]]:

@@ -27,11 +27,25 @@ BOUNDS = {
 def settled(facts: Facts, *told: model.Deploying) -> model.Deploying:
     """How a deploy that begins now goes: what is told last counts most. A batch is one process a host, where nothing
     is told."""
+    how = merged(*told)
+    batch = how.batch or max(len(facts.hosts), 1)
+    return replace(how, strategy=how.strategy or USUAL, batch=batch, share=how.share or SHARE)
+
+
+def merged(*told: model.Deploying) -> model.Deploying:
+    """All that is said; what is said last counts."""
     how = model.Deploying()
     for one in told:
         how = replace(how, **{name: value for name, value in asdict(one).items() if value})
-    batch = how.batch or max(len(facts.hosts), 1)
-    return replace(how, strategy=how.strategy or USUAL, batch=batch, share=how.share or SHARE)
+    return how
+
+
+def described_deploy(told: Mapping[str, Any], strategies: Collection[str]) -> model.Deploying:
+    """What the file `flynn.json` says of deploys, under `deploy`. Invalid: it cannot be so."""
+    said = told.get("deploy", {})
+    if not isinstance(said, dict):
+        raise Invalid('flynn.json, deploy: it is no object; write {"strategy": ...}')
+    return checked("flynn.json, deploy", said, strategies)
 
 
 def checked(place: str, said: Mapping[str, Any], strategies: Collection[str]) -> model.Deploying:

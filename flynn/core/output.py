@@ -1,4 +1,4 @@
-"""What a build job prints, line by line, from the host that runs it, wherever that is."""
+"""What a job prints, line by line, from the host that runs it, wherever that is."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LINES = 1000
 """Lines of the log that are asked for when a connection to the host begins."""
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=None)
-"""A build may be silent for long; a host that is gone is known from the store."""
+"""A job may be silent for long; a host that is gone is known from the store."""
 
 Line = dict[str, Any]
 

@@ -1,0 +1,98 @@
+"""The API of deploys: how they go, and what is ordered of the one under way. What begins one takes these in its query:
+`wait=true` lets it wait for one under way, `strategy` and `batch` are for it alone."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.brick import Context
+from flynn.core.change import Change, carry_out
+from flynn.core.errors import Conflict
+from flynn.core.facts import Facts
+from flynn.core.follow import ended_badly
+from flynn.core.web import Route, answer, body, number
+from flynn.plugins.controller import decide
+from flynn.plugins.controller.deploy.orders import cancel, promote
+from flynn.plugins.controller.deploy.settings import BOUNDS, checked, set_deploying, settled
+from flynn.plugins.controller.deploy.strategy import Strategy
+
+WAIT = 900.0
+"""Seconds that a deploy waits for one under way."""
+
+
+def strategies(ctx: Context) -> dict[str, Strategy]:
+    """All deploy strategies by name; a plugin's counts more than flynn's own of the same name."""
+    found: dict[str, Strategy] = {}
+    for offered in reversed(ctx.hooks.hook.flynn_deploy_strategies()):
+        found |= offered
+    return found
+
+
+def how_of(request: web.Request, known: Collection[str]) -> model.Deploying:
+    """What a request says of its one deploy. Invalid: it cannot be."""
+    batch = number(request, "batch", 0, int(BOUNDS["batch"][1]))
+    return checked("the query", {"strategy": request.query.get("strategy", ""), "batch": batch}, known)
+
+
+async def turn(ctx: Context, app: str, request: web.Request) -> None:
+    """Wait until no deploy of the app is under way, if the request says so. Conflict: there still is one."""
+    if request.query.get("wait") != "true":
+        return
+    try:
+        await ctx.mirror.until(lambda facts: not under_way(facts, app), WAIT)
+    except TimeoutError:
+        raise Conflict(f"the deploy of {app} that is under way has not ended within {WAIT:g} s") from None
+
+
+def under_way(facts: Facts, app: str) -> bool:
+    """Whether a deploy of the app is under way."""
+    deploy = facts.deploys.get(app)
+    return deploy is not None and deploy.state == "running"
+
+
+def routes(ctx: Context) -> list[Route]:
+    """The routes of this part of the API."""
+    known = strategies(ctx)
+
+    async def show(request: web.Request, app: str) -> web.Response:
+        return answer(_shown(ctx.mirror.facts, app, known))
+
+    async def change(request: web.Request, app: str) -> web.Response:
+        said = await body(request, dict[str, Any])
+        facts = await _do(lambda facts: set_deploying(facts, decide.find_app(facts, app), said, known))
+        return answer(_shown(facts, app, known))
+
+    async def stop(request: web.Request, app: str) -> web.Response:
+        now = ctx.clock()
+        facts = await _do(lambda facts: cancel(facts, decide.find_app(facts, app).name, now))
+        return answer(_told(facts, app))
+
+    async def go_on(request: web.Request, app: str) -> web.Response:
+        facts = await _do(lambda facts: promote(facts, decide.find_app(facts, app).name))
+        return answer(_told(facts, app))
+
+    async def _do(decider: Callable[[Facts], Change]) -> Facts:
+        return await carry_out(ctx.store, ctx.mirror, decider)
+
+    return [
+        Route("GET", "/v1/apps/{app}/deployment", show),
+        Route("PATCH", "/v1/apps/{app}/deployment", change),
+        Route("DELETE", "/v1/apps/{app}/deploy", stop),
+        Route("POST", "/v1/apps/{app}/deploy/promote", go_on),
+    ]
+
+
+def _shown(facts: Facts, app: str, known: Collection[str]) -> dict[str, Any]:
+    """How the app's deploys go, as they would now, and the last of them."""
+    how = settled(facts, decide.find_app(facts, app).deploying)
+    return {"how": how, "strategies": sorted(known), "deploy": facts.deploys.get(app)}
+
+
+def _told(facts: Facts, app: str) -> dict[str, Any]:
+    """The deploy, and what became of it in a sentence."""
+    deploy = facts.deploys[app]
+    over = deploy.state in ("failed", "cancelled")
+    message = ended_badly(facts, deploy) if over else f"v{deploy.new} of {app} goes on"
+    return {"deploy": deploy, "message": message}

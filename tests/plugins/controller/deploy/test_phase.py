@@ -1,0 +1,113 @@
+"""The release command: before anything else, once, and what becomes of a deploy with it."""
+
+import pytest
+
+from flynn.core import keys, model
+from flynn.core.change import Change
+from flynn.plugins.controller.deploy.orders import cancel
+from tests.plugins.controller.deploy.test_begin import begun, served
+from tests.plugins.controller.world import World
+
+MIGRATES = {"web": "serve two", "release": "./migrate"}
+
+
+def migrating() -> World:
+    """An app that serves, whose next release has just been begun."""
+    world = served({"web": "serve"}, web=2)
+    begun(world, MIGRATES)
+    return world
+
+
+def command(world: World) -> model.Assignment:
+    (found,) = [a for a in world.facts.jobs.values() if a.job.queue == "ephemeral"]
+    return found
+
+
+def test_it_runs_once_before_anything_starts() -> None:
+    world = migrating()
+    world.settle()
+    job = command(world).job
+    assert (job.command, job.release, job.type, job.service) == ("./migrate", 2, "release", "")
+    assert world.facts.deploys["hello"].reason == "the release command runs: ./migrate"
+    assert {a.job.release for a in world.facts.jobs.values() if a.job.queue == "services"} == {1}
+    world.tell(command(world), "up")
+    world.settle()
+    assert {a.job.release for a in world.facts.jobs.values() if a.job.queue == "services"} == {1}
+    world.tell(command(world), "down", exit_code=0)
+    world.run()
+    assert world.up("hello") == {(2, "web"): 2}
+    assert [word for word in world.history if word.startswith("release command")] == ["release command of hello v2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"exit_code": 3, "failure": "crash", "reason": "exited with code 3"}, "exited with code 3"),
+        ({"failure": "start", "reason": "no such blob"}, "no such blob"),
+    ],
+)
+def test_if_it_fails_nothing_was_touched(told: dict[str, object], reason: str) -> None:
+    world = migrating()
+    world.settle()
+    before = {key for key, a in world.facts.jobs.items() if a.job.queue == "services"}
+    job = command(world)
+    world.tell(job, "down", **told)
+    world.run()
+    deploy = world.facts.deploys["hello"]
+    assert (deploy.state, deploy.reason, deploy.job) == ("failed", f"the release command {reason}", job.job.id)
+    assert set(world.facts.jobs) == before
+
+
+def test_one_that_does_not_end_is_stopped() -> None:
+    world = migrating()
+    world.settle()
+    world.tell(command(world), "up")
+    world.now += 101
+    world.settle()
+    assert world.facts.deploys["hello"].reason == "the release command has not ended after 100 s"
+    assert command(world).stop
+    world.run()
+    assert world.up("hello") == {(1, "web"): 2}
+
+
+def test_one_that_waits_says_why_and_is_taken_out_when_the_deploy_is_cancelled() -> None:
+    world = migrating()
+    world.write(Change(deletes=(keys.host("host-0"),)))
+    world.settle()
+    assert [q.reason for q in world.facts.queues.values()] == ["no host is up"]
+    world.write(cancel(world.facts, "hello", world.now))
+    world.settle()
+    assert not world.facts.queues
+
+
+def test_one_that_runs_is_stopped_when_the_deploy_is_cancelled() -> None:
+    world = migrating()
+    world.settle()
+    world.tell(command(world), "up")
+    world.write(cancel(world.facts, "hello", world.now))
+    world.settle()
+    assert command(world).stop
+
+
+def test_one_that_is_lost_with_its_host_fails_the_deploy() -> None:
+    world = migrating()
+    world.settle()
+    world.write(Change(deletes=(keys.job("host-0", command(world).job.id),)))
+    world.run()
+    assert world.facts.deploys["hello"].reason == "the release command was lost with its host"
+    assert world.up("hello") == {(1, "web"): 2}
+
+
+def test_it_runs_also_where_nothing_else_changed() -> None:
+    """A rollback, or the same again: what it did may have to be done anew."""
+    world = migrating()
+    world.settle()
+    world.tell(command(world), "down", exit_code=0)
+    world.run()
+    begun(world, MIGRATES)
+    world.settle()
+    assert command(world).job.release == 3
+    world.tell(command(world), "down", exit_code=0)
+    world.run()
+    assert world.up("hello") == {(2, "web"): 2}
+    assert world.facts.apps["hello"].release == 3
