@@ -97,7 +97,8 @@ sources_of() {
     done
 }
 
-busybox() {
+# Not called busybox itself: `command -v` would find the function.
+busybox_static() {
     if command -v busybox >/dev/null || { can_install && install_packages busybox-static; }; then
         say "busybox is there, of which tests make images"
     else
@@ -122,7 +123,7 @@ docker_engine() {
 system_etcd
 newer_etcd
 docker_engine
-busybox
+busybox_static
 [ "$missing" = 0 ] && say "all engines are there"
 [ -z "$required" ] || exit "$missing"
 exit 0
