@@ -88,7 +88,7 @@ def _join_groups(pid: int) -> None:
             _, controllers, path = line.rstrip("\n").split(":", 2)
             name = controllers.removeprefix("name=") or ("unified" if os.path.isdir(f"{CGROUPS}/unified") else "")
             place = f"{CGROUPS}/{name}/{path}"
-            door = "tasks" if os.path.exists(f"{place}/tasks") else "cgroup.procs"  # See `entries` in cgroup.py.
+            door = "tasks" if os.path.exists(f"{place}/tasks") else "cgroup.procs"  # See `entries` in cgroup1.py.
             with contextlib.suppress(OSError), open(f"{place}/{door}", "w") as file:
                 file.write("0")
 

@@ -1,9 +1,11 @@
 """How a process is set going: detached from the daemon, and not before it has been written down.
 
-A shell first waits for a line on its standard input. The daemon writes it once the process's identity is on disk;
-a daemon that dies before closes the pipe, and the shell ends without having run anything.
+A shell begins while all else is made ready, and waits for two lines on its standard input. The daemon writes the first
+once the groups of the process are there, which the shell then enters, and the second once its identity is on disk; a
+daemon that dies before closes the pipe, and the shell ends without having run anything.
 """
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -20,14 +22,16 @@ import psutil
 
 from flynn.core.files import AT_START
 from flynn.core.model import FILES
-from flynn.plugins.host.backends.backend import NotStarted
+from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, identify
-from flynn.plugins.host.limits.limiter import Hold
+from flynn.plugins.host.limits.limiter import Hold, Limiter, end
+from flynn.plugins.host.race import whole
 
+WAIT = "read -r made || exit 125; "
 ENTER = "echo 0 >{} || exit 124; "
-GATE = 'read -r go || exit 125; echo 500 2>/dev/null >/proc/self/oom_score_adj; exec "$@"'
-"""`read` takes the first line byte by byte from a pipe, so that the rest of it is the process's own input.
+GATE = 'echo 500 2>/dev/null >/proc/self/oom_score_adj; read -r go || exit 125; exec "$@"'
+"""`read` takes a line byte by byte from a pipe, so that the rest of it is the process's own input.
 The daemon has raised its own limit of open files; a job gets the one from before. The kernel shall end a job, not the
 daemon, when memory is short (proc(5), oom_score_adj)."""
 
@@ -40,63 +44,109 @@ class Launched(NamedTuple):
     begun: Begun | None = None
 
 
-def launch(
+class Gate:
+    """The shell that waits (`opened`). `near`: the daemon's end of its standard input, a pipe if `stdin`."""
+
+    def __init__(self, identity: Identity, near: int, stdin: bool) -> None:
+        self.identity, self.near, self.stdin = identity, near, stdin
+        self.gone = False
+
+    def enter(self) -> None:
+        """Its groups are there: it enters them, before it can have any children."""
+        self._say()
+
+    def go(self, commit: Callable[[Identity], None]) -> Launched:
+        """Set it going, once it is written down; on the loop. What `commit` raises prevents it."""
+        commit(self.identity)
+        self._say()
+        self.gone = True
+        return Launched(self.identity, self.near) if self.stdin else Launched(self.identity, begun=Begun(self.near))
+
+    def _say(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # It has ended, and is found so.
+            os.write(self.near, b"\n")
+
+
+@contextlib.contextmanager
+def opened(
     argv: Sequence[str],
     env: Mapping[str, str],
     outputs: tuple[Path, Path],
-    commit: Callable[[Identity], None],
     stdin: bool = False,
     files: Sequence[int] = (),
     hold: Hold = Hold(),  # noqa: B008 (frozen)
-) -> Launched:
-    """Start `argv` in a session of its own. Without `stdin` it has to begin with `BEGUN`.
-
-    `files` are descriptors that it keeps, by the same numbers. What `commit` raises prevents the start. It enters the
-    groups of `hold` while it waits, before it can have any children.
+) -> Iterator[Gate]:
+    """The gate of `argv` in a session of its own, which ends with the block unless it was set going. Blocks for a
+    moment. Without `stdin` it has to begin with `BEGUN`. `files` are descriptors that it keeps, by the same numbers.
+    NotStarted; OSError: the disk is full or broken.
     """
+    far, near = os.pipe() if stdin else _sockets()
+    gate = None
+    try:
+        try:
+            child = _spawned(argv, env, outputs, far, files, hold)
+        finally:
+            os.close(far)
+        identity = identify(child)
+        assert identity is not None, "a child that was not waited for cannot vanish"
+        gate = Gate(identity, near, stdin)
+        yield gate
+    finally:
+        if gate is None or not gate.gone:
+            os.close(near)
+        if gate is not None and not gate.gone:
+            os.kill(gate.identity.pid, signal.SIGKILL)
+            os.waitpid(gate.identity.pid, 0)
+
+
+async def launch(
+    limiter: Limiter, spec: Spec, ready: Callable[[contextlib.ExitStack], Gate], commit: Callable[[Identity], None]
+) -> Launched:
+    """Start the process of a job. `ready` opens its gate, as long as the stack, and does all that it needs; in a
+    thread. Nothing is left of what fails. NotStarted, and what `commit` raises.
+    """
+
+    def begin() -> Gate:
+        gate = ready(stack)
+        limiter.make(spec)
+        gate.enter()
+        return gate
+
+    try:
+        with contextlib.ExitStack() as stack:
+            return (await whole(asyncio.to_thread(begin))).go(commit)
+    except BaseException:
+        await whole(asyncio.to_thread(end, spec.dir))
+        raise
+
+
+def _spawned(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    outputs: tuple[Path, Path],
+    stdin: int,
+    files: Sequence[int],
+    hold: Hold,
+) -> int:
+    enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
     with contextlib.ExitStack() as stack:
-        far, near = os.pipe() if stdin else _sockets()
-        stack.callback(os.close, far)
-        unless_kept = stack.enter_context(contextlib.ExitStack())
-        unless_kept.callback(os.close, near)
         out, err = (stack.enter_context(path.open("ab", buffering=0)) for path in outputs)
-        enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", enter + GATE, "flynn", *argv],
-                env=dict(env), cwd="/", stdin=far, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
+                ["/bin/sh", "-c", WAIT + enter + GATE, "flynn", *argv],
+                env=dict(env), cwd="/", stdin=stdin, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise NotStarted(f"the process could not be made: {error.strerror}") from None
-        process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
-        if sys.platform == "linux":
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
-        identity = identify(process.pid)
-        assert identity is not None, "a child that was not waited for cannot vanish"
-        with _ended_on_error(process.pid):
-            commit(identity)
-            begun = None if stdin else Begun(near)
-            if begun:
-                unless_kept.pop_all()  # It closes it.
-            os.write(near, b"\n")
-            unless_kept.pop_all()
-    return Launched(identity, near if stdin else -1, begun)
+    process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
+    if sys.platform == "linux":
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
+    return process.pid
 
 
 def _sockets() -> tuple[int, int]:
     far, near = socket.socketpair()
     return far.detach(), near.detach()
-
-
-@contextlib.contextmanager
-def _ended_on_error(child: int) -> Iterator[None]:
-    """What was not set going is not left, nor is what the kernel keeps of it."""
-    try:
-        yield
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
 
 
 def open_files(limit: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec
 from flynn.plugins.host.backends.begun import BEGUN, Begun
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
-from flynn.plugins.host.backends.launch import descendants, launch, send
+from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened, send
 from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
@@ -53,15 +53,18 @@ class ProcessBackend:
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
         no_images(spec, self.name)
-        await asyncio.to_thread(_prepare, spec)
+        launched = await launch(self.limiter, spec, lambda stack: self._ready(spec, stack), commit)
+        return RunningProcess(spec.dir, *launched)
+
+    def _ready(self, spec: Spec, stack: contextlib.ExitStack) -> Gate:
+        _prepare(spec)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
         write_environ(spec.dir, env)
         begin = ("" if spec.stdin else BEGUN) + START
         argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", begin, "sh", spec.command]
-        async with self.limiter.hold(spec) as hold:
-            launched = launch(argv, env, (spec.stdout, spec.stderr), commit, spec.stdin, hold=hold)
-        return RunningProcess(spec.dir, *launched)
+        outputs, hold = (spec.stdout, spec.stderr), self.limiter.hold(spec)
+        return stack.enter_context(opened(argv, env, outputs, spec.stdin, hold=hold))
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":
         return RunningProcess(dir, identity)

@@ -10,7 +10,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +33,10 @@ class Group(Protocol):
     @property
     def dirs(self) -> Sequence[Path]:
         """Its directory in each hierarchy."""
+
+    @property
+    def entries(self) -> Sequence[Path]:
+        """The files that a process with one thread writes `0` to, to move into the group."""
 
     def limit(self, limits: Limits) -> None:
         """Set what is limited; what this machine cannot limit is passed over. OSError: the kernel refuses."""
@@ -58,7 +62,7 @@ class Hierarchy(Protocol):
         """The group of that name, there or not."""
 
     def make(self, name: str) -> Group:
-        """An empty group. OSError: the kernel refuses."""
+        """An empty group. FileExistsError: there is one of that name. OSError: the kernel refuses."""
 
     def present(self) -> list[str]:
         """The names of the groups that there are."""
@@ -113,16 +117,31 @@ def _removed(dir: Path) -> bool:
 
 def fresh(hierarchy: Hierarchy, name: str, limits: Limits) -> Group:
     """A group for a job that begins, with its limits. OSError: the kernel refuses."""
-    remove(hierarchy.at(name))
     for turn in range(3):
         try:
             group = hierarchy.make(name)
             group.limit(limits)
             return group
+        except FileExistsError:  # That of its last run, or half of it.
+            remove(hierarchy.at(name))
+            if turn == 2:
+                raise
         except FileNotFoundError:  # The last group of before took the directory of all with it.
             if turn == 2:
                 raise
     raise AssertionError("it returns, or raises")
+
+
+def put(path: Path, text: str) -> None:
+    """Write to a file of the kernel's. OSError: it refuses."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        os.write(file, text.encode())
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        os.close(file)
 
 
 def sweep(hierarchy: Hierarchy, keep: Collection[str]) -> None:
@@ -130,13 +149,3 @@ def sweep(hierarchy: Hierarchy, keep: Collection[str]) -> None:
     for name in hierarchy.present():
         if name not in keep:
             remove(hierarchy.at(name))
-
-
-def entries(group: Group | None) -> Iterator[Path]:
-    """The files that a process with one thread writes `0` to, to move into the group.
-
-    Through `cgroup.procs` the kernel first waits until no process of the machine is about to make another, often for
-    10 ms; through `tasks`, which version 1 has as well, it need not (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
-    """
-    for dir in group.dirs if group else ():
-        yield dir / ("tasks" if (dir / "tasks").exists() else "cgroup.procs")

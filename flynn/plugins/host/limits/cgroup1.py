@@ -1,12 +1,13 @@
 """Control groups as they were first made: a hierarchy for each controller (Linux, admin-guide/cgroup-v1)."""
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each, put
 
 CONTROLLERS = ("memory", "cpu", "pids")
 
@@ -21,21 +22,27 @@ class Group1:
     def dirs(self) -> Sequence[Path]:
         return tuple(dict.fromkeys(self.by.values()))
 
+    @property
+    def entries(self) -> Sequence[Path]:
+        """Through `cgroup.procs` the kernel first waits until no process of the machine is about to make another, often
+        for 10 ms; through `tasks` it need not (kernel/cgroup/cgroup.c, cgroup_procs_write_start)."""
+        return tuple(dir / "tasks" for dir in self.dirs)
+
     def limit(self, limits: Limits) -> None:
         if limits.memory and (dir := self.by.get("memory")):
-            (dir / "memory.limit_in_bytes").write_text(str(limits.memory * MIB))
+            put(dir / "memory.limit_in_bytes", str(limits.memory * MIB))
             with contextlib.suppress(OSError):  # The kernel may not count swap.
-                (dir / "memory.memsw.limit_in_bytes").write_text(str(limits.memory * MIB))
+                put(dir / "memory.memsw.limit_in_bytes", str(limits.memory * MIB))
         if limits.cpus and (dir := self.by.get("cpu")):
-            (dir / "cpu.cfs_period_us").write_text(str(PERIOD))
-            (dir / "cpu.cfs_quota_us").write_text(str(int(limits.cpus * PERIOD)))
+            put(dir / "cpu.cfs_period_us", str(PERIOD))
+            put(dir / "cpu.cfs_quota_us", str(int(limits.cpus * PERIOD)))
         if limits.pids and (dir := self.by.get("pids")):
-            (dir / "pids.max").write_text(str(limits.pids + OURS))
+            put(dir / "pids.max", str(limits.pids + OURS))
 
     def close(self) -> None:
         if dir := self.by.get("pids"):
             with contextlib.suppress(OSError):
-                (dir / "pids.max").write_text("0")
+                put(dir / "pids.max", "0")
 
     def kill(self) -> None:
         kill_each(self)
@@ -61,8 +68,11 @@ class Hierarchy1:
     def make(self, name: str) -> Group1:
         group = self.at(name)
         for dir in group.dirs:
-            dir.parent.mkdir(exist_ok=True)
-            dir.mkdir(exist_ok=True)
+            try:
+                os.mkdir(dir)
+            except FileNotFoundError:
+                dir.parent.mkdir(exist_ok=True)
+                os.mkdir(dir)
         return group
 
     def present(self) -> list[str]:

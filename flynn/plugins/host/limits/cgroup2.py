@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each, put
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
 
 LEAF = "flynn-daemon"
@@ -27,26 +27,30 @@ class Group2:
     def dirs(self) -> Sequence[Path]:
         return (self.dir,)
 
+    @property
+    def entries(self) -> Sequence[Path]:
+        return (self.dir / "cgroup.procs",)
+
     def limit(self, limits: Limits) -> None:
         if limits.memory and self._has("memory.max"):
-            (self.dir / "memory.max").write_text(str(limits.memory * MIB))
+            put(self.dir / "memory.max", str(limits.memory * MIB))
             with contextlib.suppress(OSError):  # The kernel may not count swap.
-                (self.dir / "memory.swap.max").write_text("0")
+                put(self.dir / "memory.swap.max", "0")
         if limits.cpus and self._has("cpu.max"):
-            (self.dir / "cpu.max").write_text(f"{int(limits.cpus * PERIOD)} {PERIOD}")
+            put(self.dir / "cpu.max", f"{int(limits.cpus * PERIOD)} {PERIOD}")
         if limits.pids and self._has("pids.max"):
-            (self.dir / "pids.max").write_text(str(limits.pids + OURS))
+            put(self.dir / "pids.max", str(limits.pids + OURS))
 
     def close(self) -> None:
         if self._has("pids.max"):
             with contextlib.suppress(OSError):
-                (self.dir / "pids.max").write_text("0")
+                put(self.dir / "pids.max", "0")
 
     def kill(self) -> None:
         """By the kernel in one go (since 5.14), else one by one."""
         if self._has("cgroup.kill"):
             with contextlib.suppress(OSError):
-                (self.dir / "cgroup.kill").write_text("1")
+                put(self.dir / "cgroup.kill", "1")
         else:
             kill_each(self)
 
@@ -77,7 +81,7 @@ class Hierarchy2:
         for controller in self.controllers:
             pass_on(self.top, controller)
         group = self.at(name)
-        group.dir.mkdir(exist_ok=True)
+        group.dir.mkdir()
         return group
 
     def present(self) -> list[str]:

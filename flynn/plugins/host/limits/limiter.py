@@ -5,19 +5,17 @@ of which Node, Go and Java reserve far more than they use; an honest word is bet
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
-from flynn.plugins.host.limits.cgroup import Group, Hierarchy, entries, fresh, remove, sweep
+from flynn.plugins.host.limits.cgroup import Group, Hierarchy, fresh, remove, sweep
 from flynn.plugins.host.limits.cgroup1 import Group1
 from flynn.plugins.host.limits.cgroup2 import Group2
 from flynn.plugins.host.limits.cgroup_mounts import find
-from flynn.plugins.host.race import whole
 
 WORDS = {"memory": "memory", "cpu": "CPU", "pids": "processes"}
 
@@ -34,10 +32,6 @@ class Hold:
     groups: Sequence[Path] = ()
     files: int = 0
     pids: int = 0
-
-
-def _nothing() -> None:
-    """What needs no preparation."""
 
 
 class Limiter:
@@ -59,26 +53,21 @@ class Limiter:
         else:
             self.lacks = f"no limits of memory, CPU and processes: this user can make no control groups; {REMEDY}"
 
-    @asynccontextmanager
-    async def hold(self, spec: Spec, prepare: Callable[[], None] = _nothing) -> AsyncIterator[Hold]:
-        """The group for a run of a job, written down first; gone again if the block fails. NotStarted: the kernel
-        refuses. `prepare` is done before, in the same thread."""
-        try:
-            yield await asyncio.to_thread(self._begin, spec, prepare)
-        except BaseException:
-            await whole(asyncio.to_thread(end, spec.dir))
-            raise
-
-    def _begin(self, spec: Spec, prepare: Callable[[], None]) -> Hold:
-        prepare()
+    def hold(self, spec: Spec) -> Hold:
+        """What the process of a job is to do; its groups need not be there yet."""
         if self.hierarchy is None:
             return Hold(files=spec.limits.files, pids=spec.limits.pids)
+        return Hold(self.hierarchy.at(spec.id).entries, spec.limits.files)
+
+    def make(self, spec: Spec) -> None:
+        """The groups for a run of a job, written down first. Blocks for a moment. NotStarted: the kernel refuses."""
+        if self.hierarchy is None:
+            return
         try:
             _save(spec.dir, self.hierarchy.at(spec.id))
-            group = fresh(self.hierarchy, spec.id, spec.limits)
+            fresh(self.hierarchy, spec.id, spec.limits)
         except OSError as error:
             raise NotStarted(f"its control group could not be made: {error.filename}: {error.strerror}") from None
-        return Hold(tuple(entries(group)), spec.limits.files)
 
     def _try(self, hierarchy: Hierarchy) -> str:
         """Why no group can be made; empty if one can."""

@@ -21,7 +21,7 @@ from flynn.plugins.host.backends.backend import START, Spec, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity
-from flynn.plugins.host.backends.launch import launch
+from flynn.plugins.host.backends.launch import Gate, launch, opened
 from flynn.plugins.host.limits.limiter import Limiter
 from flynn.plugins.host.sandbox import binds, seccomp
 from flynn.plugins.host.sandbox.etc import Etc
@@ -97,44 +97,47 @@ class SandboxBackend:
         return RunningSandbox(dir, identity)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
-        env = environ(spec)
-        async with self.limiter.hold(spec, lambda: self._prepare(spec, env, mode)) as hold:
-            with contextlib.ExitStack() as stack:
-                files = self._files(spec, stack)
-                bound = binds.opened(spec.binds, stack)
-                words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
-                words += [word for name, value in env.items() for word in ("--setenv", name, value)]
-                told = _memory("bwrap arguments", b"".join(word.encode() + b"\0" for word in words), stack)
-                start = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "") + START
-                argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
-                outputs = (spec.stdout, spec.stderr)
-                kept = [told, *files.values(), *bound]
-                return RunningSandbox(spec.dir, *launch(argv, ENV, outputs, commit, spec.stdin, kept, hold))
+        return RunningSandbox(
+            spec.dir, *await launch(self.limiter, spec, lambda stack: self._ready(spec, mode, stack), commit)
+        )
+
+    def _ready(self, spec: Spec, mode: str, stack: contextlib.ExitStack) -> Gate:
+        """All that it is told is in files that are open, and filled while its gate begins."""
+        spec.dir.mkdir(parents=True, exist_ok=True)
+        files = self._files(spec, stack)
+        told, bound = _memory("bwrap arguments", stack), binds.opened(spec.binds, stack)
+        hold, env = self.limiter.hold(spec), environ(spec)
+        start = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "") + START
+        argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
+        kept = [told, *files.values(), *bound]
+        gate = stack.enter_context(opened(argv, ENV, (spec.stdout, spec.stderr), spec.stdin, kept, hold))
+        words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
+        words += [word for name, value in env.items() for word in ("--setenv", name, value)]
+        _fill(told, b"".join(word.encode() + b"\0" for word in words))
+        _fill(files["--file"], hosts(hostname(spec)).encode())
+        if self.filter:
+            _fill(files["--seccomp"], self.filter)
+        self._prepare(spec, env, mode)
+        return gate
 
     def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
         """The directories and files of a sandbox. OSError: the disk is full or broken."""
         self.etc.refresh(time.monotonic())
         owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
-        (spec.dir / "status").unlink(missing_ok=True)
         if spec.cache:  # A container may have used it before, as another user.
             own(spec.cache, os.geteuid(), os.getegid())
         for name in ("upper", "work"):
-            remove_tree(spec.dir / name)
-            (spec.dir / name).mkdir(parents=True)
+            _empty(spec.dir / name)
         write_environ(spec.dir, env)
-        (spec.dir / "seccomp").write_bytes(self.filter)  # What is run beside the job needs it too.
         if mode == "copy" and "app" in spec.layers:
             shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
 
     def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
         """What bubblewrap is given by descriptor, by the option that takes it."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        files = {"--json-status-fd": os.open(spec.dir / "status", flags, 0o600)}
-        stack.callback(os.close, files["--json-status-fd"])
-        files["--file"] = _memory("hosts", hosts(hostname(spec)).encode(), stack)
-        if self.filter:
-            files["--seccomp"] = os.open(spec.dir / "seccomp", os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, files["--seccomp"])
+        files = {"--json-status-fd": _new(spec.dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
+        files["--file"] = _memory("hosts", stack)
+        if self.filter:  # What is run beside the job needs it too.
+            files["--seccomp"] = _new(spec.dir / "seccomp", os.O_RDWR, stack)
         return files
 
     async def _try(self, mode: str) -> str:
@@ -184,12 +187,33 @@ def _prepare_probe(dir: Path) -> None:
     (dir / "tree" / "a").write_text("a\n")
 
 
-def _memory(name: str, data: bytes, stack: contextlib.ExitStack) -> int:
-    """A file in memory with this in it, open as long as the stack."""
+def _empty(dir: Path) -> None:
+    """Make it an empty directory. OSError: the disk is full or broken."""
+    try:
+        dir.mkdir(parents=True)
+    except FileExistsError:
+        remove_tree(dir)
+        dir.mkdir()
+
+
+def _memory(name: str, stack: contextlib.ExitStack) -> int:
+    """A file in memory, open as long as the stack."""
     file = os.memfd_create(name)
     stack.callback(os.close, file)
+    return file
+
+
+def _new(path: Path, flags: int, stack: contextlib.ExitStack) -> int:
+    """A new file, open as long as the stack; who has that of an earlier run open keeps it."""
+    path.unlink(missing_ok=True)
+    file = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, file)
+    return file
+
+
+def _fill(file: int, data: bytes) -> None:
+    """Put this into it, to be read from its beginning. OSError: the disk is full or broken."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
     os.lseek(file, 0, os.SEEK_SET)
-    return file

@@ -13,7 +13,7 @@ import pytest
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
 from flynn.plugins.host.backends.process import ProcessBackend
 from flynn.plugins.host.limits import limiter
-from flynn.plugins.host.limits.cgroup import Hierarchy, directory_of, entries, fresh, members, remove, sweep
+from flynn.plugins.host.limits.cgroup import Hierarchy, directory_of, fresh, members, remove, sweep
 from flynn.plugins.host.limits.cgroup1 import Group1, Hierarchy1
 from flynn.plugins.host.limits.cgroup2 import LEAF, Group2, Hierarchy2, hierarchy2, pass_on
 from flynn.plugins.host.limits.cgroup_mounts import Mount, find, highest, mounts, paths
@@ -108,7 +108,7 @@ def test_limits_of_version_2_are_written_as_it_reads_them(tmp_path: Path) -> Non
     assert (group.dir / "cgroup.kill").read_text() == "1"
     group.close()
     assert (group.dir / "pids.max").read_text() == "0"
-    assert list(entries(group)) == [group.dir / "cgroup.procs"]
+    assert group.entries == (group.dir / "cgroup.procs",)
 
 
 def test_what_version_2_does_not_have_is_passed_over(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def running(*words: str) -> Iterator[int]:
 
 
 def enter(group: Group1 | Group2, pid: int) -> None:
-    for path in entries(group):
+    for path in group.entries:
         path.write_text(str(pid))
 
 
@@ -294,5 +294,5 @@ async def test_a_group_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     backend.limiter.hierarchy = Hierarchy1({"memory": tmp_path / "file" / "top"})
     told = spec(tmp_path, "true")
     (tmp_path / "job").mkdir()
-    with pytest.raises(NotStarted, match=r"its control group could not be made: .*/file/top: Not a directory"):
+    with pytest.raises(NotStarted, match=r"its control group could not be made: .*/file/top/job-1: Not a directory"):
         await backend.start(told, lambda identity: None)
