@@ -1,4 +1,4 @@
-"""Fifty kill -9 of the daemon at random moments, while jobs start, stop, crash and are not well: nothing is lost."""
+"""Many kill -9 of the daemon at random moments, while jobs start, stop, crash and are not well: nothing is lost."""
 
 import asyncio
 import multiprocessing
@@ -15,7 +15,8 @@ from flynn.plugins.host.life.kept import load
 from tests.plugins.host import churn
 from tests.plugins.host.rig import HOST, Rig
 
-KILLS = 50
+KILLS = {"sandbox": 50, "process": 20}
+"""By backend: what the agent itself does is the same in both."""
 
 READY = 20.0
 """Seconds that a daemon may take to be ready on a slow machine."""
@@ -29,11 +30,11 @@ async def test_killed_daemons_lose_nothing(light_backend: Backend, tmp_path: Pat
     churn.prepare(tmp_path)
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([churn.__name__])
-    for _ in range(KILLS):
+    for _ in range(KILLS[light_backend.name]):
         await asyncio.to_thread(_live_and_die, server, tmp_path, light_backend.name, chance)
     async with churn.open_churn(tmp_path, light_backend.name) as rig, rig.running():
         await _quiet(rig)
-        await _check(rig, tmp_path)
+        await _check(rig, tmp_path, KILLS[light_backend.name])
         await rig.assign(*(a.job for a in rig.node.mirror.facts.jobs.values()), stop=True)
         await rig.node.mirror.until(lambda f: all(s.state == "down" for s in f.states.values()), 20)
         assert list(churn.marked(tmp_path)) == []
@@ -78,7 +79,7 @@ def _settled(rig: Rig, assignment: Assignment) -> bool:
     return not assignment.stop and state.state == "up" and not state.reason and registered == bool(job.service)
 
 
-async def _check(rig: Rig, data: Path) -> None:
+async def _check(rig: Rig, data: Path, kills: int) -> None:
     """No orphan, no job doubled, no line lost."""
     facts, lines_told = rig.node.mirror.facts, 0
     up = {state.id for state in facts.states.values() if state.state == "up"}
@@ -101,4 +102,4 @@ async def _check(rig: Rig, data: Path) -> None:
     print(f"{len(jobs)} jobs, {len(up)} of them up, {lines_told} lines")
     assert {a.job.id for a in facts.jobs.values()} <= {job.id for job in jobs}
     assert len(jobs) >= 10, "something happened"
-    assert lines_told > KILLS
+    assert lines_told > kills
