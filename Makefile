@@ -19,7 +19,7 @@ check: $(STAMP)
 test: $(STAMP)
 	bash tests/engines.sh $(if $(REQUIRED),--required)
 	$(BIN)/pytest -q -n 4 -m quick
-	$(if $(REQUIRED),REQUIRE_ENGINES=1) $(BIN)/pytest -n 2 --dist loadfile -m 'not quick'
+	$(if $(REQUIRED),REQUIRE_ENGINES=1) $(BIN)/pytest -n 3 --dist loadfile -m 'not quick'
 
 demo: $(STAMP)
 	$(BIN)/flynn demo

@@ -16,6 +16,7 @@ from bench.host.follow import going
 from bench.host.ground import APP, Ground, open_ground
 from bench.host.load import paced
 from flynn.core import keys
+from flynn.core.logform import JSON
 from flynn.core.logframe import MEDIA_TYPE
 from flynn.core.model import App
 
@@ -47,22 +48,69 @@ class Memory:
     most: int
 
 
+@dataclass(frozen=True)
+class Way:
+    """Where a log is followed: at its host, or through a controller. `sign`: see `load/followers.py`."""
+
+    name: str
+    path: str
+    accept: str
+    sign: str
+
+
+WAYS = {
+    "ab": Way("its host", f"/v1/hosts/{HOST}/log?app={APP}", MEDIA_TYPE, '["live",'),
+    "cd": Way("a controller", f"/v1/apps/{APP}/log?app={APP}", JSON, '"position"'),
+}
+"""By the letters of their figures."""
+
+
 async def measure(run: Run, work: Path) -> list[Figure]:
     """Once: what is lost is counted, and memory does not waver as time does. NotMeasured."""
-    facts = {keys.app(APP): App(name=APP, created=1.0)}
-    async with open_ground(work, "host,shelf,controller", facts) as ground:
-        await _once(ground, 0, 1000, 2)  # So that all code is loaded, and all threads are there.
-        return await _once(ground, 1, COUNT, FOLLOWERS, run)
+    figures = []
+    for letters, way in WAYS.items():
+        place = work / letters
+        place.mkdir()
+        facts = {keys.app(APP): App(name=APP, created=1.0)}
+        async with open_ground(place, "host,shelf,controller", facts) as ground:
+            await _once(ground, way, 0, 1000, 2)  # So that all code is loaded, and all threads are there.
+            figures += await _measured(run, ground, way, letters)
+    return figures
 
 
-async def _once(ground: Ground, number: int, count: int, followers: int, run: Run | None = None) -> list[Figure]:
+async def _measured(run: Run, ground: Ground, way: Way, letters: str) -> list[Figure]:
+    found = await _once(ground, way, 1, COUNT, FOLLOWERS)
+    readers = FOLLOWERS - 1
+    run.say(f"   {found.whole} of {readers} at {way.name} had all {COUNT} lines in {found.seconds} s, {RATE} a second")
+    run.say(f"   the one who took nothing meanwhile: then {found.late} lines of {COUNT}")
+    first, most = found.memory.first / MIB, found.memory.most / MIB
+    run.say(f"   resident: {first:.1f} MiB with {FOLLOWERS} connected, {most:.1f} at most")
+    what = f"growth while {FOLLOWERS} follow {COUNT} lines at {way.name}, one of them stuck"
+    lack = f"of {readers} followers at {way.name} without all lines, one more is stuck"
+    return [
+        Figure(f"L4{letters[0]}", readers - found.whole, "<=", 0, lack),
+        Figure(f"L4{letters[1]}", most - first, "<=", FLAT, what, "MiB"),
+    ]
+
+
+@dataclass(frozen=True)
+class Found:
+    """`whole`: readers with all lines, the last of them after `seconds`; `late`: lines of the one who was stuck."""
+
+    whole: int
+    seconds: str
+    late: str
+    memory: Memory
+
+
+async def _once(ground: Ground, way: Way, number: int, count: int, followers: int) -> Found:
     job = ground.job(f"bench-run-{number}", paced.command(count, RATE))
     await ground.order(job)
     await ground.fifo.lines()
-    path = f"/v1/hosts/{HOST}/log?app={APP}&n=0&follow=true&stream=stdout"
+    path = f"{way.path}&n=0&follow=true&stream=stdout"
     place, token = ground.daemon.url.removeprefix("http://"), ground.daemon.token
-    readers = followers - 1
-    async with program("host.load.followers", place, path, token, MEDIA_TYPE, readers, count) as told:
+    told_to = (place, path, token, way.accept, way.sign, followers - 1, count)
+    async with program("host.load.followers", *told_to) as told:
         await told.says("ready", LIMIT)
         async with watched(ground.process.popen.pid) as memory:
             with going(ground):
@@ -71,16 +119,7 @@ async def _once(ground: Ground, number: int, count: int, followers: int, run: Ru
         [late] = await told.says("late", LIMIT)
     await ground.state("down", job.id)
     await ground.end(job)
-    if run is None:
-        return []
-    grown = (memory.most - memory.first) / MIB
-    run.say(f"   {whole} of {readers} had all {count} lines within {seconds} s, {RATE} a second were printed")
-    run.say(f"   the one who took nothing meanwhile: then {late} lines of {count}")
-    run.say(f"   resident: {memory.first / MIB:.1f} MiB with {followers} connected, {memory.most / MIB:.1f} at most")
-    return [
-        Figure("L4a", readers - int(whole), "<=", 0, f"of {readers} followers without all lines, one more is stuck"),
-        Figure("L4b", grown, "<=", FLAT, f"growth while {followers} follow {count} lines, one of them stuck", "MiB"),
-    ]
+    return Found(int(whole), seconds, late, memory)
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ HOW = """\
 - L3: each line has the moment at which it was written. The follower is one of the app's log over the API (JSON lines);
   Docker's is `logs --follow` over its API.
 - L4: 199 followers read what they can, one reads nothing until all others have all lines, and has them all then. They
-  follow the log of the host as controllers do.
+  follow the log of the host as controllers do (L4a, L4b), or that of the app through a controller, in JSON lines.
 - M1 is the daemon of a grid of one machine: all bricks, its store (SQLite) in it, 200 jobs of an app that were ordered
   by scaling. CPU is what the kernel says all its threads have run in 30 s, 15 s after all were up. What stands around
   each job (two processes of bubblewrap) is not in it.

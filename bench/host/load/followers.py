@@ -1,7 +1,8 @@
-"""`followers PLACE PATH TOKEN ACCEPT READERS COUNT`: so many follow a log, and one more who takes nothing for now.
+"""`followers PLACE PATH TOKEN ACCEPT SIGN READERS COUNT`: so many follow a log, and one more who takes nothing for now.
 
-Says `ready` when all are there; `done`, how many of the readers have had COUNT lines, and the seconds that the slowest
-took; and then, as the one who took nothing reads at last, `late` and how many lines it has.
+SIGN is in what the daemon says where the past ends and what is new begins. Says `ready` when all are there; `done`, how
+many of the readers have had COUNT lines, and the seconds that the slowest took; and then, as the one who took nothing
+reads at last, `late` and how many lines it has.
 """
 
 import selectors
@@ -13,9 +14,6 @@ from bench.host.load.reading import get
 
 QUIET = 15.0
 """Seconds without a line after which no more are waited for."""
-
-SIGN = b'["live",'
-"""What the agent says where the past ends and what is new begins."""
 
 MARK = b"@"
 """Where there is one there is a line."""
@@ -58,9 +56,9 @@ def read(readers: list[Reader], count: int) -> float:
     return time.perf_counter()
 
 
-def main(place: str, path: str, token: str, accept: str, readers: int, count: int) -> None:
-    found = [Reader(get(place, path, token, accept, SIGN)) for _ in range(readers)]
-    stuck = Reader(get(place, path, token, accept, SIGN, SMALL))
+def main(place: str, path: str, token: str, accept: str, sign: bytes, readers: int, count: int) -> None:
+    found = [Reader(get(place, path, token, accept, sign)) for _ in range(readers)]
+    stuck = Reader(get(place, path, token, accept, sign, SMALL))
     print("ready", flush=True)
     begun = time.perf_counter()
     taken = read(found, count) - begun
@@ -71,5 +69,5 @@ def main(place: str, path: str, token: str, accept: str, readers: int, count: in
 
 
 if __name__ == "__main__":
-    place, path, token, accept, readers, count = sys.argv[1:]
-    main(place, path, token, accept, int(readers), int(count))
+    place, path, token, accept, sign, readers, count = sys.argv[1:]
+    main(place, path, token, accept, sign.encode(), int(readers), int(count))

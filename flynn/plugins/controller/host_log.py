@@ -2,7 +2,7 @@
 where it was, and a host that went away is waited for: no line is lost, none comes twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -16,7 +16,9 @@ from flynn.core.logquery import MOST, Wanted
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
 """An agent says every 10 s that it is alive."""
 
-BUFFER = 1 << 20
+BUFFER, SMALL = 1 << 20, 64 * 1024
+"""Bytes that are read ahead of one who wants all at once, and of one who follows, of whom there may be many."""
+
 RETRY, RETRY_MOST = 0.25, 4.0
 """Seconds until the next try."""
 
@@ -28,7 +30,8 @@ OUTAGE = 8.0
 class Reader:
     """What is read of `host`. `count`: lines of the past; `number`: where to go on instead (0: nowhere).
 
-    `since`: which lines of a host are new that did not answer at first.
+    `since`: which lines of a host are new that did not answer at first. `live`: its past is over, or not waited for;
+    `level`: nothing was left to read on the host when it last said so.
     """
 
     ctx: Context
@@ -40,6 +43,7 @@ class Reader:
     number: int = 0
     told: bool = False
     live: bool = False
+    level: bool = False
 
     async def frames(self) -> AsyncGenerator[list[Frame], None]:
         """As `core/logmerge.py` takes them. A host that cannot be read says so in them."""
@@ -76,13 +80,14 @@ class Reader:
             yield [Live(self.number)]
 
     async def _connected(self) -> AsyncGenerator[list[Frame], None]:
+        self.level = False
         host = self.ctx.mirror.facts.hosts.get(self.host)
         if host is None:
             raise ValueError("it is not up")
         url = f"{host.url}/v1/hosts/{self.host}/log"
-        headers = {"Accept": MEDIA_TYPE}
+        headers, ahead = {"Accept": MEDIA_TYPE}, SMALL if self.follow else BUFFER
         async with self.ctx.http.get(
-            url, params=self._query(), headers=headers, timeout=TIMEOUT, read_bufsize=BUFFER
+            url, params=self._query(), headers=headers, timeout=TIMEOUT, read_bufsize=ahead
         ) as answer:
             if answer.status != 200 or answer.content_type != MEDIA_TYPE:
                 raise ValueError(f"it answers {answer.status} {answer.reason}")
@@ -99,16 +104,18 @@ class Reader:
             return query | {"from": str(self.number)}
         return query | {"n": str(MOST if self.count is None else self.count)}
 
-    def _seen(self, frames: list[Frame]) -> list[list[Frame]]:
-        """The frames, so parted that Live ends a list; where they end is kept."""
-        parts: list[list[Frame]] = [[]]
+    def _seen(self, frames: list[Frame]) -> Iterator[list[Frame]]:
+        """The frames, so parted that Live ends a list; where that which was given ends is kept."""
+        part: list[Frame] = []
         for frame in frames:
-            parts[-1].append(frame)
+            part.append(frame)
             if isinstance(frame, Block):
                 self.number = frame.next
             elif isinstance(frame, Begin | Live):
                 self.number = frame.number
             if isinstance(frame, Live):
-                self.live = True
-                parts.append([])
-        return [part for part in parts if part]
+                self.live = self.level = True
+                yield part
+                part = []
+        if part:
+            yield part

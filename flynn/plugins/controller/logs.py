@@ -15,6 +15,8 @@ from flynn.core.logquery import Wanted, count, flag, positions, told, wanted
 from flynn.core.web import Route
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.host_log import Reader
+from flynn.plugins.controller.log_feed import Feeds
+from flynn.plugins.controller.log_follow import followed
 
 BEAT = 15.0
 """Seconds of silence after which a follower gets a sign of life."""
@@ -25,6 +27,7 @@ SKEW = 5.0
 
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
+    feeds = Feeds(ctx)
 
     async def log(request: web.Request, app: str) -> web.StreamResponse:
         query, now = request.query, ctx.clock()
@@ -32,7 +35,7 @@ def routes(ctx: Context) -> list[Route]:
         asked = wanted(query, now)
         since = max(asked.since, created - SKEW)  # Another app had the name before, perhaps.
         at = positions(query.get("from", "") or request.headers.get("Last-Event-ID", ""))
-        told = Told(ctx, request, flag(query, "follow"), None if at else count(query), at)
+        told = Told(ctx, feeds, request, flag(query, "follow"), None if at else count(query), at)
         return await told.send(replace(asked, app=app, since=since))
 
     return [Route("GET", "/v1/apps/{app}/log", log)]
@@ -41,8 +44,11 @@ def routes(ctx: Context) -> list[Route]:
 class Told:
     """One who reads. `count`: lines of the past (None: all); `at`: by host the number of the line to go on with."""
 
-    def __init__(self, ctx: Context, request: web.Request, follow: bool, count: int | None, at: dict[str, int]) -> None:
-        self.ctx, self.request, self.follow, self.count, self.at = ctx, request, follow, count, at
+    def __init__(
+        self, ctx: Context, feeds: Feeds, request: web.Request, follow: bool, count: int | None, at: dict[str, int]
+    ) -> None:
+        self.ctx, self.feeds, self.request = ctx, feeds, request
+        self.follow, self.count, self.at = follow, count, at
         self.begun = ctx.clock()
         self.times = flag(request.query, "times")
         accepted = request.headers.get("Accept", "")
@@ -65,7 +71,7 @@ class Told:
     def _add(self, merge: Merge, host: str, wanted: Wanted, count: int | None) -> None:
         late = max(wanted.since, self.begun - SKEW)
         reader = Reader(self.ctx, host, wanted, count, self.follow, late, self.at.get(host, 0))
-        merge.add(host, reader.frames())
+        merge.add(host, followed(reader, self.feeds) if self.follow else reader.frames())
 
     async def _pieces(self, merge: Merge, wanted: Wanted) -> AsyncGenerator[list[bytes], None]:
         async for pairs in merge.past(self.count):

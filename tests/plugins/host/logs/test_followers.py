@@ -1,8 +1,6 @@
 """Many who follow a log: at once, without one who takes nothing costing the others a line, or the host its memory."""
 
 import asyncio
-import json
-import socket
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -11,10 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import TOKEN, open_node
+from tests.harness import open_node
 from tests.plugins.controller.log_host import LogHost, log_host
-
-MIB = 1 << 20
+from tests.plugins.controller.log_reader import MIB, follow
 
 
 @pytest.fixture
@@ -23,47 +20,14 @@ async def host(tmp_path: Path) -> AsyncIterator[LogHost]:
         yield host
 
 
-class Follower:
-    """A connection that follows; it takes nothing until it is told to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def lines(self) -> AsyncIterator[str]:
-        """Each line's text. The chunks of the answer end where lines do."""
-        async for raw in self.reader:
-            if raw.startswith(b"{"):
-                yield json.loads(raw)["line"]
-
-    async def until(self, last: str) -> list[str]:
-        found = []
-        async with asyncio.timeout(20):
-            async for line in self.lines():
-                found.append(line)
-                if line == last:
-                    return found
-        raise AssertionError("the stream ended")
-
-
-async def follow(host: LogHost, query: str = "", size: int = 0) -> Follower:
-    sock = socket.socket()
-    if size:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-    sock.connect(("127.0.0.1", host.port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=MIB)
-    path = f"/v1/hosts/host-a/log?app=hello&follow=true&n=0{query}"
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
-    async with asyncio.timeout(20):
-        while await reader.readline() != b"\r\n":
-            pass
-    return Follower(reader, writer)
+PATH = "/v1/hosts/host-a/log?app=hello&follow=true&n=0"
 
 
 async def test_one_of_two_hundred_takes_nothing(host: LogHost) -> None:
     """The others get each line of theirs; the one is told at last how many it lacks; memory stays as it is."""
     await host.prints("begun\n")
-    stuck = await follow(host, size=4096)
-    others = [await follow(host, "&stream=stderr") for _ in range(199)]
+    stuck = await follow(host.port, PATH, 4096)
+    others = [await follow(host.port, f"{PATH}&stream=stderr") for _ in range(199)]
     reading = [asyncio.create_task(other.until("mark 19")) for other in others]
     before = psutil.Process().memory_info().rss
     lines = 0
@@ -84,7 +48,7 @@ async def test_one_of_two_hundred_takes_nothing(host: LogHost) -> None:
 
 async def test_a_line_is_there_at_once(host: LogHost) -> None:
     await host.prints("begun\n")
-    follower = await follow(host)
+    follower = await follow(host.port, PATH)
     came: list[float] = []
     lines = follower.lines()
     for n in range(30):
