@@ -13,11 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model frozen quantile room route_stats keepalive exposition usage lazy",
+    "errors model explained frozen quantile room route_stats keepalive exposition usage lazy",
     "keys",
     "store groups locked logframe moment",
     "facts",
-    "change logquery logform logmerge",
+    "change logquery logform logmerge matching",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
     "mirror lease bulk",
     "election",

@@ -18,6 +18,7 @@ from flynn.cli import (
     deployment,
     events,
     execute,
+    explain,
     grid,
     hosts,
     jobs,
@@ -27,6 +28,7 @@ from flynn.cli import (
     releases,
     routes,
     run,
+    scale,
     sinks,
     volumes,
 )  # fmt: skip
@@ -62,9 +64,9 @@ def cli() -> None:
 
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
-    jobs.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
+    scale.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
     volumes.volume, routes.route, routes.maintenance, releases.release, deployment.deployment, grid.queue, hosts.host,
-    grid.service,
+    grid.service, explain.explain,
     blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

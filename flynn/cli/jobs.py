@@ -1,4 +1,4 @@
-"""ps, scale, kill."""
+"""ps, kill."""
 
 import asyncio
 import re
@@ -10,14 +10,13 @@ import click
 from msgspec.structs import replace
 
 from flynn.cli import show, show_usage
-from flynn.cli.config import pair
 from flynn.cli.options import app_option, json_option, pass_session
-from flynn.cli.progress import Progress
 from flynn.cli.session import Session
-from flynn.cli.words import day
+from flynn.cli.words import day, placed
 from flynn.client.records import JobInfo
 from flynn.core import moment
 from flynn.core.errors import FlynnError, NotFound
+from flynn.core.model import Placement
 from flynn.core.usage import AppUsage
 
 if TYPE_CHECKING:
@@ -46,7 +45,9 @@ def ps(session: Session, all: bool, at: str) -> None:
         rows = [replace(job, usage=used.jobs.get(job.id)) for job in rows]
         number = 0 if session.json else (await client.app(app)).release
         types = (await client.release(app, number)).processes if number else {}
-        return rows, {name: type.command for name, type in types.items()}, used.silent
+        places = await client.placement(app) if number else {}
+        heads = {name: _head(type.command, places.get(name)) for name, type in types.items()}
+        return rows, heads, used.silent
 
     rows, commands, silent = session.ask(ask)
     session.show(rows, lambda rows: show.jobs(rows, commands, time.time()))
@@ -66,41 +67,17 @@ def at_when(text: str, now: float) -> float:
     return at if at <= now else time.mktime((*today[:2], today[2] - 1, hour, minute, second, 0, 0, -1))
 
 
+def _head(command: str, where: Placement | None) -> str:
+    """What a type runs, and where, if that is not anywhere."""
+    return f"{command} ({placed(where)})" if where and placed(where) else command
+
+
 async def _used(client: "Client", app: str) -> AppUsage:
     """What its jobs take, as far as anybody tells: the list is good without."""
     try:
         return await client.usage(app)
     except FlynnError:
         return AppUsage()
-
-
-@click.command()
-@click.argument("pairs", nargs=-1, metavar="TYPE=N...")
-@click.option("-n", "--no-wait", is_flag=True, help="Do not wait until the counts are met.")
-@app_option
-@json_option
-@pass_session
-def scale(session: Session, pairs: Sequence[str], no_wait: bool) -> None:
-    """Say how many processes of a type shall run: scale web=3 worker=1. Without TYPE=N: show it."""
-    app = session.app()
-    wanted = dict(quantity(text) for text in pairs)
-    before = session.ask(lambda client: client.formation(app))
-    if not wanted:
-        session.show(before, lambda counts: [f"{type}={n}" for type, n in sorted(counts.items())])
-        return
-    if not session.json:
-        click.echo("scaling " + ", ".join(f"{type}: {before.get(type, 0)}=>{n}" for type, n in wanted.items()) + "\n")
-    done = session.follow(lambda client: client.scale(app, wanted, not no_wait), Progress(session.json))
-    if not session.json and not no_wait:
-        click.echo(f"\nscale completed in {float(done.get('seconds') or 0):.1f} s")
-
-
-def quantity(text: str) -> tuple[str, int]:
-    """`web=3` in two. A usage error names the text that is none."""
-    type, number = pair(text, "number of processes")
-    if not (number.isascii() and number.isdigit() and len(number) < 7):
-        raise click.UsageError(f"{text!r}: {number!r} is no number of processes; write {type}=3")
-    return type, int(number)
 
 
 @click.command()

@@ -10,6 +10,8 @@ from typing import TextIO
 
 import click
 
+from flynn.core.model import Placement
+
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -94,3 +96,11 @@ def _utc(at: float) -> datetime:
 def count(number: int, noun: str) -> str:
     """`1 file`, `12 files`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def placed(where: Placement) -> str:
+    """Where jobs may be: `on hosts with disk=ssd`; empty: anywhere."""
+    tags = " ".join(f"{tag}={value}" for tag, value in sorted(where.tags.items()))
+    hosts = f"every host with {tags}" if tags and where.omni else "every host" if where.omni else ""
+    parts = [f"on {hosts}"] if hosts else [f"on hosts with {tags}"] if tags else []
+    return ", ".join([*parts, *(["one on a host"] if where.one_per_host else [])])

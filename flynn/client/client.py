@@ -17,6 +17,7 @@ from flynn.client.blobs import BlobCalls
 from flynn.client.records import Lines
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model
+from flynn.core.explained import Explained
 from flynn.core.route_stats import GridStats
 from flynn.core.usage import AppUsage
 
@@ -142,9 +143,21 @@ class Client(BlobCalls):
     async def formation(self, app: str) -> dict[str, int]:
         return await self.wire.call("GET", _app(app, "formation"), dict[str, int])
 
-    def scale(self, app: str, counts: Mapping[str, int], wait: bool = True) -> Lines:
+    async def placement(self, app: str) -> dict[str, model.Placement]:
+        """Where the jobs of types may be that may not be anywhere."""
+        return await self.wire.call("GET", _app(app, "placement"), dict[str, model.Placement])
+
+    def scale(self, app: str, counts: Mapping[str, object], wait: bool = True) -> Lines:
+        """New numbers by type; or `{"count", "tags", "omni", "one_per_host", "any"}`, see docs/api.md."""
         query = {} if wait else {"wait": "false"}
         return self.wire.lines("PATCH", _app(app, "formation"), json=dict(counts), params=query)
+
+    async def explain_app(self, app: str) -> list[Explained]:
+        """What waits of an app and why, and where its next jobs would go."""
+        return await self.wire.call("GET", _app(app, "explain"), list[Explained])
+
+    async def explain_job(self, job: str) -> Explained:
+        return await self.wire.call("GET", f"/v1/jobs/{_part(job)}/explain", Explained)
 
     async def jobs(self, app: str, all: bool = False, at: str = "") -> list[records.JobInfo]:
         """The jobs that run or wait, or did so at a time; with `all` also those that ended."""

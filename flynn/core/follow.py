@@ -14,6 +14,7 @@ from aiohttp import web
 from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.frozen import diff
+from flynn.core.matching import wanted
 from flynn.core.output import job_state, output
 from flynn.core.web import send_line
 
@@ -136,9 +137,8 @@ def scale_done(facts: Facts, app: str) -> Done | None:
     if app not in facts.apps:
         return {"kind": "done", "ok": False, "message": f"{app} was deleted meanwhile"}
     release = facts.releases.get(f"{app}/{facts.apps[app].release}")
-    formation = facts.formations.get(app)
     types = [type for type in (release.processes if release else ()) if type != "release"]
-    counts = {type: formation.counts.get(type, 0) if formation else 0 for type in types}
+    counts = {type: wanted(facts, app, type) for type in types}
     jobs = facts.jobs_of(app, "services")
     up = [a.job.type for key, a in jobs.items() if (state := facts.states.get(key)) and state.state == "up"]
     queued = facts.queued_of(app, "services")

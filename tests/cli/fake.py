@@ -49,6 +49,9 @@ class FakeGrid:
         add("GET", "/v1/apps/{app}", self.show)
         add("GET", "/v1/apps/{app}/env", self.env)
         add("GET", "/v1/apps/{app}/formation", self.formation)
+        add("GET", "/v1/apps/{app}/placement", self.placement)
+        add("GET", "/v1/apps/{app}/explain", self.explain)
+        add("GET", "/v1/jobs/{job}/explain", self.explain)
         add("GET", "/v1/apps/{app}/limits", self.limits)
         add("GET", "/v1/apps/{app}/jobs", self.ps)
         add("GET", "/v1/apps/{app}/usage", self.used)
@@ -118,6 +121,15 @@ class FakeGrid:
 
     async def formation(self, request: web.Request) -> web.Response:
         return web.json_response({"web": 1})
+
+    async def placement(self, request: web.Request) -> web.Response:
+        return web.json_response({"web": {"tags": {"disk": "ssd"}, "one_per_host": True}})
+
+    async def explain(self, request: web.Request) -> web.Response:
+        found = explained(request.match_info.get("job", ""))
+        if request.match_info.get("app", "hello") != "hello":
+            return problem(404, "not_found", "there is no such app")
+        return web.json_response([found] if "app" in request.match_info else found)
 
     async def ps(self, request: web.Request) -> web.Response:
         if "at" in request.query:
@@ -277,3 +289,15 @@ async def open_fake() -> AsyncIterator[FakeGrid]:
         yield grid
     finally:
         await runner.cleanup()
+
+
+def explained(id: str) -> dict[str, object]:
+    """A job that runs, or the next one."""
+    return {
+        "app": "hello", "type": "web", "release": 2, "id": id, "state": "up" if id else "next",
+        "memory": 128, "cpu": 500,        "host": "b" if id else "", "hosts": [
+            {"host": "a", "zone": "x", "in_zone": 1, "fit": 0.25},
+            {"host": "b", "zone": "y", "on_host": 2, "fit": 101.5},
+            {"host": "c", "refusal": "has 64 MiB of 512 free, 128 MiB asked", "here": bool(id)},
+        ],
+    }  # fmt: skip

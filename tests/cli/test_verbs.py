@@ -35,6 +35,32 @@ async def test_scale_shows_events_as_they_come(grid: FakeGrid, flynn: Shell) -> 
     assert grid.asked == [("PATCH", "/v1/apps/hello/formation", {"web": 3})]
 
 
+async def test_scale_says_where(grid: FakeGrid, flynn: Shell) -> None:
+    grid.lines = [DONE]
+    assert (await flynn("scale", "web=3", "worker", "--tag", "disk=ssd", "--one-per-host")).code == 0
+    where = {"tags": {"disk": "ssd"}, "one_per_host": True}
+    asked = {"web": {"count": 3, **where}, "worker": where}
+    assert grid.asked == [("PATCH", "/v1/apps/hello/formation", asked)]
+    assert (await flynn("scale", "web", "--any")).out.startswith("scaling web\n")
+    assert grid.asked[1:] == [("PATCH", "/v1/apps/hello/formation", {"web": {"any": True}})]
+    assert (await flynn("scale")).out == "web=1  on hosts with disk=ssd, one on a host\n"
+    nothing = await flynn("scale", "--omni")
+    assert (nothing.code, "say for which types" in nothing.err) == (2, True)
+
+
+async def test_explain_shows_each_host(flynn: Shell) -> None:
+    assert (await flynn("explain")).out.splitlines() == [
+        "=== the next web of hello v2: would go to a; asks 128 MiB and 0.5 cores",
+        "a:  1 web in zone x, 0 web on it, fit 0.250",
+        "b:  0 web in zone y, 2 web on it, fit 1.500, runs nothing yet",
+        "c:  has 64 MiB of 512 free, 128 MiB asked",
+    ]
+    lines = (await flynn("explain", "hello-web-1")).out.splitlines()
+    assert lines[0] == "=== hello-web-1: up on b; asks 128 MiB and 0.5 cores"
+    assert lines[3].endswith("<- here")
+    assert json.loads((await flynn("explain", "--json")).out)[0]["hosts"][2]["refusal"]
+
+
 async def test_a_failure_is_told_on_stderr_with_exit_code_1(grid: FakeGrid, flynn: Shell) -> None:
     grid.lines = [{"kind": "done", "ok": False, "message": "v2 never listened on $PORT; v1 still serves", "seconds": 1}]
     done = await flynn("release", "rollback")

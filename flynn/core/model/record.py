@@ -17,6 +17,6 @@ Failure = Literal["", "crash", "boot", "start", "health"]
 """Why a job last failed: it ended by itself, it did not come up in its time, it could not be started at all, or it was
 killed because it was not well for too long."""
 
-Move = Literal["", "drain", "tags", "rebalance"]
+Move = Literal["", "drain", "tags", "apart", "rebalance"]
 """Why a job is moved to another host: its own is drained, has not the tags that it needs, or has more of its kind than
 another that could take it."""

@@ -12,6 +12,7 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
+from flynn.core.matching import wanted
 from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide, volumes
 from flynn.plugins.controller.deployment_api import turn
@@ -108,4 +109,4 @@ def processes(facts: Facts, app: model.App) -> Mapping[str, Mapping[str, int]]:
     formation = facts.formations.get(app.name)
     up = [job.job.type for job in jobs_of(facts, app.name, ("services",)) if job.up]
     counts = formation.counts if formation else {}
-    return {type: {"wanted": count, "up": up.count(type)} for type, count in counts.items()}
+    return {type: {"wanted": wanted(facts, app.name, type), "up": up.count(type)} for type in counts}

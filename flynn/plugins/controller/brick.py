@@ -17,6 +17,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller import (
     apps,
     deployment_api,
+    explain_api,
     grid,
     hosts_api,
     jobs_api,
@@ -71,6 +72,7 @@ class Controller:
                 releases_api,
                 deployment_api,
                 jobs_api,
+                explain_api,
                 run,
                 logs,
                 sinks,

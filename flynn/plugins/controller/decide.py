@@ -117,10 +117,10 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
         if not 0 <= count <= COUNT_LIMIT:
             raise Invalid(f"{type}={count} is no good; a number from 0 to {COUNT_LIMIT}")
     old = facts.formations.get(name) or model.Formation(app=name, counts={})
-    formation = model.Formation(app=name, counts={**old.counts, **counts})
+    formation = replace(old, counts={**old.counts, **counts})
     if formation == old:
         return Change()
-    one_writer.check_app(facts, name, formation.counts)
+    one_writer.check_app(facts, name, one_writer.least(formation))
     return Change(puts={keys.formation(name): formation}, seen=(keys.app(name),), why=f"scale {name}")
 
 

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
+from flynn.plugins.controller import omni
 from flynn.plugins.controller.deploy.wanted import spared, wanted_slots
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import Known, Slot, jobs_of
 from flynn.plugins.controller.moment import Moment
-from flynn.plugins.controller.moving import turnover
 
 PAUSES = (0.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next try, by how many jobs of the slot could not be started of late."""
@@ -35,7 +35,7 @@ def meet_formation(facts: Facts, app: str, moment: Moment) -> Met:
     wanted, wakes = wanted_slots(facts, app, moment.now)
     met, present = Met(wakes=wakes), _present(facts, app)
     for slot, want in wanted.items():
-        turn = turnover(present.get(slot, []), want.low, want.high)
+        turn = omni.turn(facts, app, slot[1], present.get(slot, []), want.low, want.high)
         if turn.missing:
             _add(met, facts, slot, want.release, turn.missing, moment)
         met.changes += [_stop(facts, job) for job in turn.stop]

@@ -7,12 +7,11 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from flynn.core import keys, model
+from flynn.core import keys, matching, model
 from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY
 from flynn.core.web import Route, answer, plain
-from flynn.plugins.controller import wishes
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -38,7 +37,7 @@ def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
     wish = facts.wishes.get(host.name)
     found: dict[str, Any] = plain(host)
     return found | {
-        "tags": wishes.tags(facts, host),
+        "tags": matching.tags(facts, host),
         "jobs": len(mine),
         "reserved": sum(job.memory for job in mine),
         "drained": wish.drained if wish else 0.0,

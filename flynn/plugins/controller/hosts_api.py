@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from flynn.core import model
+from flynn.core import matching, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Invalid
@@ -106,7 +106,7 @@ async def follow(ctx: Context, host: str, limit: float, response: web.StreamResp
 
 def done(facts: Facts, host: str, left: list[Staying], late: bool) -> dict[str, Any] | None:
     """The `done` line of a drain, once it is over or its time is."""
-    if not wishes.draining(facts, host):
+    if not matching.draining(facts, host):
         return {"kind": "done", "ok": False, "message": f"{host} is drained no more: the drain was called off"}
     if not left:
         return {"kind": "done", "ok": True, "message": f"{host} is drained: it has no job"}

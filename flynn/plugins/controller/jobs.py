@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
+from flynn.core.matching import wanted
 
 Slot = tuple[int, str]
 """A release's version and a process type."""
@@ -82,9 +83,7 @@ def next_version(facts: Facts, app: str) -> int:
 
 def wanted_counts(facts: Facts, release: model.Release) -> dict[str, int]:
     """How many processes of each of the release's types the app's formation asks for; of the release command none."""
-    formation = facts.formations.get(release.app)
-    counts = formation.counts if formation else {}
-    return {type: counts.get(type, 0) for type in release.processes if type != RELEASE}
+    return {type: wanted(facts, release.app, type) for type in release.processes if type != RELEASE}
 
 
 def slot_of(release: model.Release, type: str) -> Slot:

@@ -14,6 +14,7 @@ from flynn.core.web import Route, answer, body, lines, plain, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.events.then import jobs_at
 from flynn.plugins.controller.moving import why
+from flynn.plugins.controller.scaling import Asked, scale
 
 SCALE_LIMIT = 150.0
 """Seconds that a scale is followed; past it, it goes on without a listener."""
@@ -25,6 +26,7 @@ def routes(ctx: Context) -> list[Route]:
     return [
         Route("GET", "/v1/apps/{app}/formation", api.formation),
         Route("PATCH", "/v1/apps/{app}/formation", api.scale),
+        Route("GET", "/v1/apps/{app}/placement", api.placement),
         Route("GET", "/v1/apps/{app}/jobs", api.jobs),
         Route("DELETE", "/v1/jobs/{job}", api.stop),
         Route("GET", "/v1/queues", api.queues),
@@ -43,10 +45,16 @@ class JobsApi:
         formation = facts.formations.get(app)
         return answer(formation.counts if formation else {})
 
+    async def placement(self, request: web.Request, app: str) -> web.Response:
+        facts = self.ctx.mirror.facts
+        decide.find_app(facts, app)
+        formation = facts.formations.get(app)
+        return answer({type: plain(where) for type, where in formation.placement.items()} if formation else {})
+
     async def scale(self, request: web.Request, app: str) -> web.StreamResponse:
-        counts = await body(request, dict[str, int])
+        asked = await body(request, dict[str, int | Asked])
         before = self.ctx.mirror.facts
-        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.scale(facts, app, counts))
+        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: scale(facts, app, asked))
         response = await lines(request)
         if request.query.get("wait") == "false":
             await send_line(response, {"kind": "done", "ok": True, "message": f"{app} is being scaled", "seconds": 0.0})

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from flynn.core import keys, model
+from flynn.core import keys, matching, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller import wishes
-from flynn.plugins.controller.jobs import Known
+from flynn.core.frozen import EMPTY
+from flynn.plugins.controller.jobs import Known, known
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,27 @@ def mark_move(facts: Facts, job: Known, now: float) -> Change | None:
 
 def must_leave(facts: Facts, job: Known) -> model.Move:
     """Why a job cannot stay on its host; empty: it can."""
-    return "drain" if wishes.draining(facts, job.host) else ""
+    if matching.draining(facts, job.host):
+        return "drain"
+    host = facts.hosts.get(job.host)
+    if host is None or job.job.queue != "services":
+        return ""
+    where = matching.placement(facts, job.job.app, job.job.type)
+    if matching.lacking(facts, host, where):
+        return "tags"
+    return "apart" if where.one_per_host and _second(facts, job) else ""
+
+
+def _second(facts: Facts, job: Known) -> bool:
+    """Whether an older one of its kind stays on the host of a job."""
+    return any(
+        a.job.id != job.job.id
+        and (a.job.app, a.job.release, a.job.type) == (job.job.app, job.job.release, job.job.type)
+        and (a.job.created, a.job.id) < (job.job.created, job.job.id)
+        and not a.stop
+        and not known(facts, key, a).ended
+        for key, a in facts.jobs_by_host.get(job.host, EMPTY).items()
+    )
 
 
 def bound(facts: Facts, job: model.Job) -> str:
@@ -77,7 +97,8 @@ def why(cause: model.Move, host: str) -> str:
     return {
         "": f"stays on {host}",
         "drain": f"leaves {host}, which is drained",
-        "tags": f"leaves {host}, which has not the tags that it needs any more",
+        "tags": f"leaves {host}, which has not the tags that it needs",
+        "apart": f"leaves {host}, which has another of its kind, and shall have one",
         "rebalance": f"leaves {host}, which has more of its kind than others",
     }[cause]
 
@@ -101,6 +122,6 @@ def _mark(facts: Facts, job: Known, cause: model.Move) -> Change:
     assignment = facts.jobs[job.key.removeprefix("jobs/")]
     return Change(
         puts={job.key: replace(assignment, moving=cause)},
-        seen=(keys.wish(job.host),),
+        seen=(keys.wish(job.host), keys.formation(job.job.app)),
         why=f"{job.job.id} {why(cause, job.host)}",
     )

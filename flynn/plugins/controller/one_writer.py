@@ -38,6 +38,14 @@ def check_app(facts: Facts, app: str, counts: Mapping[str, int]) -> None:
             check(app, release.processes, counts)
 
 
+def least(formation: model.Formation | None) -> dict[str, int]:
+    """How many processes of each type there may be at once, where a type on every host counts as more than one."""
+    if formation is None:
+        return {}
+    omni = {type for type, where in formation.placement.items() if where.omni}
+    return {type: 2 * count if type in omni else count for type, count in formation.counts.items()}
+
+
 @dataclass(frozen=True)
 class Ways:
     """In a deploy: the types of the old release whose processes must end before those of types `new` of the next one

@@ -28,10 +28,10 @@ def none_fits(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> str:
     names = ground.columns.names
     told = {names[row]: refusal(ground, row, demand, kind, most) for row in up}
     short = any(said.startswith("has ") for said in told.values())
-    asked = f"no host has room for {_asked(demand)}: " if short else ""
+    begin = f"no host has room for {asked(demand)}: " if short else ""
     if len(told) <= NAMED:
-        return asked + "; ".join(f"{name} {said}" for name, said in sorted(told.items()))
-    return asked + _counted(told)
+        return begin + "; ".join(f"{name} {said}" for name, said in sorted(told.items()))
+    return begin + _counted(told)
 
 
 def same_words(reason: str, other: str) -> bool:
@@ -58,7 +58,8 @@ def _crowded(ground: Ground, row: int, kind: Kind, most: int) -> str:
     return f"runs {count} {kind[2]} of {kind[0]} already, as many as it may" if most and count >= most else ""
 
 
-def _asked(demand: Demand) -> str:
+def asked(demand: Demand) -> str:
+    """What a job asks, in words."""
     return f"{demand.memory} MiB" + (f" and {cores(demand.cpu)} cores" if demand.cpu else "")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flynn.core import model
+from flynn.core import matching, model
 from flynn.core.facts import Facts
 from flynn.plugins.controller import place_volumes, wishes
 
@@ -12,8 +12,6 @@ CORE = 1000
 
 ZONE = "zone"
 """The tag that says which hosts fail together."""
-
-ANYWHERE = model.Placement()
 
 
 class Site(NamedTuple):
@@ -52,17 +50,14 @@ def site_of(facts: Facts, name: str) -> Site | None:
     host = facts.hosts.get(name)
     if host is None:
         return None
-    tags, closed = wishes.tags(facts, host), wishes.full(facts, host)
+    tags, closed = matching.tags(facts, host), wishes.full(facts, host)
     builds, cpu = max(host.cpus // 2, 1), host.cpus * CORE
     return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, closed, tags, host.mounts)
 
 
 def placement_of(facts: Facts, job: model.Job) -> model.Placement:
     """Where jobs of its type may be, as its app's formation says now. One-off jobs and builds may be anywhere."""
-    if job.queue != "services":
-        return ANYWHERE
-    formation = facts.formations.get(job.app)
-    return formation.placement.get(job.type, ANYWHERE) if formation else ANYWHERE
+    return matching.placement(facts, job.app, job.type) if job.queue == "services" else matching.ANYWHERE
 
 
 def demand_of(job: model.Job, placement: model.Placement) -> Demand:

@@ -5,7 +5,7 @@ changed, when its time has come, or when it had changes the last time, which may
 assignment, also when its host has come, gone, or become full. A host that tells its load costs next to nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,11 @@ class Planner:
         for table, owner in APPS.items():
             for key, was, record in _diff(before, facts, table):
                 self._apps.update({owner(key, each) for each in (was, record) if each is not None})
+        for app, _, _ in _diff(before, facts, "formations"):
+            self._jobs.update(facts.jobs_of(app, "services"))
+        for app in {str(a.job.app) for _, *pair in _diff(before, facts, "jobs") for a in pair if a is not None}:
+            if any(where.one_per_host for where in _placements(facts, app)):
+                self._jobs.update(facts.jobs_of(app, "services"))
         self._apps.discard("")
         self._states(before, facts, now)
         self._hosts(before, facts, steady)
@@ -112,16 +117,21 @@ class Planner:
         for name, was, host in _diff(before, facts, "hosts"):
             if was is None or host is None or replace(was, load=host.load) != host:
                 near.add(name)
-                self._places = True
+                self._host_changed(facts)
                 self._jobs.update(facts.jobs_by_host.get(name, ()))
         for name, _, _ in _diff(before, facts, "wishes"):
-            self._places = True
+            self._host_changed(facts)
             self._jobs.update(facts.jobs_by_host.get(name, ()))
         for name in near:
             if name in facts.hosts or name not in facts.jobs_by_host:
                 self.absent.pop(name, None)
             else:
                 self.absent.setdefault(name, steady)
+
+    def _host_changed(self, facts: Facts) -> None:
+        """A host more or less, or another: jobs may go there, and apps that run on every host want more or less."""
+        self._places = True
+        self._apps.update(app for app in facts.formations if any(where.omni for where in _placements(facts, app)))
 
     def _due(self, moment: Moment) -> None:
         """Note what has waited for its time, which has come."""
@@ -148,6 +158,11 @@ class Planner:
         tended = {key: tend(self.facts, key, moment) for key in sorted(self._jobs)}
         self._jobs = {key for key, change in tended.items() if change}
         return [change for change in tended.values() if change]
+
+
+def _placements(facts: Facts, app: str) -> Iterable[model.Placement]:
+    formation = facts.formations.get(app)
+    return formation.placement.values() if formation else ()
 
 
 def _diff(before: Facts, after: Facts, table: str) -> Iterator[tuple[str, Any, Any]]:

@@ -138,7 +138,7 @@ def _mounted(
     if release is None or mounted(release.processes, app.mounts) == release.processes:
         return Change(puts={key: app}, seen=seen, why=f"mounts of {app.name}")
     formation = facts.formations.get(app.name)
-    one_writer.check(app.name, mounted(release.processes, app.mounts), formation.counts if formation else {})
+    one_writer.check(app.name, mounted(release.processes, app.mounts), one_writer.least(formation))
     change, _ = begin_deploy(
         facts, app.name, release.artifact, release.processes, app.env, words[:200], now, mounts=app.mounts
     )

@@ -8,6 +8,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid, NotFound
 from flynn.core.facts import Facts
+from flynn.core.matching import draining
 
 VALUE_LIMIT = 100
 """Characters of a tag's value."""
@@ -19,23 +20,9 @@ DRAINED = "it is drained"
 """Why a host that is drained takes no new job."""
 
 
-def draining(facts: Facts, host: str) -> bool:
-    """Whether a host gets no new job, and is left by those that it has."""
-    wish = facts.wishes.get(host)
-    return wish is not None and wish.drained > 0
-
-
 def full(facts: Facts, host: model.Host) -> str:
     """Why a host takes no new job ("": it does): what it says itself, or that it is drained."""
     return DRAINED if draining(facts, host.name) else host.full
-
-
-def tags(facts: Facts, host: model.Host) -> dict[str, str]:
-    """The tags of a host: its own, with those of its operator over them."""
-    wish = facts.wishes.get(host.name)
-    if wish is None or not wish.tags:
-        return dict(host.tags)
-    return {name: value for name, value in {**host.tags, **wish.tags}.items() if value}
 
 
 def find(facts: Facts, name: str) -> model.Wish:
@@ -63,7 +50,7 @@ def set_tags(facts: Facts, name: str, put: Mapping[str, str], remove: Sequence[s
     """Other tags for a host; those that are not named stay. Invalid: what is no tag, or what to remove is not there."""
     wish, host = find(facts, name), facts.hosts.get(name)
     own = host.tags if host else {}
-    wanted = {**wish.tags, **{_name(tag): _value(tag, value) for tag, value in put.items()}}
+    wanted = {**wish.tags, **checked(put)}
     for tag in remove:
         if not {**own, **wish.tags}.get(tag):
             raise Invalid(f"{name} has no tag {tag[:40]!r}; `flynn host show {name}` lists those it has")
@@ -83,12 +70,12 @@ def _changed(old: model.Wish, new: model.Wish, why: str) -> Change:
     return Change(deletes=(key,), why=why) if new == model.Wish(host=new.host) else Change(puts={key: new}, why=why)
 
 
-def _name(tag: str) -> str:
-    keys.check_name("tag", tag)
-    return tag
-
-
-def _value(tag: str, value: str) -> str:
-    if not value or len(value) > VALUE_LIMIT or not value.isprintable() or value != value.strip():
-        raise Invalid(f"{tag}={value[:40]!r} is no good; a tag's value is one word or line of {VALUE_LIMIT} at most")
-    return value
+def checked(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags themselves. Invalid: one cannot be."""
+    for tag, value in tags.items():
+        keys.check_name("tag", tag)
+        if not value or len(value) > VALUE_LIMIT or not value.isprintable() or value != value.strip():
+            raise Invalid(
+                f"{tag}={value[:40]!r} is no good; a tag's value is one word or line of {VALUE_LIMIT} at most"
+            )
+    return dict(tags)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flynn.core import keys, model
+from flynn.core import keys, matching, model
 from flynn.core.errors import Invalid, NotFound
 from flynn.plugins.controller import wishes
 from tests.plugins.controller.world import World
@@ -20,11 +20,11 @@ def grid() -> World:
 def test_tags_go_over_those_of_the_host() -> None:
     world = grid()
     world.write(wishes.set_tags(world.facts, "a", {"zone": "south", "gpu": "yes"}, ["disk"]))
-    assert wishes.tags(world.facts, world.facts.hosts["a"]) == {"zone": "south", "gpu": "yes"}
+    assert matching.tags(world.facts, world.facts.hosts["a"]) == {"zone": "south", "gpu": "yes"}
     assert world.history[-1] == "tags of a: zone=south, gpu=yes, no disk"
     world.write(wishes.set_tags(world.facts, "a", {"zone": "north", "disk": "ssd"}, ["gpu"]))
     assert not world.facts.wishes
-    assert wishes.tags(world.facts, world.facts.hosts["a"]) == {"disk": "ssd", "zone": "north"}
+    assert matching.tags(world.facts, world.facts.hosts["a"]) == {"disk": "ssd", "zone": "north"}
 
 
 def test_a_wish_outlives_the_host_and_keeps_its_tags_through_a_drain() -> None:
@@ -32,7 +32,7 @@ def test_a_wish_outlives_the_host_and_keeps_its_tags_through_a_drain() -> None:
     world.write(wishes.set_tags(world.facts, "a", {"gpu": "yes"}, []))
     world.write(wishes.drain(world.facts, "a", False, 60.0, 5.0))
     world.lose("a")
-    assert wishes.draining(world.facts, "a")
+    assert matching.draining(world.facts, "a")
     world.write(wishes.undrain(world.facts, "a"))
     assert world.facts.wishes["a"] == model.Wish(host="a", tags={"gpu": "yes"})
     assert not wishes.undrain(world.facts, "a").puts
