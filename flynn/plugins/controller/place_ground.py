@@ -52,7 +52,7 @@ class Ground:
         self.columns = Columns({}, ())
         self._given: list[tuple[model.Assignment, int]] = []
         self.spreads: dict[Kind, Spread] = {}
-        self.writers: dict[tuple[str, str], dict[str, None]] = {}
+        self.writers: dict[tuple[str, str], dict[str, str]] = {}
         self.batch: dict[str, dict[str, model.Assignment]] = {}
         self._log: list[int] = []
         self._scores: dict[Demand, Scores] = {}
@@ -145,7 +145,7 @@ class Ground:
 
     def writer(self, app: str, volume: str) -> str:
         """The job that writes to a volume which has one writer; empty: none does."""
-        return min(self.writers.get((app, volume), ()), default="")
+        return min(self.writers.get((app, volume), {}).values(), default="")
 
     def said(self) -> dict[str, Any]:
         """All that it says of hosts that are up, by their names: the same for two grounds of one photo."""
@@ -213,7 +213,7 @@ class Ground:
                 self._yielding(a, sign)
         for mount in job.mounts:
             if mount.one_writer:
-                _mark(self.writers, (job.app, mount.volume), job.id, None, sign)
+                _mark(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
         columns.weigh(row)
         self._note(row)
 
