@@ -55,6 +55,7 @@ def host(found: HostDetail, now: float) -> list[str]:
         ("jobs", f"{count(found.jobs, 'job')}, which reserve {found.reserved} of {found.memory} MiB"),
     ]
     rows += [("tags", " ".join(f"{key}={value}" for key, value in sorted(found.tags.items())))] if found.tags else []
+    rows += [("mounts", ", ".join(found.mounts))] if found.mounts else []
     rows += [("drained", f"since {span(now - found.drained)}: it takes no new job")] if found.drained else []
     now_rows = _now(found.usage) if found.usage else [("now", f"not known: {found.silent}")]
     return [f"=== {found.name}", *table([*rows, *now_rows])]

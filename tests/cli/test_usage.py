@@ -101,13 +101,14 @@ def test_a_host_by_itself() -> None:
 
 async def test_a_host_that_tells_less(grid: FakeGrid, flynn: Shell) -> None:
     grid.host = {"name": "a", "address": "10.0.0.1", "url": "", "started": T0, "backend": "process", "silent": "no."}
-    grid.host |= {"images": True, "tags": {"zone": "1"}, "lacks": "jobs are not shut in"}
+    grid.host |= {"images": True, "tags": {"zone": "1"}, "lacks": "jobs are not shut in", "mounts": ["/srv", "/a:ro"]}
     lines = (await flynn("host", "show", "a")).out.splitlines()
     assert lines[3:] == [
         "backend  process: jobs are not shut in",
         "images   yes",
         "jobs     0 jobs, which reserve 0 of 0 MiB",
         "tags     zone=1",
+        "mounts   /srv, /a:ro",
         "now      not known: no.",
     ]
     assert (await flynn("host", "show", "b")).err == " !     there is no host b now\n"

@@ -4,6 +4,7 @@ Each job then lives by itself (`life.py`).
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import re
@@ -68,6 +69,8 @@ class Agent:
         self.started = ctx.clock()
         self.beat = Beat(ctx, self._put_host)
         self._refused = ""
+        self.left = contextlib.ExitStack()
+        """What is to be ended when its work has."""
 
     async def work(self, kept: Iterable[Kept]) -> None:
         """Take the jobs of before over, then run those assigned, for ever."""
@@ -98,6 +101,7 @@ class Agent:
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
         logs = Logs(ctx.data / "logs", ctx.data / "jobs", max(config.log_size, 1) * MIB, ctx.clock)
+        self.left.callback(logs.end)
         leave = lambda: self.ground.disk.leave  # noqa: E731
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
         caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()})

@@ -51,7 +51,8 @@ class HostAgent:
             ctx.log.warning("on %s: %s", ctx.host, choice.backend.lacks)
         found, sockets = await asyncio.to_thread(_prepare, ctx)
         agent = Agent(ctx, self.config, choice, backends, ports, sockets)
-        await race(agent.work(found), _stopping(ctx))
+        with agent.left:
+            await race(agent.work(found), _stopping(ctx))
 
 
 async def _stopping(ctx: Context) -> None:

@@ -4,10 +4,13 @@ A job can make thousands of levels, more than a path, a stack or the open files 
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 DEEP = 64
 """Levels that are gone down at once."""
@@ -49,16 +52,51 @@ def walk(path: Path) -> Iterator[tuple[str, list[str]]]:
 def own(path: Path, user: int, group: int) -> None:
     """Make a tree, with all in it, this user's, if it is not yet: the tree's own owner tells, who is changed last.
 
-    Blocks. Only root may give files away; others have what is theirs alone.
+    Blocks. Only root may give files away; others have what is theirs alone. No link is followed, also none that a job
+    puts in the way meanwhile. OSError: it cannot be; ESTALE: somebody moves directories of it about.
     """
     if os.geteuid() or path.stat().st_uid == user:
         return
-    for folder, names in walk(path):
-        for name in names:
-            os.chown(os.path.join(folder, name), user, group, follow_symlinks=False)
-        if folder != str(path):
-            os.chown(folder, user, group, follow_symlinks=False)
+    at = os.open(path, FOLDER)
+    try:
+        levels = [(_which(at), _given(at, user, group))]
+        while levels:
+            _, left = levels[-1]
+            if left:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # Gone meanwhile, or now a link.
+                    at = _stepped(at, left.pop())
+                    levels.append((_which(at), _given(at, user, group)))
+                continue
+            levels.pop()
+            if levels:
+                at = _stepped(at, "..")
+                if _which(at) != levels[-1][0]:
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+    finally:
+        os.close(at)
     os.chown(path, user, group)
+
+
+def _given(dir: int, user: int, group: int) -> list[str]:
+    """Make what is in a directory this user's; the names of directories in it."""
+    with os.scandir(dir) as found:
+        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+    for name, _ in entries:
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(name, user, group, dir_fd=dir, follow_symlinks=False)
+    return [name for name, is_dir in entries if is_dir]
+
+
+def _stepped(dir: int, name: str) -> int:
+    """The directory of that name in it, in place of it: of a tree that may be deeper than the open files reach."""
+    file = os.open(name, FOLDER, dir_fd=dir)
+    os.close(dir)
+    return file
+
+
+def _which(dir: int) -> tuple[int, int]:
+    found = os.fstat(dir)
+    return found.st_dev, found.st_ino
 
 
 def _empty(dir: int, top: int, levels: int) -> bool:
@@ -84,12 +122,11 @@ def _empty(dir: int, top: int, levels: int) -> bool:
 @contextlib.contextmanager
 def _opened(name: str, dir: int | None = None) -> Iterator[int]:
     """A directory, made one that we may change."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(name, flags, dir_fd=dir)
+        file = os.open(name, FOLDER, dir_fd=dir)
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=dir)
-        file = os.open(name, flags, dir_fd=dir)
+        file = os.open(name, FOLDER, dir_fd=dir)
     try:
         os.fchmod(file, 0o700)
         yield file

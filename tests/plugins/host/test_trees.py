@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from flynn.plugins.host.trees import DEEP, remove_tree, walk
+import pytest
+
+from flynn.plugins.host.trees import DEEP, own, remove_tree, walk
 
 
 def dig(top: Path, levels: int, name: str = "d") -> None:
@@ -64,3 +66,26 @@ def test_it_walks_further_than_a_stack_would_go(tmp_path: Path) -> None:
     assert len(found) == 1201
     remove_tree(tmp_path / "deep")
     assert list(walk(tmp_path / "deep")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_all_of_a_tree_is_given_however_deep_it_is(tmp_path: Path) -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
+    top, levels = tmp_path / "deep", 1200
+    dig(top, levels, "dddd")
+    for name in ("a", "b"):
+        (top / name / "inner").mkdir(parents=True)
+        (top / name / "inner" / "file").touch()
+    own(top, 61_000, 61_001)
+    found = [os.lstat(path).st_uid for path in (top, top / "a", top / "b" / "inner", top / "b" / "inner" / "file")]
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(levels):
+        inner = os.open("dddd", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+        found.append(os.fstat(at).st_uid)
+    found.append(os.stat("file", dir_fd=at).st_uid)
+    os.close(at)
+    assert set(found) == {61_000}
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    remove_tree(top)

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from flynn.core.model import FILES
 from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, identify
+from flynn.plugins.host.backends.proc import below
 from flynn.plugins.host.limits.limiter import Hold, Limiter, end
 from flynn.plugins.host.race import whole
 
@@ -162,12 +163,24 @@ def open_files(limit: int) -> tuple[int, int]:
     return AT_START if hard == resource.RLIM_INFINITY else min(AT_START, hard), hard
 
 
-def descendants(pid: int) -> list[psutil.Process]:
-    """All processes below `pid`. Blocks for a moment: call it in a thread."""
+def descendants(pid: int, among: Collection[int] | None = None) -> list[psutil.Process]:
+    """All processes below `pid`; where it is known which there can be, only these are looked at, not all of the
+    machine. Blocks for a moment: call it in a thread."""
+    if among is not None:
+        return processes(below(pid, among))
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.Error:
         return []
+
+
+def processes(pids: Iterable[int]) -> list[psutil.Process]:
+    """Those of them that there are."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(pid))
+    return found
 
 
 def send(processes: Sequence[psutil.Process], number: int) -> None:

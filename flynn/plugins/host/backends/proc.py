@@ -5,6 +5,7 @@ Elsewhere, or where the kernel was built without a part of it, psutil finds out,
 
 import os
 import sys
+from collections.abc import Collection
 from typing import NamedTuple
 
 import psutil
@@ -15,6 +16,7 @@ class Stat(NamedTuple):
 
     started: float
     over: bool
+    parent: int
 
 
 def stat(pid: int) -> Stat | None:
@@ -22,10 +24,10 @@ def stat(pid: int) -> Stat | None:
     try:
         if sys.platform != "linux":
             process = psutil.Process(pid)
-            return Stat(float(process.create_time()), process.status() == psutil.STATUS_ZOMBIE)
+            return Stat(float(process.create_time()), process.status() == psutil.STATUS_ZOMBIE, process.ppid())
         found = _read(f"/proc/{pid}/stat")
         fields = found[found.rindex(b")") + 2 :].split()
-        return Stat(float(fields[19]), fields[0] in (b"Z", b"X"))  # Fields 22 and 3.
+        return Stat(float(fields[19]), fields[0] in (b"Z", b"X"), int(fields[1]))  # Fields 22, 3, 4.
     except (FileNotFoundError, ProcessLookupError, psutil.Error):
         return None
 
@@ -41,6 +43,19 @@ def first_child(pid: int) -> int:
         return next((child for _, child in sorted(born) if _cmdline(child) not in (b"", mine)), 0)
     except (FileNotFoundError, ProcessLookupError, psutil.Error):
         return 0
+
+
+def below(root: int, among: Collection[int]) -> list[int]:
+    """Those that descend from `root` through others of them. OSError as above."""
+    parents = {pid: its.parent for pid in among if (its := stat(pid))}
+    found = []
+    for pid in parents:
+        at, steps = parents[pid], 0
+        while at in parents and at != root and steps < len(parents):
+            at, steps = parents[at], steps + 1
+        if at == root:
+            found.append(pid)
+    return found
 
 
 def _children(pid: int) -> list[int]:

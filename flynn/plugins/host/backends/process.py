@@ -16,7 +16,7 @@ from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec
 from flynn.plugins.host.backends.begun import BEGUN, Begun
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
-from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened, send
+from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened, processes, send
 from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
@@ -122,7 +122,7 @@ class RunningProcess:
             return known
 
     async def signal(self, number: int) -> None:
-        await asyncio.to_thread(lambda: send(self._members(), number))
+        await asyncio.to_thread(lambda: send(self._grouped() or self._members(), number))
 
     async def kill(self) -> None:
         await asyncio.to_thread(self._kill)
@@ -169,13 +169,9 @@ class RunningProcess:
                     found[process.pid] = process
             except (ProcessLookupError, PermissionError):
                 continue
-        return list((found | self._grouped()).values())
+        return list((found | {process.pid: process for process in self._grouped()}).values())
 
-    def _grouped(self) -> dict[int, psutil.Process]:
+    def _grouped(self) -> list[psutil.Process]:
         """What is in the job's group, also where it has left the session."""
         group = group_of(self.dir)
-        found = {}
-        for pid in (members(group) if group else set()) - {self.identity.pid}:
-            with contextlib.suppress(psutil.Error):
-                found[pid] = psutil.Process(pid)
-        return found
+        return processes((members(group) if group else set()) - {self.identity.pid})

@@ -27,9 +27,8 @@ from flynn.plugins.host.docker.container_stats import told_by_engine
 from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
-from flynn.plugins.host.limits.memory_kills import killed_for_memory
 from flynn.plugins.host.usage.reading import Seat
-from flynn.plugins.host.usage.seats import seat_among
+from flynn.plugins.host.usage.seats import killed_for_memory, seat_among
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ IOV_MAX = 1024
 """Pieces that writev(2) takes at once."""
 
 RECENT = 4 << 20
-"""Bytes of the newest blocks that are held for those who follow; who is further behind reads them from disk."""
+"""Bytes of the newest blocks that are held for those who follow, at most; who is further behind reads from disk."""
 
 
 class Piece(NamedTuple):
@@ -58,7 +58,7 @@ class AppLog:
         self._lock = threading.Lock()
         self._mend()
         self.recent: deque[Block] = deque()
-        self.recent_size = 0
+        self.recent_size, self._most = 0, RECENT
         self.told = self.last
         self.woken: set[Callable[[], None]] = set()
         """Called when there is something new: those who follow."""
@@ -115,13 +115,18 @@ class AppLog:
         if self.woken:
             self.recent.extend(blocks)
             self.recent_size += sum(len(block.data) for block in blocks)
-            while self.recent_size > RECENT and len(self.recent) > 1:
-                self.recent_size -= len(self.recent.popleft().data)
+            self.hold(self._most)
         elif self.recent:
             self.recent.clear()
             self.recent_size = 0
         for wake in self.woken:
             wake()
+
+    def hold(self, most: int) -> None:
+        """Hold no more than so many bytes of the newest blocks, from now on."""
+        self._most = most
+        while self.recent_size > most and len(self.recent) > 1:
+            self.recent_size -= len(self.recent.popleft().data)
 
     def after(self, number: int) -> list[Block] | None:
         """The blocks with the lines from `number` on, as far as they are told of; None: the disk has some of them."""

@@ -56,11 +56,14 @@ class LogApi:
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": media_type, "Cache-Control": "no-store"})
         await response.prepare(request)
-        await race(_write(response, pieces), self._stopping())
+        await race(_write(response, pieces), self._stopping(), self._ended())
         return response
 
     async def _stopping(self) -> None:
         await self.ctx.stopping.wait()
+
+    async def _ended(self) -> None:
+        await self.logs.ended.wait()
 
     async def _frames(self, app: str, asked: Asked) -> AsyncGenerator[list[bytes], None]:
         async with aclosing(frames(await self.logs.of(app), asked, self.logs.readers)) as found:

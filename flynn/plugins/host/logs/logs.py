@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from flynn.core import model
 from flynn.core.logframe import Block
-from flynn.plugins.host.logs.applog import AppLog
+from flynn.plugins.host.logs.applog import RECENT, AppLog
 from flynn.plugins.host.logs.inotify import Inotify
 from flynn.plugins.host.logs.intake import Intake
 from flynn.plugins.host.logs.relief import Relief
@@ -24,6 +24,9 @@ PAUSE = 0.002
 
 LOOK, BLIND = 2.0, 0.05
 """Seconds between two looks at all jobs, where the kernel tells of what they print and where it does not."""
+
+HELD = 64 << 20
+"""Bytes of the newest blocks that are held of all logs together, about."""
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ class Logs:
         self._taking = asyncio.Lock()
         self._inotify = Inotify()
         self.relief, self.untold = Relief(), Untold(self.note)
+        self.ended = asyncio.Event()
         self._look_at = 0.0
 
     async def open(self, job: model.Job) -> None:
@@ -123,6 +127,12 @@ class Logs:
         finally:
             self._inotify.close()
 
+    def end(self) -> None:
+        """The agent ends: so do the threads, and who follows a log asks the next one."""
+        self.ended.set()
+        for threads in (self.readers, self._writer, self.relief.thread):
+            threads.shutdown(wait=False)
+
     async def rotate(self, app: str) -> None:
         """Begin a new file in the log of an app. OSError: the disk is full or broken."""
         found = await self.of(app)
@@ -170,8 +180,15 @@ class Logs:
         if heard is None or now >= self._look_at or self._unheard:
             heard = set(self._open)
             self._look_at = now + LOOK
+            self._share()
         due = {id for id, intake in self._open.items() if intake.is_due(clock)}
         return [*due, *(id for id in (heard | fresh) - due if id in self._open and self._open[id].grown())]
+
+    def _share(self) -> None:
+        """What is held for those who follow is bounded for all logs together."""
+        followed = [log for log in self._logs.values() if log.woken]
+        for each in followed:
+            each.hold(min(RECENT, HELD // len(followed)))
 
     async def _take(self, ids: Iterable[str], take: Callable[[Intake], list[Block]]) -> int:
         """How many blocks were taken. One thread for all, one at a time, so that followers see each log in order."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ INTERVAL = 20.0
 """Seconds between two looks at the files."""
 
 DAY = 86400.0
+
+CATCHING_UP = 24
+"""Seconds that count for one that passes, where the clock is ahead of what was known: it may have been set, by mistake
+and not for long."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,30 @@ def surplus(files: Iterable[File], bounds: Bounds, now: float) -> list[File]:
     return found
 
 
+@dataclass(frozen=True)
+class Age:
+    """By which lines are too old: `time`, since the epoch, was right at `steady`, on a clock that nobody sets."""
+
+    time: float
+    steady: float
+
+    def after(self, clock: float, steady: float) -> "Age":
+        """The same later. It follows the clock, though not at once when that is set ahead. Pure."""
+        return Age(min(clock, self.time + CATCHING_UP * (steady - self.steady)), steady)
+
+
+def first_age(files: Iterable[File], clock: float, steady: float) -> Age:
+    """What is taken for right at first: the newest line, if the clock is ahead of it. Pure."""
+    return Age(min(clock, max((file.at for file in files), default=clock)), steady)
+
+
 class Tidy:
     """`run` for ever beside the logs."""
 
     def __init__(self, logs: Logs, bounds: Bounds) -> None:
         self.logs, self.bounds = logs, bounds
         self._begun: dict[str, float] = {}
+        self._age: Age | None = None
 
     async def run(self) -> None:
         while True:
@@ -70,16 +93,22 @@ class Tidy:
         """One look. OSError: the disk is full or broken."""
         now = self.logs.clock()
         files = await asyncio.to_thread(found, self.logs.dir)
+        age = self._aged(files, now)
         for file in files:
             if file.newest and self._is_old(file, now):
                 await self.logs.rotate(file.app)
-        gone = [f for f in surplus(files, self.bounds, now) if not (f.newest and self.logs.jobs_open(f.app))]
+        gone = [f for f in surplus(files, self.bounds, age) if not (f.newest and self.logs.jobs_open(f.app))]
         for file in gone:
             await asyncio.to_thread(file.segment.path.unlink, True)
         for file in set(files) - set(gone):
             if not (file.newest or file.segment.packed):
                 with contextlib.suppress(FileNotFoundError):  # It went meanwhile, as the log's size is bounded too.
                     await asyncio.to_thread(pack, file.segment)
+
+    def _aged(self, files: Iterable[File], now: float) -> float:
+        steady = time.monotonic()
+        self._age = self._age.after(now, steady) if self._age else first_age(files, now, steady)
+        return self._age.time
 
     def _is_old(self, file: File, now: float) -> bool:
         """Whether the file has been written to for a day, or for as long as lines are kept: then another shall be."""

@@ -24,7 +24,7 @@ class Relief:
     """`run` for ever beside the logs, which call `look`."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "log relief")
+        self.thread = ThreadPoolExecutor(1, "log relief")
         self._behind: set[Intake] = set()
         self._wake = asyncio.Event()
 
@@ -39,7 +39,7 @@ class Relief:
             await self._wake.wait()
             self._wake.clear()
             while self._behind:
-                await in_thread(self._thread, _relieve, tuple(self._behind))
+                await in_thread(self.thread, _relieve, tuple(self._behind))
                 self._behind = {intake for intake in self._behind if is_behind(intake)}
 
 

@@ -16,8 +16,8 @@ from flynn.plugins.host.backends.beside import run_beside
 from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.proc import first_child
-from flynn.plugins.host.limits.cgroup import PATIENCE
-from flynn.plugins.host.limits.limiter import end, oom_kills
+from flynn.plugins.host.limits.cgroup import PATIENCE, members
+from flynn.plugins.host.limits.limiter import end, group_of, oom_kills
 from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.usage.reading import Seat
 from flynn.plugins.host.usage.seats import seat_of
@@ -109,8 +109,10 @@ class RunningSandbox:
             remove_tree(self.dir / name)
 
     def _members(self) -> list[psutil.Process]:
-        inner = self._inner()
-        return descendants(inner) if inner else []
+        if not (inner := self._inner()):
+            return []
+        group = group_of(self.dir)
+        return descendants(inner, members(group) if group else None)
 
     def _inner(self) -> int:
         """The sandbox's pid 1 as this machine numbers it, if it is there; known again by its pid namespace."""

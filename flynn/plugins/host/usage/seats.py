@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from flynn.plugins.host.limits.cgroup1 import Group1
+from flynn.plugins.host.limits.cgroup2 import Group2
 from flynn.plugins.host.limits.cgroup_mounts import Mount, mounts, paths
 from flynn.plugins.host.limits.limiter import group_of
 from flynn.plugins.host.usage.kernel import text
@@ -26,6 +27,14 @@ def seat_of(dir: Path, root: int) -> Seat:
 def seat_among(root: int) -> Seat:
     """Of a job whose first process is this one, in groups that somebody else has made for it alone."""
     return Seat(found(_mounts(), paths(text(f"/proc/{root}/cgroup"))), root)
+
+
+def killed_for_memory(root: int) -> int:
+    """How many processes of those groups the kernel has ended for their limit of memory."""
+    groups = seat_among(root).groups
+    if "memory" in groups:
+        return Group1({"memory": Path(groups["memory"])}).oom_kills()
+    return Group2(Path(groups[""])).oom_kills() if "" in groups else 0
 
 
 def found(mounted: Iterable[Mount], own: Mapping[str, str]) -> dict[str, str]:

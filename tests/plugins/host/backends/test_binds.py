@@ -9,10 +9,10 @@ import pytest
 
 from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.backends.bind import Bind
-from flynn.plugins.host.backends.owner import give
 from flynn.plugins.host.docker.binds import prepare
 from flynn.plugins.host.sandbox.binds import opened
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
+from flynn.plugins.host.trees import own
 from tests.contract.backend import given, output, spec
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -29,7 +29,7 @@ def test_a_tree_is_given_away_whole_and_no_link_is_followed(tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")
     (tmp_path / "data" / "link").symlink_to(tmp_path / "other")
-    give(tmp_path / "data", 61_000, 61_001)
+    own(tmp_path / "data", 61_000, 61_001)
     assert owners(tmp_path / "data") == {(61_000, 61_001)}
     assert owners(tmp_path / "other") == {(0, 0)}
 

@@ -12,7 +12,7 @@ from flynn.core.logquery import Wanted
 from flynn.core.model import Job
 from flynn.plugins.host.logs.applog import AppLog
 from flynn.plugins.host.logs.intake import PARTIAL, TURN, Intake
-from flynn.plugins.host.logs.logtidy import Bounds, File, surplus
+from flynn.plugins.host.logs.logtidy import CATCHING_UP, DAY, Age, Bounds, File, first_age, surplus
 from flynn.plugins.host.logs.past import Past, first, tail
 from flynn.plugins.host.logs.raw import FREED
 from flynn.plugins.host.logs.relief import relieve_all
@@ -300,6 +300,19 @@ def test_which_files_go() -> None:
     assert surplus(files, Bounds(5, 100.0), 50.0) == [a1, b1]
     assert surplus(files, Bounds(99, 25.0), 50.0) == [a1, b1]
     assert surplus(files, Bounds(99, 5.0), 50.0) == [a1, b1, a2]
+
+
+def test_a_clock_that_is_set_ahead_makes_no_line_old_at_once() -> None:
+    file = File("a", Segment(1, Path("/logs/a/1.log")), 10, 100 * DAY, newest=True)
+    age = first_age([file], 100 * DAY + 5, steady=0.0).after(100 * DAY + 60, 60)
+    assert age.time == 100 * DAY + 60
+    ahead = age.after(400 * DAY, 120)
+    assert ahead.time == age.time + CATCHING_UP * 60
+    assert ahead.after(100 * DAY + 180, 180).time == 100 * DAY + 180
+    later = ahead.after(400 * DAY, 120 + 13 * DAY)
+    assert later.time == 400 * DAY
+    assert first_age([file], 400 * DAY, 0.0) == Age(100 * DAY, 0.0)
+    assert first_age([], 400 * DAY, 0.0).time == 400 * DAY
 
 
 def test_what_is_freed_while_it_waits_is_dropped_and_told(bench: Bench) -> None:

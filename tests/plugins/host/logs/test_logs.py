@@ -11,6 +11,7 @@ import pytest
 
 from flynn.core.model import Job
 from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.logs import logs
 from flynn.plugins.host.logs.logs import Logs
 from tests.plugins.host.rig import Rig, open_rig
 
@@ -121,3 +122,48 @@ async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Pat
         assert (await rig.state("run-1", "down")).exit_code == 0
         assert await rig.printed("run-1") == ["out"]
         assert await rig.printed("run-1", "stderr") == ["err"]
+
+
+def log_threads() -> int:
+    return sum(thread.name.startswith("log ") for thread in threading.enumerate())
+
+
+async def test_an_agent_that_begins_anew_leaves_no_thread_and_no_follower_behind(tmp_path: Path) -> None:
+    """One who follows is let go, as he would hear nothing any more, and asks the next agent."""
+    before = log_threads()
+    async with open_rig(tmp_path / "data", backend="process") as rig:
+        for _ in range(3):
+            async with rig.running():
+                await rig.assign(rig.job("run-1", "echo here", queue="ephemeral"))
+                await rig.state("run-1", "down")
+                query = {"app": "hello", "follow": "true"}
+                answer = await rig.node.http.get(f"{rig.node.url}/v1/hosts/host-a/log", params=query)
+                assert b"here" in await answer.content.readline() + await answer.content.readline()
+                assert log_threads() > before
+            async with asyncio.timeout(10):
+                await answer.read()
+                while log_threads() > before:
+                    await asyncio.sleep(0.01)
+
+
+async def test_what_is_held_for_those_who_follow_is_bounded_for_all_logs_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "HELD", 4000)
+    found = Logs(tmp_path / "logs", tmp_path / "jobs", 1 << 20, time.time)
+    apps = [await found.of(f"app-{n}") for n in range(4)]
+    try:
+        for each in apps:
+            each.woken.add(lambda: None)
+            for _ in range(30):
+                each.publish(each.note(1.0, "x" * 99))
+            assert each.recent_size == 3000
+        found._share()
+        assert [each.recent_size for each in apps] == [1000] * 4
+        for _ in range(30):
+            apps[0].publish(apps[0].note(1.0, "x" * 99))
+        assert apps[0].recent_size == 1000
+        assert apps[0].after(apps[0].told) != []
+        assert apps[0].after(1) is None, "it is on disk"
+    finally:
+        found.end()
