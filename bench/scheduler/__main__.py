@@ -7,13 +7,16 @@ import asyncio
 import sys
 
 from bench.common.measure import Bench, Group, measure
-from bench.scheduler import placements, rest, scaling
+from bench.scheduler import decisions, packing, placements, rest, scaling
 from bench.scheduler.page import HEADING, section
 from bench.scheduler.versions import versions
 
 BENCH = Bench(
     groups=(
         Group(("S1",), "placements committed to an etcd of three members", placements.measure),
+        Group(("S2",), "decisions alone", decisions.measure),
+        Group(("S3",), "how few hosts the jobs take", packing.measure_packing),
+        Group(("S4",), "how evenly an app is spread", packing.measure_spread),
         Group(("S5",), "an app scaled from 0 to 1 000", scaling.measure),
         Group(("S6",), "the leader of a large grid at rest", rest.measure),
     ),
