@@ -27,11 +27,12 @@ HOW = """\
   that decides nothing and reads nothing: the same writes, removals and guards in commits as large, made before the
   clock starts, as many at once as flynn has under way.
 - S2 to S4 are measured in the bench's own process: by the functions that the leader calls, on a ground of hosts with
-  64 GiB and 16 cores in three zones, without a store. S2: apps of 1 to 300 processes in no order, a thousand jobs a pass;
+  64 GiB and 16 cores in three zones, without a store. S2: apps of 1 to 300 processes in no order, 1 000 jobs a pass;
   the best round, and the median of how much slower the last tenth was than the first. S3: jobs that are alone in their
   apps, in the order in which they come, over five seeds a mix; no fewer hosts than the bound can have them all, as it
-  takes all memory for one, and all CPU. First fit takes the first host that has room. S4: another app comes when half
-  of the jobs are there; hosts that can take it are those that have one of it or would have room for one.
+  takes all memory for one, and all CPU. First fit takes the first host that has room. S4: there are 1.15 times
+  as many hosts as the bound, and another app comes when half of the jobs are there; hosts that can take it are those
+  that have one of it or would have room for one. All jobs must find a place.
 - S5 is from the moment before the commit of the formation to the last assignment that a watch shows, with an etcd of
   three members.
 - S6: each host renews a lease of its own every 2.5 s and tells its load every 15 s, which is as often as hosts do at

@@ -25,6 +25,9 @@ UNEVEN = 4.0
 IDLE = 100.0
 """What a host that runs nothing has in its scores more than any other."""
 
+NEXT = 1e-4
+"""What it has more than the host before it in its zone: so that hosts are taken into use in all zones alike."""
+
 
 class Columns:
     """`sites` is by host, None for one that is away. `zone` is the number of a host's zone (-1: it is away), `slices`
@@ -44,6 +47,8 @@ class Columns:
         self.slices = _slices([sites[name].zone for name in up])
         self.zone = [number for number, (start, stop) in enumerate(self.slices) for _ in range(start, stop)]
         self.zone += [-1] * len(away)
+        self.idle = [IDLE + NEXT * number for start, stop in self.slices for number in range(stop - start)]
+        self.idle += [IDLE] * len(away)
         self.table: Numbers = np.zeros((LINES, len(self.names)))
         self._open()
         for row, name in enumerate(up):
@@ -63,7 +68,7 @@ class Columns:
         """What follows from the other numbers of a host, when these have changed."""
         memory = self.memory_share[row] = self.memory[row] * self.per_memory[row]
         cpu = self.cpu_share[row] = self.cpu[row] * self.per_cpu[row]
-        self.base[row] = (0.0 if self.jobs[row] else IDLE) - UNEVEN * abs(memory - cpu)
+        self.base[row] = (0.0 if self.jobs[row] else self.idle[row]) - UNEVEN * abs(memory - cpu)
 
     def take_over(self, old: "Columns") -> dict[int, int]:
         """What is taken, from another layout; the row of now by that of before."""
