@@ -55,14 +55,17 @@ class Queued(Record, frozen=True, kw_only=True):
 
 
 class Assignment(Record, frozen=True, kw_only=True):
-    """A job that a host shall run, until `stop` is set. `moving`: it shall be stopped once another has its place,
-    and why ("": it stays)."""
+    """A job that a host shall run, until `stop` is set, for `reason` ("": as it is not wanted any more). `moving`: it
+    shall be stopped once another has its place, and why ("": it stays). `after`: jobs of its host that must have ended
+    before it is begun."""
 
     job: Job
     host: str
     assigned: float
     stop: bool = False
     moving: Move = ""
+    reason: str = ""
+    after: tuple[str, ...] = ()
 
 
 class JobState(Record, frozen=True, kw_only=True):

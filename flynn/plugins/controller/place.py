@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller import place_volumes
+from flynn.plugins.controller import place_volumes, place_yield
 from flynn.plugins.controller.place_ground import Ground, Kind, kind_of
 from flynn.plugins.controller.place_refusals import none_fits, refusal, same_words
 from flynn.plugins.controller.place_score import UNFIT
@@ -26,7 +26,7 @@ FRESH = 20
 def place_queued(facts: Facts, ground: Ground, line: Iterable[model.Queued], now: float) -> list[Change]:
     """For each queued job in this order: its move to a host, or a new reason why it waits. Counted on in the ground."""
     changes = []
-    apps = facts.apps
+    apps, hopeless = facts.apps, set[Demand]()
     for place, queued in enumerate(line):
         job = queued.job
         if job.app not in apps:
@@ -36,10 +36,30 @@ def place_queued(facts: Facts, ground: Ground, line: Iterable[model.Queued], now
             assignment = model.Assignment(job=job, host=host, assigned=now)
             ground.take(assignment)
             changes.append(_assign(facts, assignment))
+        elif job.queue == "services" and ground.batch and (change := _make_way(facts, ground, job, now, hopeless)):
+            changes.append(change)
         elif reason != queued.reason and (place < FRESH or not same_words(reason, queued.reason)):
             key = keys.queued(job.queue, job.id)
             changes.append(Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}"))
     return changes
+
+
+def _make_way(facts: Facts, ground: Ground, job: model.Job, now: float, hopeless: set[Demand]) -> Change | None:
+    """A place for a service where batch jobs make way; None: there is none. `hopeless`: what was found to have none in
+    this pass, in which there will only be less."""
+    placement = placement_of(facts, job)
+    demand = demand_of(job, placement)
+    bound, why = place_volumes.bound(facts, job, ground.writer)
+    if why or demand in hopeless:
+        return None
+    way = place_yield.find_way(ground, demand, kind_of(job), most_of(facts, job, placement), bound)
+    if way is None:
+        if not bound:
+            hopeless.add(demand)
+        return None
+    change, own = place_yield.make_way(facts, job, way, now)
+    place_yield.count(ground, way, own)
+    return change
 
 
 def in_order(facts: Facts) -> list[model.Queued]:

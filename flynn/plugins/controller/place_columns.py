@@ -36,7 +36,8 @@ class Columns:
     Lines of the table: what is left of `memory` (MiB), `cpu` (thousandths of a core), `builds` (at a time), below 0
     where more is taken than there is; how many `jobs` it runs; what share of all a MiB (`per_memory`) and a thousandth
     of a core (`per_cpu`) is; which share is left of both; and `base`, what its scores have whatever is asked.
-    `leaving`, `leaving_cpu`: what is taken by jobs that were told to stop.
+    `leaving`, `leaving_cpu`: what is taken by jobs that were told to stop; `yielding`, `yielding_cpu`: by those that
+    may be stopped for others.
     """
 
     def __init__(self, sites: Mapping[str, Site], away: Collection[str]) -> None:
@@ -49,7 +50,7 @@ class Columns:
         self.zone += [-1] * len(away)
         self.idle = [IDLE + NEXT * number for start, stop in self.slices for number in range(stop - start)]
         self.idle += [IDLE] * len(away)
-        self.table: Numbers = np.zeros((LINES, len(self.names)))
+        self.table: Numbers = np.zeros((len(NAMES), len(self.names)))
         self._open()
         for row, name in enumerate(up):
             self.replace(row, sites[name])
@@ -80,8 +81,14 @@ class Columns:
             self.builds[row] += old.builds[before] - site.builds
             self.jobs[row] = old.jobs[before]
             self.leaving[row], self.leaving_cpu[row] = old.leaving[before], old.leaving_cpu[before]
+            self.yielding[row], self.yielding_cpu[row] = old.yielding[before], old.yielding_cpu[before]
             self.weigh(row)
         return moved
+
+    def line(self, name: str) -> Numbers:
+        """One of the lines of the table, over all hosts: not to be written to."""
+        found: Numbers = self.table[NAMES.index(name)]
+        return found
 
     def numbers(self, row: int) -> list[float]:
         """All that is counted on a host."""
@@ -92,11 +99,15 @@ class Columns:
         views = [line.data for line in self.table]
         self.memory, self.cpu, self.builds, self.per_memory, self.per_cpu = views[:5]
         self.memory_share, self.cpu_share, self.base = views[5:SCORED]
-        self.jobs, self.leaving, self.leaving_cpu = views[SCORED:]
+        self.jobs, self.leaving, self.leaving_cpu, self.yielding, self.yielding_cpu = views[SCORED:]
 
 
-SCORED, LINES = 8, 11
-"""How many lines scores are made of, and how many there are."""
+NAMES = (
+    "memory", "cpu", "builds", "per_memory", "per_cpu", "memory_share", "cpu_share", "base", "jobs", "leaving",
+    "leaving_cpu", "yielding", "yielding_cpu",
+)  # fmt: skip
+SCORED = NAMES.index("jobs")
+"""How many lines scores are made of: those before `jobs`."""
 
 NOTHING = Site("", 0, 0, 0, False, "", {}, ())
 

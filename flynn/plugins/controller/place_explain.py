@@ -58,6 +58,8 @@ def _explain(facts: Facts, ground: Ground, one: Known, behind: int = 0) -> Expla
         ground.release(own)
     state = one.state.state if one.state else "starting" if one.host else "queued" if job.id else "next"
     reason = one.state.reason if one.state else queued.reason if queued else ""
+    if own and not one.state and own.after:
+        reason = f"begins once {', '.join(own.after)} has ended there, which makes way"
     if not one.host:
         reason = choose(facts, ground, job)[1] or reason
     verdicts = sorted(_verdicts(facts, ground, job, one.host), key=_order)

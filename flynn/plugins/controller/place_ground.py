@@ -11,6 +11,7 @@ from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY, diff
 from flynn.core.lazy import Lazy
+from flynn.plugins.controller.jobs import RELEASE
 from flynn.plugins.controller.place_columns import Columns, Numbers
 from flynn.plugins.controller.place_score import CROWD, UNFIT, Scores
 from flynn.plugins.controller.place_site import Demand, Needs, site_of, unfit
@@ -209,8 +210,10 @@ class Ground:
             columns.leaving_cpu[row] += sign * job.cpu_reserve
         elif not a.moving:
             self._spread(row, job, sign)
-            if job.queue == "ephemeral" and not job.attached:
-                self._yielding(a, sign)
+            if job.queue == "ephemeral" and not job.attached and job.type != RELEASE:
+                _mark(self.batch, a.host, job.id, a, sign)
+                columns.yielding[row] += sign * job.memory
+                columns.yielding_cpu[row] += sign * job.cpu_reserve
         for mount in job.mounts:
             if mount.one_writer:
                 _mark(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
@@ -232,9 +235,6 @@ class Ground:
             del rows[row]
             if not rows:
                 del self.spreads[kind]
-
-    def _yielding(self, a: model.Assignment, sign: int) -> None:
-        _mark(self.batch, a.host, a.job.id, a, sign)
 
     def _note(self, row: int) -> None:
         """Remember that a row changed."""

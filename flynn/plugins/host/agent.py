@@ -197,12 +197,13 @@ class Agent:
         """One look, and what follows from it."""
         ended = [Ended(kept.job.id, kept.job.app) for kept in self.ended.values()]
         fresh = self.ctx.mirror.stale_since is None
-        plan = decide(mine(facts.jobs, self.ctx.host), self.lives.keys(), ended, fresh)
+        assigned = mine(facts.jobs, self.ctx.host)
+        plan = decide(assigned, self.lives.keys(), ended, fresh)
         full = self.ground.disk.full or self._refused
         began = [a.job.id for a in plan.begin if (a.stop or not full) and self._begin(a)]
         stopped = [id for id in plan.stop if not self.lives[id].stopping]
         for id in stopped:
-            self.lives[id].stop()
+            self.lives[id].stop((id in assigned and assigned[id].reason) or "stopped")
         for id in plan.forget:
             self._forget(id)
         self.ground.volumes.look(facts)
@@ -230,7 +231,7 @@ class Agent:
             return False
         life = Life(self.ground, kept)
         if assignment.stop:
-            life.stop()
+            life.stop(assignment.reason or "stopped")
         self._let_live(life)
         return True
 

@@ -31,13 +31,14 @@ def decide(
 ) -> Plan:
     """The plan for the assignments of this host by job. `alive`: jobs begun and not down yet.
 
-    `ended`: in the order that they did. `fresh`: the store answers; while it does not, nothing is stopped for not
-    being assigned.
+    A job that is to come after others is not begun while one of these is alive. `ended`: in the order that they did.
+    `fresh`: the store answers; while it does not, nothing is stopped for not being assigned.
     """
     ended = tuple(ended)
+    alive = set(alive)
     known = {*alive, *(job.id for job in ended)}
     return Plan(
-        begin=tuple(a for a in assigned.values() if a.job.id not in known),
+        begin=tuple(a for a in assigned.values() if a.job.id not in known and (a.stop or alive.isdisjoint(a.after))),
         stop=tuple(id for id in alive if (assigned[id].stop if id in assigned else fresh)),
         forget=tuple(too_many([job for job in ended if job.id not in assigned])) if fresh else (),
     )

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core import keys
 from flynn.core.errors import Full, Invalid, StartError
@@ -43,6 +44,14 @@ def test_decisions() -> None:
     assert decide({}, {"runs"}, [], True).stop == ("runs",)
     assert decide({}, {"runs"}, [], False).stop == ()
     assert decide(assigned("runs", stop=True), {"runs"}, [], False).stop == ("runs",)
+
+
+def test_what_comes_after_others_waits_for_their_end() -> None:
+    after = {"next": Assignment(job=job("next"), host="host-a", assigned=1.0, after=("first", "second"))}
+    assert decide(after, {"second"}, [Ended("first", "hello")], True).begin == ()
+    assert len(decide(after, set(), [Ended("first", "hello"), Ended("second", "hello")], True).begin) == 1
+    told = {"next": replace(after["next"], stop=True)}
+    assert len(decide(told, {"second"}, [], True).begin) == 1, "to say that it is down"
 
 
 def test_what_is_forgotten() -> None:
