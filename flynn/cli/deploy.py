@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--create", is_flag=True, help="Make the app first if there is none of that name.")
 @click.option("--image", default="", metavar="NAME", help="Deploy this image, which hosts pull, in place of DIR.")
 @click.option("--process", "processes", multiple=True, metavar="TYPE=COMMAND", help="With --image: a process type.")
-@click.option("--describe", type=click.File("rb"), metavar="FILE", help="With --image: its process types' flynn.json.")
+@click.option("--describe", type=click.File("rb"), metavar="FILE", help="With --image: its flynn.toml or flynn.json.")
 @click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
 @click.option("--cancel", is_flag=True, help="End the deploy that is under way; the release from before serves.")
 @deploy_options
@@ -63,7 +64,7 @@ def deploy(
         return
     if commands or describe:
         raise click.UsageError(
-            "--process and --describe are for --image; what is built has a Procfile and a flynn.json"
+            "--process and --describe are for --image; what is built has a Procfile and a flynn.toml or flynn.json"
         )
     app = app_for(session, directory, create)
     if create:
@@ -85,11 +86,15 @@ def types(told: tuple[str, ...]) -> dict[str, str]:
 
 
 def read_described(file: IO[bytes] | None) -> object:
-    """The JSON of such a file. A usage error: it is none; what it says is judged by the grid."""
+    """What such a file has, as TOML if that is its name's end, else JSON. A usage error: it is neither; what it says is
+    judged by the grid."""
+    if file is None:
+        return None
     try:
-        return None if file is None else msgspec.json.decode(file.read())
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"--describe {file.name if file else ''}: {error}") from None
+        text = file.read()
+        return tomllib.loads(text.decode()) if str(file.name).endswith(".toml") else msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise click.UsageError(f"--describe {file.name}: {error}") from None
 
 
 def deploy_image(

@@ -30,6 +30,8 @@ MEANT = {
     "services": "service",
     "blobs": "blob",
     "sinks": "sink",
+    "crontab": "cron",
+    "schedule": "cron",
     "event": "events",
     "history": "events",
     "volumes": "volume",

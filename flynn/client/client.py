@@ -228,6 +228,21 @@ class Client(BlobCalls):
     async def remove_sink(self, id: str) -> model.Sink:
         return await self.wire.call("DELETE", f"/v1/sinks/{_part(id)}", model.Sink)
 
+    async def cron(self, app: str) -> list[records.CronInfo]:
+        """What an app runs by the clock."""
+        return await self.wire.call("GET", _app(app, "cron"), list[records.CronInfo])
+
+    async def cron_runs(self, app: str, name: str) -> list[model.Run]:
+        """The newest first."""
+        return await self.wire.call("GET", _app(app, f"cron/{_part(name)}/runs"), list[model.Run])
+
+    async def cron_run(self, app: str, name: str) -> str:
+        """Run an entry now; the id of its job."""
+        return (await self.wire.call("POST", _app(app, f"cron/{_part(name)}/run"), records.Id, {})).id
+
+    async def pause_cron(self, app: str, name: str, paused: bool) -> records.CronInfo:
+        return await self.wire.call("PATCH", _app(app, f"cron/{_part(name)}"), records.CronInfo, {"paused": paused})
+
     async def queues(self) -> dict[str, list[model.Queued]]:
         return await self.wire.call("GET", "/v1/queues", dict[str, list[model.Queued]])
 

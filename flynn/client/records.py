@@ -191,6 +191,15 @@ class VolumeInfo(model.Volume, frozen=True, kw_only=True):
     forgotten: bool = False
 
 
+class CronInfo(model.Cron, frozen=True, kw_only=True):
+    """A cron entry: when it is due next (None: not known), and its last run."""
+
+    name: str
+    paused: bool = False
+    next: float | None = None
+    last: model.Run | None = None
+
+
 class Id(msgspec.Struct, frozen=True):
     """The answer that is only an id."""
 

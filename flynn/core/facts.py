@@ -158,6 +158,11 @@ class Facts:
         return self._table("stored")
 
     @property
+    def crons(self) -> Mapping[str, model.Ledger]:
+        """By `APP/NAME`."""
+        return self._table("crons")
+
+    @property
     def events(self) -> Mapping[str, model.Page]:
         """By the id of the page's first event, in 16 digits."""
         return self._table("events")
@@ -191,6 +196,10 @@ class Facts:
     def queued_of(self, app: str, queue: model.Queue) -> Frozen[model.Queued]:
         """What an app has in a queue, by `QUEUE/JOB`."""
         return self._group("queues/app", line(app, queue))
+
+    def crons_of(self, app: str) -> Frozen[model.Ledger]:
+        """The ledgers of an app, by `APP/NAME`."""
+        return self._group("crons/app", app)
 
     def jobs_of(self, app: str, queue: model.Queue) -> Frozen[model.Assignment]:
         """The jobs of an app that came from a queue and have a host, by `HOST/JOB`."""

@@ -19,6 +19,7 @@
 | `sinks/<id>` | Sink | controller |
 | `volumes/<app>/<name>` | Volume | controller |
 | `stored/<host>/<app>/<name>` | Stored | that host |
+| `crons/<app>/<name>` | Ledger | controller; runs that are due: leader only |
 | `events/<first id>` | Page | controller, leader only |
 | `elections/<name>` | Leader (leased) | the leader |
 | `locks/<name>` | Leader (leased) | who holds it |
@@ -52,6 +53,7 @@ TABLES: dict[str, type[model.Record]] = {
     "sinks": model.Sink,
     "volumes": model.Volume,
     "stored": model.Stored,
+    "crons": model.Ledger,
     "events": model.Page,
     "elections": model.Leader,
     "locks": model.Leader,
@@ -129,6 +131,10 @@ def volume(app: str, name: str) -> str:
 
 def stored(host: str, app: str, name: str) -> str:
     return f"stored/{host}/{app}/{name}"
+
+
+def cron(app: str, name: str) -> str:
+    return f"crons/{app}/{name}"
 
 
 def events(first: int) -> str:

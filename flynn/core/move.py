@@ -20,7 +20,7 @@ from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Item, Put, Store
 
 TABLES = (
     "apps", "releases", "formations", "deploys", "builds", "queues", "jobs", "states", "routes", "sinks", "volumes",
-    "stored", "wishes", "events",
+    "stored", "wishes", "events", "crons",
 )  # fmt: skip
 """What is carried over besides `grid`."""
 

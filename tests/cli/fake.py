@@ -30,6 +30,8 @@ class FakeGrid:
     """What the routers answer, one after the other; the last again and again."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     sinks: list[dict[str, Any]] = field(default_factory=list)
+    cron: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     volumes: list[dict[str, Any]] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     command: str = ""
@@ -67,6 +69,8 @@ class FakeGrid:
         add("POST", "/v1/apps/{app}/builds", self.build)
         add("GET", "/v1/apps/{app}/log", self.stream)
         add("GET", "/v1/events", self.stream)
+        add("*", "/v1/apps/{app}/cron", self.see_cron)
+        add("*", "/v1/apps/{app}/cron/{rest:.*}", self.see_cron)
         add("GET", "/v1/jobs/{job}/attach", self.attach)
         add("DELETE", "/v1/jobs/{job}", self.kill)
         add("DELETE", "/v1/apps/{former}/volumes/{name}", self.forget)
@@ -130,6 +134,15 @@ class FakeGrid:
         if request.match_info.get("app", "hello") != "hello":
             return problem(404, "not_found", "there is no such app")
         return web.json_response([found] if "app" in request.match_info else found)
+
+    async def see_cron(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        self.asked.append((request.method, request.path, json.loads(raw) if raw else None))
+        if request.method == "POST":
+            return web.json_response({"id": "hello-clean-1"}, status=201)
+        if request.method == "PATCH":
+            return web.json_response({**self.cron[0], **json.loads(raw)})
+        return web.json_response(self.runs if request.path.endswith("/runs") else self.cron)
 
     async def ps(self, request: web.Request) -> web.Response:
         if "at" in request.query:

@@ -84,6 +84,10 @@ async def test_what_is_said_of_an_images_types_is_sent(grid: FakeGrid, flynn: Sh
     said.write_text("{")
     refused = await flynn("deploy", "--image", "shop/x:1", "--describe", str(said))
     assert (refused.code, "--describe" in refused.err) == (2, True)
+    toml = tmp_path / "flynn.toml"
+    toml.write_text('[cron.clean]\nschedule = "@daily"\ncommand = "bin/clean"\n')
+    assert (await flynn("deploy", "--image", "shop/x:1", "--describe", str(toml))).code == 0
+    assert grid.asked[-1][2]["described"] == {"cron": {"clean": {"schedule": "@daily", "command": "bin/clean"}}}
 
 
 async def test_processes_are_for_images_and_have_commands(grid: FakeGrid, flynn: Shell, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ in the store and who writes it.
 """
 
 from flynn.core.model.app import App, Artifact, Build, Formation, Placement, Release
+from flynn.core.model.cron import Cron, Ledger, Outcome, Run
 from flynn.core.model.deploy import Deploy, Deploying
 from flynn.core.model.event import Event, Page
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
@@ -27,6 +28,7 @@ __all__ = [
     "Assignment",
     "Build",
     "Check",
+    "Cron",
     "Deploy",
     "Deploying",
     "Event",
@@ -38,9 +40,11 @@ __all__ = [
     "Job",
     "JobState",
     "Leader",
+    "Ledger",
     "Load",
     "Mount",
     "Move",
+    "Outcome",
     "Page",
     "Placement",
     "ProcessType",
@@ -50,6 +54,7 @@ __all__ = [
     "Release",
     "Route",
     "Router",
+    "Run",
     "Sink",
     "State",
     "Stored",

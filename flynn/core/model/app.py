@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from flynn.core.model.cron import Cron
 from flynn.core.model.deploy import Deploying
 from flynn.core.model.process import Mount, ProcessType
 from flynn.core.model.record import Record
@@ -31,7 +32,7 @@ class App(Record, frozen=True, kw_only=True):
 
 
 class Release(Record, frozen=True, kw_only=True):
-    """Artifact + config + process types, never changed once made.
+    """Artifact + config + process types + what runs by the clock, never changed once made.
 
     `made`: types whose jobs would be the same, to the letter, as those of an earlier release: its version. They are
     taken over with it and carry its number.
@@ -45,6 +46,7 @@ class Release(Record, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     description: str = ""
     made: dict[str, int] = {}
+    cron: dict[str, Cron] = {}
 
 
 class Placement(Record, frozen=True, kw_only=True):

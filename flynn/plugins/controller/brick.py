@@ -30,6 +30,7 @@ from flynn.plugins.controller import (
     usage,
     volumes_api,
 )
+from flynn.plugins.controller.cron import api as cron
 from flynn.plugins.controller.deployment_api import strategies
 from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
@@ -81,6 +82,7 @@ class Controller:
                 hosts_api,
                 usage,
                 events,
+                cron,
             )
             for route in part.routes(ctx)
         ]

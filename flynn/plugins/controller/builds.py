@@ -10,20 +10,22 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
+from flynn.plugins.controller.cron.described import entries
 from flynn.plugins.controller.deploy.settings import described_deploy
 from flynn.plugins.controller.deploy.strategies import OWN
-from flynn.plugins.controller.described import described
+from flynn.plugins.controller.described import CRON, NAME, described
 from flynn.plugins.controller.jobs import find_state, jobs_of
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
 
 class Built(msgspec.Struct, frozen=True):
     """What a build job says of its slug: the buildpack that made it, the command of each process type, and what else
-    the app says of them (`described.py`)."""
+    the app says of them (`described.py`) in `file`."""
 
     processes: dict[str, str]
     buildpack: str = ""
     described: dict[str, Any] = {}
+    file: str = NAME
 
 
 def end_build(facts: Facts, app: str, now: float, strategies: Collection[str] = tuple(OWN)) -> Change | None:
@@ -59,8 +61,9 @@ def _release(
         return None
     try:
         built = msgspec.json.decode(state.result, type=Built)
-        processes = described(process_types(built.processes), built.described)
+        processes = described(process_types(built.processes), built.described, built.file)
         told = described_deploy(built.described, strategies)
+        cron = entries(built.described.get(CRON, {}), processes)
     except msgspec.DecodeError as error:
         return _failed(facts, build, f"it left no usable result ({error})", now)
     except Invalid as error:
@@ -68,7 +71,16 @@ def _release(
     assert state.output is not None
     description = build.description or f"Deploy {state.output.sha256[:8]}"
     change, version = begin_deploy(
-        facts, build.app, state.output, processes, facts.apps[build.app].env, description, now, how=build.how, told=told
+        facts,
+        build.app,
+        state.output,
+        processes,
+        facts.apps[build.app].env,
+        description,
+        now,
+        how=build.how,
+        told=told,
+        cron=cron,
     )
     ended = replace(build, state="complete", release=version, ended=now)
     return Change(

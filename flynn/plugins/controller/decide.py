@@ -97,7 +97,9 @@ def rollback(facts: Facts, name: str, version: int | None, now: float, how: mode
     old = find_release(facts, name, version)
     if version == app.release:
         raise Invalid(f"v{version} of {name} is the release that serves")
-    change, _ = begin_deploy(facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now, how=how)
+    change, _ = begin_deploy(
+        facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now, how=how, cron=old.cron
+    )
     changed = replace(app, env=old.env)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 

@@ -8,10 +8,11 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
+from flynn.plugins.controller.cron.described import entries
 from flynn.plugins.controller.decide import find_app
 from flynn.plugins.controller.deploy.settings import AS_SET, described_deploy
 from flynn.plugins.controller.deploy.strategies import OWN
-from flynn.plugins.controller.described import described
+from flynn.plugins.controller.described import CRON, described
 from flynn.plugins.controller.releases import begin_deploy, process_types
 
 _LABEL = r"[a-zA-Z0-9]+(-+[a-zA-Z0-9]+)*"
@@ -50,5 +51,6 @@ def deploy_image(
     words = description or f"Deploy {image}"
     processes = described(process_types(commands or {"web": ""}), said or {})
     told = described_deploy(said or {}, strategies)
-    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now, how=how, told=told)
+    cron = entries((said or {}).get(CRON, {}), processes)
+    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now, how=how, told=told, cron=cron)
     return change

@@ -1,4 +1,5 @@
-"""What an app says of its process types in `flynn.json`, beside their commands: their check, and how they end. Pure.
+"""What an app says of its process types in `flynn.toml` or `flynn.json`, beside their commands: their check, and how
+they end. Pure.
 
 It is a user's file: what is not known, or cannot be, is refused by its place in it, with the remedy.
 """
@@ -14,6 +15,8 @@ from flynn.core.errors import Invalid
 from flynn.core.model import Check, ProcessType
 
 NAME = "flynn.json"
+CRON = "cron"
+"""What is said of cron entries is for `cron/described.py`."""
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 """Those that ask a process to end, in one program or another."""
@@ -40,14 +43,17 @@ class Described(msgspec.Struct, frozen=True):
     stop_timeout: float = 0.0
 
 
-def described(processes: Mapping[str, ProcessType], told: Mapping[str, Any]) -> dict[str, ProcessType]:
-    """The process types with what the file (`told`, its JSON) says of them. Invalid: it cannot be so."""
-    _known(NAME, told, ("processes", "deploy"))
+def described(
+    processes: Mapping[str, ProcessType], told: Mapping[str, Any], file: str = NAME
+) -> dict[str, ProcessType]:
+    """The process types with what the file (`told`, as JSON has it) says of them. Invalid: it cannot be so."""
+    _known(file, told, ("processes", "deploy", CRON))
     found = dict(processes)
-    for type, said in _converted(NAME, told, dict[str, dict[str, dict[str, Any]]]).get("processes", {}).items():
+    own = {"processes": told.get("processes", {})}
+    for type, said in _converted(file, own, dict[str, dict[str, dict[str, Any]]])["processes"].items():
         if type not in found:
-            raise Invalid(f"{NAME}: there is no process type {type[:40]!r}; there are: {', '.join(found)}")
-        found[type] = _one(f"{NAME}, {type}", found[type], said)
+            raise Invalid(f"{file}: there is no process type {type[:40]!r}; there are: {', '.join(found)}")
+        found[type] = _one(f"{file}, {type}", found[type], said)
     return found
 
 

@@ -17,6 +17,7 @@ def leftovers(facts: Facts, app: str) -> list[str]:
         *(key for key in (keys.formation(app), keys.deploy(app), keys.build(app)) if facts.get(key)),
         *(keys.route(route.id) for route in facts.routes_of(app)),
         *map(keys.sink, facts.sinks_of(app)),
+        *(f"crons/{key}" for key in facts.crons_of(app)),
     ]
 
 

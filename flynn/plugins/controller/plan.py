@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.builds import end_build
+from flynn.plugins.controller.cron.due import due
 from flynn.plugins.controller.deploy.move import move_deploy
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
@@ -81,15 +82,16 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     built = end_build(facts, app, now, moment.limits.strategies)
     deploy, wakes = move_deploy(facts, app, moment)
     met = meet_formation(facts, app, moment)
-    ahead = [wake for wake in (*wakes, *met.wakes) if wake > now]
-    changes = [*([built] if built else []), *deploy, *met.changes, *cleared]
+    cron = due(facts, app, moment)
+    ahead = [wake for wake in (*wakes, *met.wakes, *cron.wakes) if wake > now]
+    changes = [*([built] if built else []), *deploy, *met.changes, *cron.changes, *cleared]
     return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
 
 
 def owners(facts: Facts) -> set[str]:
     """The apps that there are, and those of which something is left."""
     found = {*facts.apps, *facts.formations, *facts.deploys, *facts.builds}
-    for group in ("releases/app", "volumes/app", "routes/app", "sinks/app"):
+    for group in ("releases/app", "volumes/app", "routes/app", "sinks/app", "crons/app"):
         found.update(facts.groups.get(group, ()))
     for group in ("queues/app", "jobs/app"):
         found.update(line.partition("/")[0] for line in facts.groups.get(group, ()))

@@ -33,6 +33,7 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
     "states": lambda key, record: str(record.app),
     "routes": lambda key, record: str(record.app),
     "sinks": lambda key, record: str(record.app),
+    "crons": lambda key, record: str(record.app),
     "volumes": lambda key, record: key.partition("/")[0],
     "stored": lambda key, record: str(record.app),
 }

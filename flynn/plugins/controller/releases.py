@@ -54,11 +54,12 @@ def begin_deploy(
     mounts: Mounts | None = None,
     how: model.Deploying = AS_SET,
     told: model.Deploying = AS_SET,
+    cron: Mapping[str, model.Cron] | None = None,
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
     `limits`, `mounts`: by process type, if not those of the app. `told`: by the app's own file, of deploys from now on;
-    `how`: of this one.
+    `how`: of this one; `cron`: what runs by the clock, if not that of the release that serves.
     """
     check_none_under_way(facts, app)
     version, kept = next_version(facts, app), facts.apps[app]
@@ -71,6 +72,7 @@ def begin_deploy(
         processes=limited(types, kept.limits if limits is None else limits),
         env=dict(env),
         description=description,
+        cron=dict(_cron(facts, kept) if cron is None else cron),
     )
     if serves := facts.releases.get(f"{app}/{kept.release}"):
         release = replace(release, made=same_types(serves, release))
@@ -103,6 +105,11 @@ def same_types(old: model.Release, new: model.Release) -> dict[str, int]:
         return {}
     same = [type for type, process in new.processes.items() if old.processes.get(type) == process and type != RELEASE]
     return {type: slot_of(old, type)[0] for type in same}
+
+
+def _cron(facts: Facts, app: model.App) -> Mapping[str, model.Cron]:
+    serving = facts.releases.get(f"{app.name}/{app.release}")
+    return serving.cron if serving else {}
 
 
 def first_counts(release: model.Release) -> dict[str, int]:

@@ -13,7 +13,12 @@ WEB = {"Procfile": "web: sleep 1\n"}
 async def test_a_procfile_is_enough(tmp_path: Path, kit: Path, cache: Path) -> None:
     built = await build(write_app(tmp_path / "app", {**WEB, "bin/go": "x", ".git/config": "x"}), kit, cache)
     assert built.code == 0, built.text
-    assert built.result == {"buildpack": "procfile", "processes": {"web": "sleep 1"}, "described": {}}
+    assert built.result == {
+        "buildpack": "procfile",
+        "processes": {"web": "sleep 1"},
+        "file": "flynn.json",
+        "described": {},
+    }
     assert built.names() == ["Procfile", "bin", "bin/go"]
     with tarfile.open(built.out / "slug.tgz") as tar:
         entry = tar.getmember("bin/go")
@@ -81,6 +86,15 @@ async def test_what_the_source_says_of_its_types_is_handed_on(tmp_path: Path, ki
     built = await build(write_app(tmp_path / "app", files), kit, cache)
     assert built.code == 0, built.text
     assert built.result["described"] == {"processes": {"web": {"stop_signal": "SIGINT"}}}
+    assert built.result["file"] == "flynn.json"
+
+
+async def test_it_may_be_said_in_toml(tmp_path: Path, kit: Path, cache: Path) -> None:
+    files = {"flynn.toml": '[cron.clean]\nschedule = "@daily"\ncommand = "bin/clean"\n', **WEB}
+    built = await build(write_app(tmp_path / "app", files), kit, cache)
+    assert built.code == 0, built.text
+    assert built.result["described"] == {"cron": {"clean": {"schedule": "@daily", "command": "bin/clean"}}}
+    assert built.result["file"] == "flynn.toml"
 
 
 async def test_a_build_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, kit: Path, cache: Path) -> None:
@@ -141,6 +155,18 @@ FAILURES = {
         'flynn.json is no JSON object; it begins with {"processes": ...',
     ),
     "flynn.json is deep": ({"flynn.json": "[" * 30_000, **WEB}, "flynn.json is not well formed: it is too deep"),
+    "flynn.toml is no TOML": (
+        {"flynn.toml": "cron = [", **WEB},
+        "flynn.toml is not well formed: Invalid value (at end of document)",
+    ),
+    "flynn.toml has a day": (
+        {"flynn.toml": "since = 2026-11-30", **WEB},
+        "flynn.toml is not well formed: Object of type date is not JSON serializable",
+    ),
+    "both files": (
+        {"flynn.toml": "", "flynn.json": "{}", **WEB},
+        "there are flynn.toml and flynn.json; write all of it in one of them",
+    ),
     "flynn.json is large": (
         {"flynn.json": " " * 40_000, **WEB},
         "flynn.json has over 32 KiB; it only describes process types",

@@ -46,7 +46,7 @@ def test_a_worker_is_checked_by_a_command_and_ends_in_its_own_way() -> None:
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ({"name": "hello"}, "flynn.json: unknown key 'name'; known are: processes, deploy"),
+        ({"name": "hello"}, "flynn.json: unknown key 'name'; known are: processes, deploy, cron"),
         ({"processes": []}, "flynn.json: Expected `object`, got `array` - at `$[...]`"),
         ({"processes": {"wob": {}}}, "flynn.json: there is no process type 'wob'; there are: web, worker"),
     ],

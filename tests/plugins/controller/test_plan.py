@@ -357,7 +357,7 @@ def test_a_build_whose_app_says_what_cannot_be_fails() -> None:
     result = '{"processes": {"web": "serve"}, "described": {"process": {}}}'
     world.tell(a, "down", exit_code=0, output=SLUG, result=result)
     world.run()
-    assert world.facts.builds["hello"].reason == "flynn.json: unknown key 'process'; known are: processes, deploy"
+    assert world.facts.builds["hello"].reason == "flynn.json: unknown key 'process'; known are: processes, deploy, cron"
     assert not world.facts.releases
 
 

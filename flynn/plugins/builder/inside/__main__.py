@@ -2,8 +2,9 @@
 
 From the environment: APP_DIR (the source, writable), TOOLS_DIR (this and the buildpacks), CACHE_DIR (kept between the
 builds of an app), OUT_DIR, BUILD_ENV (the app's config, JSON, in pieces), BUILD_TIMEOUT (seconds). Leaves
-OUT_DIR/slug.tgz and OUT_DIR/result.json (`{"buildpack", "processes": {type: command}, "described": flynn.json}`) and
-ends with code 0, or says in its last line why not and ends with code 1.
+OUT_DIR/slug.tgz and OUT_DIR/result.json (`{"buildpack", "processes": {type: command}, "file", "described"}`, which are
+the name of its flynn.toml or flynn.json and what that says) and ends with code 0, or says in its last line why not and
+ends with code 1.
 """
 
 from __future__ import annotations
@@ -81,14 +82,15 @@ def build(places: Places) -> int:
     with open(os.path.join(folder, "order"), encoding="utf-8") as file:
         buildpack = choose(folder, file.read().split(), places.app, env)
     say(f"{buildpack.title} app detected")
-    described = read_described(places.app)
+    file_read, described = read_described(places.app)
     with tempfile.TemporaryDirectory(prefix="config-") as config:
         write_config(config)
         buildpack.compile(places.app, places.cache, config, env)
     processes = find_processes(places.app, buildpack, env)
     size = write_slug(places.app, os.path.join(places.out, "slug.tgz"))
     with open(os.path.join(places.out, "result.json"), "w", encoding="utf-8") as file:
-        json.dump({"buildpack": buildpack.name, "processes": processes, "described": described}, file)
+        told = {"buildpack": buildpack.name, "processes": processes, "file": file_read, "described": described}
+        json.dump(told, file)
     return size
 
 

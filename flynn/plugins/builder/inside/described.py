@@ -1,4 +1,4 @@
-"""What the source says of its process types beside their commands: `flynn.json`, handed on as it is."""
+"""What the source says of its process types beside their commands: `flynn.toml` or `flynn.json`, handed on as is."""
 
 from __future__ import annotations
 
@@ -9,24 +9,51 @@ from typing import Any, NoReturn
 from . import BuildFailed
 
 NAME = "flynn.json"
+TOML = "flynn.toml"
 LIMIT = 32 * 1024
 """Bytes of the file."""
 
 
-def read_described(app: str) -> dict[str, Any]:
-    """The file's JSON, {} where there is none. BuildFailed: it is no JSON object, or too large.
+def read_described(app: str) -> tuple[str, dict[str, Any]]:
+    """The file's name, and what it says, {} where there is none. BuildFailed: it is no good, or there are both.
 
     What it says is judged where the release is made.
     """
+    data, toml = _read(app, NAME), _read(app, TOML)
+    if data is not None and toml is not None:
+        raise BuildFailed(f"there are {TOML} and {NAME}; write all of it in one of them")
+    return (TOML, _toml(toml)) if toml is not None else (NAME, {} if data is None else _json(data))
+
+
+def _read(app: str, name: str) -> bytes | None:
     try:
-        with open(os.path.join(app, NAME), "rb") as file:
+        with open(os.path.join(app, name), "rb") as file:
             data = file.read(LIMIT + 1)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
-        raise BuildFailed(f"{NAME} cannot be read: {error.strerror}") from None
+        raise BuildFailed(f"{name} cannot be read: {error.strerror}") from None
     if len(data) > LIMIT:
-        raise BuildFailed(f"{NAME} has over {LIMIT // 1024} KiB; it only describes process types")
+        raise BuildFailed(f"{name} has over {LIMIT // 1024} KiB; it only describes process types")
+    return data
+
+
+def _toml(data: bytes) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ImportError:
+        raise BuildFailed(f"{TOML} needs Python 3.11 on the host that builds; write it as {NAME}") from None
+    try:
+        found = tomllib.loads(data.decode("utf-8"))
+        json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise BuildFailed(f"{TOML} is not well formed: {error}") from None
+    except RecursionError:
+        raise BuildFailed(f"{TOML} is not well formed: it is too deep") from None
+    return found
+
+
+def _json(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
     except ValueError as error:

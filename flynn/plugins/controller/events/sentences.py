@@ -49,16 +49,21 @@ def _deploy(name: str, app: str, was: View | None, now: View | None) -> Said | N
         return None
     way = f"v{now['old']} to v{now['new']}" if now["old"] else f"v{now['new']}"
     why = f": {now['reason']}" if now["reason"] else ""
+    still = f"; v{now['old']} still serves" if now["old"] else ""
     match now["state"]:
+        case "running" if was and was["state"] == "running" and was["new"] == now["new"]:
+            return (
+                "step",
+                f"the deploy of {name} to v{now['new']} takes step {now['step']}: {_counts(now['target'])}",
+            )
         case "running":
             return "started", f"the deploy of {name} from {way} begins" if now["old"] else f"{name} is deployed: {way}"
         case "complete":
             return "complete", f"the deploy of {name} to v{now['new']} is complete"
         case "failed":
-            still = f"; v{now['old']} still serves" if now["old"] else ""
             return "failed", f"the deploy of {name} to v{now['new']} has failed{why}{still}"
         case state:
-            return str(state), f"the deploy of {name} to v{now['new']} is {state}{why}"
+            return str(state), f"the deploy of {name} to v{now['new']} is {state}{why}{still}"
 
 
 def _build(name: str, app: str, was: View | None, now: View | None) -> Said | None:
@@ -157,6 +162,26 @@ def _route(name: str, app: str, was: View | None, now: View | None) -> Said | No
     return "changed", f"the route {place} of {app or 'the grid'} has another {changed}"
 
 
+def _cron(name: str, app: str, was: View | None, now: View | None) -> Said | None:
+    own = f"cron {name.rpartition('/')[2]} of {app}"
+    if now is None:
+        return "removed", f"{own} is no more"
+    if was is None:
+        return "added", f"{own} runs at {now['schedule']}"
+    if now["schedule"] != was["schedule"]:
+        return "changed", f"{own} runs at {now['schedule']} (before: {was['schedule']})"
+    if now["paused"] != was["paused"]:
+        return ("paused", f"{own} is paused") if now["paused"] else ("resumed", f"{own} is resumed")
+    for word in ("missed", "skipped"):
+        if now[word] and now[word] != was[word]:
+            return word, f"{own} has {word} {_times_due(now[word]['count'])}: {now[word]['reason']}"
+    return None
+
+
+def _times_due(count: int) -> str:
+    return f"{count} runs" if count > 1 else "a run"
+
+
 def _volume(name: str, app: str, was: View | None, now: View | None) -> Said | None:
     own = name.rpartition("/")[2]
     if now is None:
@@ -190,5 +215,5 @@ def _some(names: list[str]) -> str:
 
 _SENTENCES: Mapping[str, Callable[[str, str, Any, Any], Said | None]] = {
     "app": _app, "release": _release, "formation": _formation, "deploy": _deploy, "build": _build, "job": _job,
-    "host": _host, "wish": _wish, "route": _route, "volume": _volume, "sink": _sink, "leader": _leader,
+    "host": _host, "wish": _wish, "route": _route, "cron": _cron, "volume": _volume, "sink": _sink, "leader": _leader,
 }  # fmt: skip

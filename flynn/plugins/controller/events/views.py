@@ -19,7 +19,7 @@ REASON = 300
 """Characters of a reason."""
 
 QUIET = {
-    "job": ("reason", "since"), "deploy": ("reason",), "build": ("reason",),
+    "job": ("reason", "since"), "deploy": ("reason", "target"), "build": ("reason",),
 }  # fmt: skip
 """What is told with a change, but is none by itself: what a job waits for changes with each of its neighbours."""
 
@@ -52,12 +52,9 @@ def _formation(formation: model.Formation) -> View:
 
 def _deploy(deploy: model.Deploy) -> View:
     return {
-        "old": deploy.old,
-        "new": deploy.new,
-        "state": deploy.state,
-        "reason": deploy.reason[:REASON],
-        "job": deploy.job,
-    }
+        "old": deploy.old, "new": deploy.new, "state": deploy.state, "reason": deploy.reason[:REASON],
+        "job": deploy.job, "strategy": deploy.how.strategy, "step": deploy.step, "target": deploy.target,
+    }  # fmt: skip
 
 
 def _build(build: model.Build) -> View:
@@ -82,6 +79,13 @@ def _route(route: model.Route) -> View:
     return found | {"pages": sorted(route.pages)}
 
 
+def _cron(ledger: model.Ledger) -> View:
+    """Its runs are jobs; what never became one is told here."""
+    last = {run.outcome: run for run in ledger.runs if run.outcome in ("missed", "skipped")}
+    told = {outcome: {"due": run.due, "count": run.count, "reason": run.reason} for outcome, run in last.items()}
+    return {"schedule": ledger.schedule, "paused": ledger.paused, "missed": None, "skipped": None} | told
+
+
 def _volume(volume: model.Volume) -> View:
     return {
         "id": volume.id, "host": volume.host, "shared": volume.shared, "scratch": volume.scratch,
@@ -96,8 +100,12 @@ def _sink(sink: model.Sink) -> View:
     return {"url": f"{scheme}://{place}"}
 
 
-def _ended(record: model.Deploy | model.Build) -> float:
+def _ended(record: model.Build) -> float:
     return record.ended or record.started
+
+
+def _stepped(deploy: model.Deploy) -> float:
+    return deploy.ended or deploy.stepped or deploy.started
 
 
 KINDS: Mapping[str, Kind] = {
@@ -108,8 +116,9 @@ KINDS: Mapping[str, Kind] = {
     "releases": Kind("release", _release, began=lambda release: float(release.created)),
     "formations": Kind("formation", _formation),
     "builds": Kind("build", _build, began=_ended),
-    "deploys": Kind("deploy", _deploy, began=_ended),
+    "deploys": Kind("deploy", _deploy, began=_stepped),
     "routes": Kind("route", _route, began=lambda route: float(route.created)),
+    "crons": Kind("cron", _cron),
     "volumes": Kind("volume", _volume, began=lambda volume: float(volume.created)),
     "sinks": Kind("sink", _sink, began=lambda sink: float(sink.created)),
 }
