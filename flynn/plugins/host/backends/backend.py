@@ -32,13 +32,15 @@ class NotStarted(FlynnError):
 class Limits:
     """What all processes of a job together may take; 0: as much as there is. `memory` in MiB, `cpus` in cores.
 
-    `pids` counts processes and threads; `files` is for each process. A backend that cannot hold to one passes it over.
+    `pids` counts processes and threads; `files` is for each process. `yields`: where CPU is short, it gets a tenth of
+    what one gets that does not. A backend that cannot hold to one passes it over.
     """
 
     memory: int = 0
     cpus: float = 0.0
     pids: int = 0
     files: int = 0
+    yields: bool = False
 
 
 @dataclass(frozen=True)

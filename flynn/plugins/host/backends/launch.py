@@ -142,6 +142,8 @@ def _spawned(
     process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
     if sys.platform == "linux":
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
+    if hold.nice:
+        os.setpriority(os.PRIO_PROCESS, process.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + hold.nice, 19))
     return process.pid
 
 

@@ -11,6 +11,7 @@ from flynn.plugins.host.backends.backend import START, Limits, Spec
 from flynn.plugins.host.backends.process import directories
 from flynn.plugins.host.docker import binds, overlay
 from flynn.plugins.host.docker.engine_log import LOG
+from flynn.plugins.host.limits.cgroup import YIELDING
 from flynn.plugins.host.sandbox.rootfs import sizes
 
 STREAMS = "/run/flynn-streams"
@@ -124,6 +125,7 @@ def limits(limits: Limits) -> dict[str, Any]:
     memory = limits.memory * MIB
     told: dict[str, Any] = {"Memory": memory, "MemorySwap": memory} if memory else {}
     told |= {"NanoCpus": int(limits.cpus * 1e9)} if limits.cpus else {}
+    told |= {"CpuShares": 1024 * YIELDING // 100} if limits.yields else {}
     told |= {"PidsLimit": limits.pids} if limits.pids else {}
     files = {"Name": "nofile", "Soft": limits.files, "Hard": limits.files}
     return told | ({"Ulimits": [files]} if limits.files else {})

@@ -39,10 +39,12 @@ def spec_of(
 
 
 def limits_of(job: Job) -> Limits:
-    """What the job may take at most. Nobody can be given more open files than this daemon could have itself."""
+    """What the job may take at most; builds and batch jobs yield to services. Nobody can be given more open files than
+    this daemon could have itself."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(job.files, most) if most != resource.RLIM_INFINITY and job.files else job.files
-    return Limits(job.memory_limit or BURST * job.memory, job.cpu / 1000, job.pids, files)
+    memory = job.memory_limit or BURST * job.memory
+    return Limits(memory, job.cpu / 1000, job.pids, files, yields=job.queue != "services")
 
 
 def _made(path: Path) -> Path:

@@ -23,6 +23,9 @@ OURS = 3
 """Processes of ours that stand around a job (a shell, bubblewrap's two): they do not count against its limit."""
 
 MIB = 1024 * 1024
+YIELDING = 10
+"""Percent of the CPU of others that a job gets which yields to them, where there is too little for all."""
+
 PERIOD = 100_000
 """Microseconds among which a share of CPU time is counted."""
 

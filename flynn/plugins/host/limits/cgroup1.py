@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each, put
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, kill_each, put
 
 CONTROLLERS = ("memory", "cpu", "pids")
 
@@ -36,6 +36,8 @@ class Group1:
         if limits.cpus and (dir := self.by.get("cpu")):
             put(dir / "cpu.cfs_period_us", str(PERIOD))
             put(dir / "cpu.cfs_quota_us", str(int(limits.cpus * PERIOD)))
+        if limits.yields and (dir := self.by.get("cpu")):
+            (dir / "cpu.shares").write_text(str(1024 * YIELDING // 100))  # Others have 1024.
         if limits.pids and (dir := self.by.get("pids")):
             put(dir / "pids.max", str(limits.pids + OURS))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, kill_each, put
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, kill_each, put
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
 
 LEAF = "flynn-daemon"
@@ -38,6 +38,8 @@ class Group2:
                 put(self.dir / "memory.swap.max", "0")
         if limits.cpus and self._has("cpu.max"):
             put(self.dir / "cpu.max", f"{int(limits.cpus * PERIOD)} {PERIOD}")
+        if limits.yields and self._has("cpu.weight"):
+            (self.dir / "cpu.weight").write_text(str(YIELDING))  # Others have 100.
         if limits.pids and self._has("pids.max"):
             put(self.dir / "pids.max", str(limits.pids + OURS))
 

@@ -19,6 +19,9 @@ from flynn.plugins.host.limits.cgroup_mounts import find
 
 WORDS = {"memory": "memory", "cpu": "CPU", "pids": "processes"}
 
+NICE = 10
+"""How far a job that yields stands back where no group says so: to the kernel it weighs a tenth of another then."""
+
 REMEDY = (
     "run the daemon as root, or delegate control groups to it (systemd-run --user --scope -p Delegate=yes flynn daemon)"
 )
@@ -27,11 +30,12 @@ REMEDY = (
 @dataclass(frozen=True)
 class Hold:
     """What a process that begins is to do: enter these groups (write `0` to the files). `files`, `pids`: its plain
-    limits (RLIMIT_NOFILE, RLIMIT_NPROC), 0: none."""
+    limits (RLIMIT_NOFILE, RLIMIT_NPROC), 0: none. `nice`: how far it stands back for others (nice(2))."""
 
     groups: Sequence[Path] = ()
     files: int = 0
     pids: int = 0
+    nice: int = 0
 
 
 class Limiter:
@@ -55,9 +59,11 @@ class Limiter:
 
     def hold(self, spec: Spec) -> Hold:
         """What the process of a job is to do; its groups need not be there yet."""
+        nice = NICE if spec.limits.yields else 0
         if self.hierarchy is None:
-            return Hold(files=spec.limits.files, pids=spec.limits.pids)
-        return Hold(self.hierarchy.at(spec.id).entries, spec.limits.files)
+            return Hold(files=spec.limits.files, pids=spec.limits.pids, nice=nice)
+        nice = nice if "cpu" in self.hierarchy.lacks else 0
+        return Hold(self.hierarchy.at(spec.id).entries, spec.limits.files, nice=nice)
 
     def make(self, spec: Spec) -> None:
         """The groups for a run of a job, written down first. Blocks for a moment. NotStarted: the kernel refuses."""

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from flynn.core.errors import Full
-from flynn.plugins.host.backends.backend import Spec
+from flynn.plugins.host.backends.backend import Limits, Spec
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import Gate, launch, opened
 from flynn.plugins.host.limits.limiter import Hold, Limiter, group_of
@@ -44,6 +44,15 @@ def test_a_gate_whose_daemon_dies_ends_without_having_run_anything(tmp_path: Pat
     assert os.waitstatus_to_exitcode(os.waitpid(gate.identity.pid, 0)[1]) == 125
     assert (tmp_path / "group").exists() == entered
     assert not mark.exists()
+
+
+def test_a_process_that_yields_stands_back_where_it_has_no_group(tmp_path: Path) -> None:
+    outputs = (tmp_path / "out", tmp_path / "err")
+    for yields in (True, False):
+        told = Spec("job", "", {}, {}, tmp_path, limits=Limits(yields=yields))
+        with opened(["/bin/true"], {}, outputs, hold=Limiter(tmp_path).hold(told)) as gate:
+            own, theirs = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, gate.identity.pid))
+            assert theirs == (min(own + 10, 19) if yields else own)
 
 
 async def test_what_cannot_be_made_ready_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -94,11 +95,15 @@ def test_limits_of_version_2_are_written_as_it_reads_them(tmp_path: Path) -> Non
         "memory_max": "max",
         "memory_swap.max": "max",
         "cpu_max": "max 100000",
+        "cpu_weight": "100",
         "pids_max": "max",
         "cgroup_kill": "",
     }
     group = Group2(group_files(tmp_path / "job", **files, memory_events="low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\n"))
     group.limit(LIMITS)
+    assert (group.dir / "cpu.weight").read_text() == "100"
+    group.limit(replace(LIMITS, yields=True))
+    assert (group.dir / "cpu.weight").read_text() == "10"
     written = {
         name: (group.dir / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")
     }
@@ -139,6 +144,9 @@ def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> Non
     assert (by["cpu"] / "cpu.cfs_quota_us").read_text() == "50000"
     assert (by["cpu"] / "cpu.cfs_period_us").read_text() == "100000"
     assert (by["pids"] / "pids.max").read_text() == "13"
+    assert not (by["cpu"] / "cpu.shares").exists()
+    group.limit(replace(LIMITS, yields=True))
+    assert (by["cpu"] / "cpu.shares").read_text() == "102"
     assert group.oom_kills() == 3
 
 
