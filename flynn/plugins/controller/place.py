@@ -115,13 +115,15 @@ def _bound(facts: Facts, ground: Ground, job: model.Job, host: str) -> tuple[str
 
 
 def _assign(facts: Facts, a: model.Assignment) -> Change:
-    job = a.job
-    puts: dict[str, model.Record] = {keys.job(a.host, job.id): a}
+    job, host = a.job, a.host
+    puts: dict[str, model.Record] = {keys.job(host, job.id): a}
+    seen: tuple[str, ...] = (keys.host(host), keys.wish(host))
     if job.mounts:
-        puts |= place_volumes.binding(facts, job, a.host)
+        puts |= place_volumes.binding(facts, job, host)
+        seen += place_volumes.keys_of(job)
     return Change(
         puts=puts,
         deletes=(keys.queued(job.queue, job.id),),
-        seen=(keys.host(a.host), keys.wish(a.host), *place_volumes.keys_of(job)),
-        why=f"start {job.id} on {a.host}",
+        seen=seen,
+        why=f"start {job.id} on {host}",
     )

@@ -35,7 +35,8 @@ class Columns:
 
     Lines of the table: what is left of `memory` (MiB), `cpu` (thousandths of a core), `builds` (at a time), below 0
     where more is taken than there is; how many `jobs` it runs; what share of all a MiB (`per_memory`) and a thousandth
-    of a core (`per_cpu`) is; which share is left of both; and `base`, what its scores have whatever is asked.
+    of a core (`per_cpu`) is; `base`, which its scores have whatever is asked: the shares that are left of both, less
+    what is uneven now; and `tilt`, how much more is left of memory than of CPU.
     `leaving`, `leaving_cpu`: what is taken by jobs that were told to stop; `yielding`, `yielding_cpu`: by those that
     may be stopped for others.
     """
@@ -67,9 +68,9 @@ class Columns:
 
     def weigh(self, row: int) -> None:
         """What follows from the other numbers of a host, when these have changed."""
-        memory = self.memory_share[row] = self.memory[row] * self.per_memory[row]
-        cpu = self.cpu_share[row] = self.cpu[row] * self.per_cpu[row]
-        self.base[row] = (0.0 if self.jobs[row] else self.idle[row]) - UNEVEN * abs(memory - cpu)
+        memory, cpu = self.memory[row] * self.per_memory[row], self.cpu[row] * self.per_cpu[row]
+        tilt = self.tilt[row] = memory - cpu
+        self.base[row] = memory + cpu - UNEVEN * abs(tilt) + (0.0 if self.jobs[row] else self.idle[row])
 
     def take_over(self, old: "Columns") -> dict[int, int]:
         """What is taken, from another layout; the row of now by that of before."""
@@ -98,12 +99,12 @@ class Columns:
     def _open(self) -> None:
         views = [line.data for line in self.table]
         self.memory, self.cpu, self.builds, self.per_memory, self.per_cpu = views[:5]
-        self.memory_share, self.cpu_share, self.base = views[5:SCORED]
+        self.base, self.tilt = views[5:SCORED]
         self.jobs, self.leaving, self.leaving_cpu, self.yielding, self.yielding_cpu = views[SCORED:]
 
 
 NAMES = (
-    "memory", "cpu", "builds", "per_memory", "per_cpu", "memory_share", "cpu_share", "base", "jobs", "leaving",
+    "memory", "cpu", "builds", "per_memory", "per_cpu", "base", "tilt", "jobs", "leaving",
     "leaving_cpu", "yielding", "yielding_cpu",
 )  # fmt: skip
 SCORED = NAMES.index("jobs")

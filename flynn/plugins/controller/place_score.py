@@ -41,14 +41,20 @@ class Scores:
 
 def _scores(table: Numbers, demand: Demand, fit: "NDArray[np.bool_]") -> Numbers:
     """The scores of hosts by their numbers, in the order of `Columns.table`."""
-    memory, cpu, builds, per_memory, per_cpu, memory_share, cpu_share, base = table
-    room = fit & (memory >= demand.memory)
+    memory, cpu, builds, per_memory, per_cpu, base, tilt = table
+    room, taken = memory >= demand.memory, demand.memory * per_memory
+    room &= fit
+    scores: Numbers = tilt - taken
     if demand.cpu:
         room &= cpu >= demand.cpu
-        cpu_share = cpu_share - demand.cpu * per_cpu
+        of_cpu = demand.cpu * per_cpu
+        scores += of_cpu
+        taken += of_cpu
     if demand.build:
         room &= builds >= 1
-    memory_share = memory_share - demand.memory * per_memory
-    scores: Numbers = memory_share + cpu_share + np.abs(memory_share - cpu_share) * UNEVEN + base
+    np.abs(scores, scores)
+    scores *= UNEVEN
+    scores += base
+    scores -= taken
     scores[~room] = UNFIT
     return scores
