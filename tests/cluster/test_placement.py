@@ -35,7 +35,7 @@ async def _states(grid: Grid) -> dict[str, str]:
 
 
 async def test_a_batch_job_makes_way_for_a_service(grid: Grid) -> None:
-    ids = [(await grid.ok("run", "-d", "-a", "hello", "--json", "sleep 600")).json["id"] for _ in range(4)]
+    ids = [(await grid.ok("run", "-d", "-a", "hello", "sleep 600")).out.strip() for _ in range(4)]
     await grid.until(lambda: _up(grid, 5), 60, "the machine is full")
     told = (await grid.ok("explain", "-a", "hello")).out
     assert "128 MiB asked" not in told, "one more would fit now"
