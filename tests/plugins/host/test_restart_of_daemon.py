@@ -42,8 +42,8 @@ async def test_a_service_is_adopted(rig: Rig) -> None:
     instance = rig.instance("web-1")
     assert instance is not None
     assert await ask(instance) == "web-1"
+    again = rig.node.mirror.facts.stamp("services/hello-web/web-1")
     async with rig.running():
-        again = rig.node.mirror.facts.stamp("services/hello-web/web-1")
         await rig.node.mirror.until(lambda f: f.stamp("services/hello-web/web-1") != again, 10)
         after = await rig.state("web-1", "up")
         assert after == before

@@ -13,17 +13,15 @@ import psutil
 
 from flynn.plugins.host.backends import bind, owner
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
-from flynn.plugins.host.backends.begun import BEGUN, Begun
+from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import run_beside, write_environ
-from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone, identify
+from flynn.plugins.host.backends.here import RunningHere
+from flynn.plugins.host.backends.identity import Identity, boot_id, gone, identify
 from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened, processes, send
-from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.limits.cgroup import kill_each, members
-from flynn.plugins.host.limits.limiter import Limiter, end, group_of, oom_kills
+from flynn.plugins.host.limits.limiter import Limiter, end, group_of
 from flynn.plugins.host.race import race
 from flynn.plugins.host.trees import own, remove_tree
-from flynn.plugins.host.usage.reading import Seat
-from flynn.plugins.host.usage.seats import seat_of
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where the programs of this machine are, the daemon's own Python first."""
@@ -96,23 +94,8 @@ def _prepare(spec: Spec) -> None:
         shutil.copytree(tree, root / name, symlinks=True, dirs_exist_ok=True)
 
 
-class RunningProcess:
+class RunningProcess(RunningHere):
     """The wrapping shell (`identity`), the process below it, and all that they started."""
-
-    def __init__(self, dir: Path, identity: Identity, stdin: int = -1, begun: Begun | None = None) -> None:
-        self.dir, self.identity, self.stdin, self._begun = dir, identity, stdin, begun
-
-    def alive(self) -> bool:
-        return alive(self.identity)
-
-    async def pid(self) -> int:
-        if self._begun:
-            await self._begun.wait()
-        while self.alive():
-            if found := first_child(self.identity.pid):
-                return found
-            await asyncio.sleep(0.005)
-        return 0
 
     async def wait(self) -> int | None:
         known = await gone(self.identity)
@@ -121,15 +104,6 @@ class RunningProcess:
         except (OSError, ValueError):
             return known
 
-    async def signal(self, number: int) -> None:
-        await asyncio.to_thread(lambda: send(self._grouped() or self._members(), number))
-
-    async def kill(self) -> None:
-        await asyncio.to_thread(self._kill)
-
-    async def oom_kills(self) -> int:
-        return await oom_kills(self.dir)
-
     async def exec(
         self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
     ) -> int:
@@ -137,21 +111,18 @@ class RunningProcess:
             raise NotStarted("the job has ended")
         return await race(run_beside(self.dir, command, (stdin, stdout, stderr), pid, signals=signals), self._over())
 
-    def seat(self) -> Seat:
-        return seat_of(self.dir, self.identity.pid)
-
     async def _over(self) -> int:
         await gone(self.identity)
         return 128 + signal.SIGKILL
 
-    async def cleanup(self) -> None:
-        await asyncio.to_thread(self._clean)
+    def _parent(self) -> int:
+        return self.identity.pid
 
     def _kill(self) -> None:
         """All but the shell, which then tells how it ended."""
         if group := group_of(self.dir):
             kill_each(group, spare=self.identity.pid)
-        send(self._members(), signal.SIGKILL)
+        send(self._all(), signal.SIGKILL)
 
     def _clean(self) -> None:
         self._kill()
@@ -159,6 +130,10 @@ class RunningProcess:
         remove_tree(self.dir / "root")
 
     def _members(self) -> list[psutil.Process]:
+        """Of a group that is there all are found with no look at any other; else as many as there are to be found."""
+        return self._grouped() or self._all()
+
+    def _all(self) -> list[psutil.Process]:
         """What descends from the shell, or is left of its session; not the shell itself: it tells the exit code."""
         found = {process.pid: process for process in (descendants(self.identity.pid) if self.alive() else [])}
         if identify(self.identity.pid) not in (None, self.identity) or self.identity.boot != boot_id():

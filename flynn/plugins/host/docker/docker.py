@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from aiodocker.containers import DockerContainer
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
 from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.docker import binds, overlay
 from flynn.plugins.host.docker.container import RunningContainer, discard, remove
 from flynn.plugins.host.docker.engine import WORK, Refused, engine
@@ -28,8 +29,6 @@ from flynn.plugins.host.docker.roots import Roots
 from flynn.plugins.host.docker.shared import check_shared
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.sandbox.rootfs import write_users
-from flynn.plugins.host.sandbox.sandboxed import last_line
-from flynn.plugins.host.trees import remove_tree
 
 MODES = ("overlay", "copy")
 """How `/app` is made writable, the best first: an overlay needs a file system that can be the upper part of one."""
@@ -73,15 +72,18 @@ class DockerBackend:
             log.warning("%s; what is in containers runs on, new ones wait for it", error)
             return
         await check_shared(self.data, self.roots)
-        reason = ""
-        for mode in MODES:
-            reason = await self._try(mode)
-            if not reason:
-                self.mode = mode
-                await asyncio.to_thread((self.data / "mode").write_text, mode)
-                return
+        self.mode, reason = await self._choose()
+        if self.mode:
+            await asyncio.to_thread((self.data / "mode").write_text, self.mode)
+            return
         raise StartError(
             f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
+        )
+
+    async def _choose(self, modes: Sequence[str] = MODES) -> tuple[str, str]:
+        """As `first_mode`."""
+        return await first_mode(
+            self.data / "probe", modes, lambda spec, mode: self._start(spec, lambda identity: None, mode), PROBE
         )
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
@@ -118,26 +120,6 @@ class DockerBackend:
         await container.start()
         found = await container.show()
         return seen(found["Id"], found["State"]["Pid"], logged=not root.shell)
-
-    async def _try(self, mode: str) -> str:
-        """Why a container with this mode does not work; empty if it does."""
-        dir = self.data / "probe"
-        await asyncio.to_thread(_prepare_probe, dir)
-        spec = Spec("probe", "echo b >a && mkdir d && mv a d/c && test ! -e a", {}, {"app": dir / "tree"}, dir)
-        running: RunningContainer | None = None
-        try:
-            async with asyncio.timeout(PROBE):
-                running = await self._start(spec, lambda identity: None, mode)
-                code = await running.wait()
-            return "" if code == 0 else last_line(spec.stderr) or f"its process ended with code {code}"
-        except TimeoutError:
-            return f"it did not start within {PROBE:g} s"
-        except (FlynnError, OSError) as error:
-            return str(error)
-        finally:
-            if running:
-                await running.cleanup()
-            await asyncio.to_thread(remove_tree, dir)
 
 
 async def _answers() -> None:
@@ -206,9 +188,3 @@ def _prepare(spec: Spec, copied: bool) -> None:
             spec.socket.parent.chmod(0o777)
     else:
         overlay.make(spec.dir, spec.layers.get("app"), copied)
-
-
-def _prepare_probe(dir: Path) -> None:
-    remove_tree(dir)
-    (dir / "tree").mkdir(parents=True)
-    (dir / "tree" / "a").write_text("a\n")

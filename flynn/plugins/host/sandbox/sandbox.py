@@ -12,21 +12,22 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from flynn.core.errors import FlynnError, StartError
+from flynn.core.errors import StartError
 from flynn.plugins.host.backends import owner
 from flynn.plugins.host.backends.backend import START, Spec, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import Gate, launch, opened
+from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.limits.limiter import Limiter
 from flynn.plugins.host.sandbox import binds, seccomp
 from flynn.plugins.host.sandbox.etc import Etc
 from flynn.plugins.host.sandbox.rootfs import hosts
-from flynn.plugins.host.sandbox.sandboxed import RunningSandbox, last_line
+from flynn.plugins.host.sandbox.sandboxed import RunningSandbox
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
 from flynn.plugins.host.trees import own, remove_tree
 
@@ -75,18 +76,21 @@ class SandboxBackend:
         OSError: the disk is full, which tells nothing of sandboxes, and they worked here before. So nobody goes on
         without walls for that.
         """
-        reason = ""
-        for mode in MODES:
-            reason = await self._try(mode)
-            if not reason:
-                self.mode = mode
-                await asyncio.to_thread((self.data / WORKED).touch)
-                return
+        self.mode, reason = await self._choose()
+        if self.mode:
+            await asyncio.to_thread((self.data / WORKED).touch)
+            return
         if (self.data / WORKED).exists() and _is_full(self.data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.data))
         raise StartError(
             f"bubblewrap cannot make a sandbox here: {reason}; allow user namespaces (sysctl user.max_user_namespaces, "
             "kernel.apparmor_restrict_unprivileged_userns), or run the daemon with --set host.backend=process"
+        )
+
+    async def _choose(self, modes: Sequence[str] = MODES) -> tuple[str, str]:
+        """As `first_mode`."""
+        return await first_mode(
+            self.data / "probe", modes, lambda spec, mode: self._start(spec, lambda identity: None, mode), PROBE
         )
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningSandbox":
@@ -140,27 +144,6 @@ class SandboxBackend:
             files["--seccomp"] = _new(spec.dir / "seccomp", os.O_RDWR, stack)
         return files
 
-    async def _try(self, mode: str) -> str:
-        """Why a sandbox with this mode does not work; empty if it does."""
-        dir = self.data / "probe"
-        await asyncio.to_thread(_prepare_probe, dir)
-        spec = Spec("probe", "echo b >a && mkdir d && mv a d/c && test ! -e a", {}, {"app": dir / "tree"}, dir)
-        running: RunningSandbox | None = None
-        try:
-            running = await self._start(spec, lambda identity: None, mode)
-            async with asyncio.timeout(PROBE):
-                code = await running.wait()
-            return "" if code == 0 else last_line(spec.stderr) or f"its process ended with code {code}"
-        except TimeoutError:
-            return f"it did not start within {PROBE:g} s"
-        except (FlynnError, OSError) as error:
-            return str(error)
-        finally:
-            if running:
-                await running.kill()
-                await running.cleanup()
-            await asyncio.to_thread(remove_tree, dir)
-
 
 def _is_full(path: Path) -> bool:
     found = os.statvfs(path)
@@ -179,12 +162,6 @@ def _bwrap() -> str:
             f"there is no bubblewrap for this machine ({error}); install it, or run the daemon with "
             "--set host.backend=process"
         ) from None
-
-
-def _prepare_probe(dir: Path) -> None:
-    remove_tree(dir)
-    (dir / "tree").mkdir(parents=True)
-    (dir / "tree" / "a").write_text("a\n")
 
 
 def _empty(dir: Path) -> None:

@@ -5,24 +5,19 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
 import msgspec
 import psutil
 
 from flynn.plugins.host.backends.backend import NotStarted, Signals
-from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.beside import run_beside
-from flynn.plugins.host.backends.identity import Identity, alive, boot_id, gone
+from flynn.plugins.host.backends.here import RunningHere
+from flynn.plugins.host.backends.identity import boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
-from flynn.plugins.host.backends.proc import first_child
+from flynn.plugins.host.backends.probe import last_line
 from flynn.plugins.host.limits.cgroup import PATIENCE, members
-from flynn.plugins.host.limits.limiter import end, group_of, oom_kills
+from flynn.plugins.host.limits.limiter import end, group_of
 from flynn.plugins.host.trees import remove_tree
-from flynn.plugins.host.usage.reading import Seat
-from flynn.plugins.host.usage.seats import seat_of
-
-TAIL = 4096
 
 
 class _Status(msgspec.Struct, rename="kebab"):
@@ -31,24 +26,8 @@ class _Status(msgspec.Struct, rename="kebab"):
     exit_code: int | None = None
 
 
-class RunningSandbox:
+class RunningSandbox(RunningHere):
     """The monitor (`identity`), the sandbox's pid 1, and what runs inside."""
-
-    def __init__(self, dir: Path, identity: Identity, stdin: int = -1, begun: Begun | None = None) -> None:
-        self.dir, self.identity, self.stdin, self._begun = dir, identity, stdin, begun
-
-    def alive(self) -> bool:
-        return alive(self.identity)
-
-    async def pid(self) -> int:
-        if self._begun:
-            await self._begun.wait()
-        while self.alive():
-            inner = self._inner()
-            if inner and (found := first_child(inner)):
-                return found
-            await asyncio.sleep(0.005)
-        return 0
 
     async def wait(self) -> int | None:
         known = await gone(self.identity)
@@ -59,15 +38,6 @@ class RunningSandbox:
             why = await asyncio.to_thread(last_line, self.dir / "stderr")
             raise NotStarted(f"the sandbox could not be made: {why or f'bubblewrap ended with code {known}'}")
         return known
-
-    async def signal(self, number: int) -> None:
-        await asyncio.to_thread(lambda: send(self._members(), number))
-
-    async def kill(self) -> None:
-        await asyncio.to_thread(self._kill)
-
-    async def oom_kills(self) -> int:
-        return await oom_kills(self.dir)
 
     async def exec(
         self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
@@ -85,11 +55,8 @@ class RunningSandbox:
                 raise NotStarted("the job has ended")
             return await run_beside(self.dir, command, (stdin, stdout, stderr), inner, held, signals)
 
-    def seat(self) -> Seat:
-        return seat_of(self.dir, self.identity.pid)
-
-    async def cleanup(self) -> None:
-        await asyncio.to_thread(self._clean)
+    def _parent(self) -> int:
+        return self._inner()
 
     def _kill(self) -> None:
         if inner := self._inner():
@@ -141,11 +108,3 @@ def dead(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
-
-
-def last_line(path: Path) -> str:
-    """Its last line, looked for at its end: a raw file says that it is as large as all that was ever printed."""
-    with path.open("rb") as file:
-        file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
-        lines = file.read(TAIL).decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else ""
