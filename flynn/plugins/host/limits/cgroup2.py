@@ -16,6 +16,9 @@ from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
 
 LEAF = "flynn-daemon"
 
+COUNTERS = ("io",)
+"""Controllers that limit nothing here, but count what each job reads and writes."""
+
 
 @dataclass(frozen=True)
 class Group2:
@@ -65,10 +68,11 @@ class Group2:
 
 @dataclass(frozen=True)
 class Hierarchy2:
-    """`top` is the daemon's own directory of groups, `controllers` what can be used below it."""
+    """`top` is the daemon's own directory of groups, `controllers` what can be used below it, `counters` beside."""
 
     top: Path
     controllers: Sequence[str]
+    counters: Sequence[str] = ()
 
     @property
     def lacks(self) -> Sequence[str]:
@@ -82,6 +86,8 @@ class Hierarchy2:
         self.top.mkdir(exist_ok=True)
         for controller in self.controllers:
             pass_on(self.top, controller)
+        for controller in self.counters:
+            _passes_on(self.top, controller)
         group = self.at(name)
         group.dir.mkdir()
         return group
@@ -93,7 +99,11 @@ class Hierarchy2:
 def hierarchy2(parent: Path, name: str) -> Hierarchy2:
     """Groups below `parent/name`, with those controllers that `parent` has and can pass on. OSError: it is none."""
     there = (parent / "cgroup.controllers").read_text().split()
-    return Hierarchy2(parent / name, tuple(name for name in CONTROLLERS if name in there and _passes_on(parent, name)))
+
+    def usable(wanted: Sequence[str]) -> tuple[str, ...]:
+        return tuple(each for each in wanted if each in there and _passes_on(parent, each))
+
+    return Hierarchy2(parent / name, usable(CONTROLLERS), usable(COUNTERS))
 
 
 def _passes_on(dir: Path, controller: str) -> bool:

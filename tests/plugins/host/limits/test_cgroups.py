@@ -133,6 +133,19 @@ def test_controllers_are_passed_on_once(tmp_path: Path) -> None:
     assert (dir / "cgroup.subtree_control").read_text() == "+pids"
 
 
+def test_what_jobs_read_and_write_is_counted_where_it_can_be(tmp_path: Path) -> None:
+    """The groups of jobs have io.stat only if each group above passes `io` on."""
+    group_files(tmp_path, cgroup_controllers="cpuset io memory", cgroup_subtree_control="memory")
+    found = hierarchy2(tmp_path, "flynn")
+    assert (found.controllers, found.counters, found.lacks) == (("memory",), ("io",), ["cpu", "pids"])
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+io"
+    group_files(found.top, cgroup_subtree_control="memory")
+    found.make("job")
+    assert (found.top / "cgroup.subtree_control").read_text() == "+io"
+    group_files(tmp_path, cgroup_controllers="memory", cgroup_subtree_control="memory")
+    assert hierarchy2(tmp_path, "flynn").counters == ()
+
+
 def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> None:
     by = {name: tmp_path / name / "job" for name in ("memory", "cpu", "pids")}
     for dir in by.values():
