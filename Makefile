@@ -6,6 +6,9 @@
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
+# Where no compiled modules are kept, each of the hundreds of processes that the tests start compiles all of flynn anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 REQUIRED := $(filter true,$(CI))
 
 .PHONY: check test demo format clean fuzz bench-router bench-host bench-scheduler
