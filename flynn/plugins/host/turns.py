@@ -1,23 +1,46 @@
-"""Who may start now: so many jobs of a host at a time. The others wait, and no app waits for all of another's jobs."""
+"""Who may start now: so many jobs of a host at a time. The others wait, and no app waits for all of another's jobs.
+
+Services come first, and one turn is theirs alone where there is more than one, so that they wait for no burst of
+one-off jobs or builds.
+"""
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flynn.core.model import Queue
 
 HELD = 10.0
 """Seconds after which a start that is still under way does not count any more: it waits for something itself."""
 
 
-def next_one(waiting: Sequence[str], starting: Mapping[str, int]) -> int:
-    """Which of those that wait (their apps, the longest wait first) is next: of the app with the fewest that start."""
-    return min(range(len(waiting)), key=lambda at: (starting.get(waiting[at], 0), at))
+RANK: Mapping[Queue, int] = {"services": 0, "builders": 1, "ephemeral": 2}
+"""Which queue's jobs go before which."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks for a turn: a job's app and queue."""
+
+    app: str
+    queue: Queue = "services"
+
+    @property
+    def rank(self) -> int:
+        return RANK[self.queue]
+
+
+def next_one(waiting: Sequence[Who], starting: Mapping[str, int]) -> int:
+    """Which of those that wait (the longest first) is next: a service, then of the app with the fewest that start."""
+    return min(range(len(waiting)), key=lambda at: (waiting[at].rank, starting.get(waiting[at].app, 0), at))
 
 
 class Turn:
     """The right to start, until it is ended; that may be said more than once."""
 
-    def __init__(self, app: str, turns: "Turns") -> None:
-        self.app, self._turns = app, turns
+    def __init__(self, who: Who, turns: "Turns") -> None:
+        self.who, self._turns = who, turns
         self._timer = asyncio.get_running_loop().call_later(turns.held, turns.late, self)
 
     def end(self) -> None:
@@ -33,18 +56,26 @@ class Turns:
         self._starting: set[Turn] = set()
         self._late: set[Turn] = set()
         """Those that count no more but for their app, which comes after others."""
-        self._waiting: list[tuple[str, asyncio.Future[Turn]]] = []
+        self._waiting: list[tuple[Who, asyncio.Future[Turn]]] = []
 
     @property
-    def free(self) -> bool:
-        """Whether one who asks now need not wait."""
-        return not self._waiting and len(self._starting) < self.limit
+    def starting(self) -> int:
+        """How many start now."""
+        return len(self._starting)
 
-    async def take(self, app: str) -> Turn:
-        """A turn for a job of this app, as soon as there is one."""
-        if self.free:
-            return self._give(app)
-        waits: tuple[str, asyncio.Future[Turn]] = (app, asyncio.get_running_loop().create_future())
+    def free(self, who: Who) -> bool:
+        """Whether one who asks now need not wait."""
+        return not any(other.rank <= who.rank for other, _ in self._waiting) and self._room(who)
+
+    def _room(self, who: Who) -> bool:
+        others = sum(turn.who.rank > 0 for turn in self._starting)
+        return len(self._starting) < self.limit and (not who.rank or others < max(self.limit - 1, 1))
+
+    async def take(self, who: Who) -> Turn:
+        """A turn for a job, as soon as there is one."""
+        if self.free(who):
+            return self._give(who)
+        waits: tuple[Who, asyncio.Future[Turn]] = (who, asyncio.get_running_loop().create_future())
         self._waiting.append(waits)
         try:
             return await waits[1]
@@ -67,14 +98,17 @@ class Turns:
         self._starting.discard(turn)
         self._next()
 
-    def _give(self, app: str) -> Turn:
-        turn = Turn(app, self)
+    def _give(self, who: Who) -> Turn:
+        turn = Turn(who, self)
         self._starting.add(turn)
         return turn
 
     def _next(self) -> None:
-        while self._waiting and len(self._starting) < self.limit:
-            counts = Counter(turn.app for turn in self._starting | self._late)
-            app, waits = self._waiting.pop(next_one([app for app, _ in self._waiting], counts))
+        while self._waiting:
+            counts = Counter(turn.who.app for turn in self._starting | self._late)
+            at = next_one([who for who, _ in self._waiting], counts)
+            if not self._room(self._waiting[at][0]):
+                return
+            who, waits = self._waiting.pop(at)
             if not waits.done():
-                waits.set_result(self._give(app))
+                waits.set_result(self._give(who))

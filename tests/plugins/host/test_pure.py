@@ -75,7 +75,19 @@ def test_sentences() -> None:
 
 @pytest.mark.parametrize(
     ("restarts", "up_for", "number", "pause"),
-    [(0, 0, 1, 0), (4, 0, 5, 0), (5, 0, 6, 10), (14, 0, 15, 10), (15, 0, 16, 30), (99, 299, 100, 30), (99, 300, 1, 0)],
+    [
+        (0, 0, 1, 0),
+        (4, 0, 5, 0),
+        (5, 0, 6, 10),
+        (14, 0, 15, 10),
+        (15, 0, 16, 30),
+        (19, 0, 20, 30),
+        (20, 0, 21, 60),
+        (22, 0, 23, 240),
+        (23, 0, 24, 300),
+        (99, 299, 100, 300),
+        (99, 300, 1, 0),
+    ],
 )
 def test_pauses(restarts: int, up_for: float, number: int, pause: float) -> None:
     found = next_restart(restarts, up_for)
@@ -86,7 +98,9 @@ def test_reasons() -> None:
     assert describe(1) == "exited with code 1"
     assert describe(137) == "killed by signal 9 (SIGKILL)"
     assert describe(255) == "exited with code 255"
-    assert next_restart(5, 0).after(describe(1)) == "exited with code 1; restart 6 in 10 s"
+    loop = next_restart(7, 0, 120.0).after(describe(1))
+    assert loop == "crash loop: 7 restarts in 2 min, next try in 10 s: exited with code 1"
+    assert next_restart(30, 0, 61.0).after("x") == "crash loop: 30 restarts in 61 s, next try in 5 min: x"
     assert next_restart(0, 0).after(describe(1)) == "exited with code 1"
 
 

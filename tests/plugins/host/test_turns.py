@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from flynn.core import model
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Backend
-from flynn.plugins.host.turns import Turn, Turns, next_one
+from flynn.plugins.host.turns import Turn, Turns, Who, next_one
 from tests.plugins.host.rig import open_rig
 
 
@@ -22,7 +23,17 @@ from tests.plugins.host.rig import open_rig
     ],
 )
 def test_who_is_next(waiting: list[str], starting: dict[str, int], at: int) -> None:
-    assert next_one(waiting, starting) == at
+    assert next_one([Who(app) for app in waiting], starting) == at
+
+
+def test_services_go_first() -> None:
+    waiting = [Who("a", "ephemeral"), Who("b", "builders"), Who("c"), Who("d")]
+    assert next_one(waiting, {"c": 1}) == 3
+    assert next_one(waiting[:2], {"b": 9}) == 1
+
+
+QUEUES: dict[str, model.Queue] = {"r": "ephemeral", "s": "builders"}
+"""The queues of jobs whose names begin so; the others are services."""
 
 
 class Queue:
@@ -40,7 +51,7 @@ class Queue:
         await asyncio.sleep(0)
 
     async def _take(self, name: str) -> None:
-        self.got[name] = await self.turns.take(name[0])
+        self.got[name] = await self.turns.take(Who(name[0], QUEUES.get(name[0], "services")))
         self.order.append(name)
 
     async def end(self, name: str) -> None:
@@ -56,7 +67,7 @@ class Queue:
 async def test_so_many_at_a_time_and_each_app_in_turn() -> None:
     queue = Queue(2)
     await queue.come("a1", "a2", "a3", "a4", "b1", "b2")
-    assert (queue.order, queue.turns.free) == (["a1", "a2"], False)
+    assert (queue.order, queue.turns.free(Who("a"))) == (["a1", "a2"], False)
     await queue.end("a1")
     await queue.end("a1")
     assert queue.order == ["a1", "a2", "b1"]
@@ -66,7 +77,31 @@ async def test_so_many_at_a_time_and_each_app_in_turn() -> None:
     await queue.end("b2")
     await queue.end("a3")
     await queue.end("a4")
-    assert queue.turns.free
+    assert queue.turns.free(Who("a"))
+
+
+async def test_a_turn_is_left_for_services_however_many_others_want_one() -> None:
+    queue = Queue(3)
+    await queue.come("r1", "r2", "r3", "s1")
+    assert queue.order == ["r1", "r2"]
+    assert not queue.turns.free(Who("r", "ephemeral"))
+    await queue.come("a1")
+    assert queue.order == ["r1", "r2", "a1"]
+    await queue.come("a2")
+    await queue.end("r1")
+    assert queue.order == ["r1", "r2", "a1", "a2"]
+    await queue.end("a1")
+    assert queue.order == ["r1", "r2", "a1", "a2", "s1"]
+    await queue.end("r2")
+    assert queue.order[-1] == "r3"
+
+
+async def test_a_single_turn_is_for_all() -> None:
+    queue = Queue(1)
+    await queue.come("r1", "r2", "a1")
+    await queue.end("r1")
+    await queue.end("a1")
+    assert queue.order == ["r1", "a1", "r2"]
 
 
 async def test_one_that_waits_may_go_away() -> None:
@@ -81,7 +116,7 @@ async def test_one_that_waits_may_go_away() -> None:
     await asyncio.sleep(0)
     assert queue.order == ["a1", "c1", "e1"]
     await queue.end("e1")
-    assert queue.turns.free
+    assert queue.turns.free(Who("a"))
 
 
 async def test_one_that_hangs_holds_nobody_up_for_long() -> None:

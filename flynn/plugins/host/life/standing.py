@@ -23,7 +23,7 @@ class Standing:
 
     def __init__(self, ground: Ground, kept: Kept) -> None:
         boot = boot_id()
-        fresh = replace(kept, up_since=0, restart=0, oom_at=0, boot=boot)
+        fresh = replace(kept, up_since=0, restart=0, failing=0, oom_at=0, boot=boot)
         self.ground, self.kept = ground, kept if kept.boot == boot else fresh
         self.turn: Turn | None = None
         self.dir = ground.jobs / kept.job.id
@@ -85,8 +85,10 @@ class Standing:
     def again(self, ending: Ending) -> str:
         """Another process shall follow the one that has ended; why and when, in words."""
         now = self.ground.steady()
-        restart = next_restart(self.state.restarts, now - self.kept.up_since if self.kept.up_since else 0.0)
-        self.kept = replace(self.kept, process=None, up_since=0.0, restart=now + restart.pause)
+        up_for = now - self.kept.up_since if self.kept.up_since else 0.0
+        restart = next_restart(self.state.restarts, up_for, now - self.kept.failing if self.kept.failing else 0.0)
+        failing = self.kept.failing if restart.number > 1 and self.kept.failing else now
+        self.kept = replace(self.kept, process=None, up_since=0.0, restart=now + restart.pause, failing=failing)
         reason = restart.after(ending.reason)
         self.set(
             state="starting", pid=0, port=0, restarts=restart.number, exit_code=ending.code, failure=ending.failure,

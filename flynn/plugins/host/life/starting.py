@@ -11,6 +11,7 @@ from flynn.plugins.host.backends.choice import IMAGES
 from flynn.plugins.host.life.environ import check
 from flynn.plugins.host.life.spec import spec_of
 from flynn.plugins.host.life.standing import Standing
+from flynn.plugins.host.turns import Who
 
 ATTACH = 60.0
 """Seconds that a job waits for its client."""
@@ -89,8 +90,9 @@ async def _data(standing: Standing) -> tuple[Bind, ...]:
 
 async def _wait_for_turn(standing: Standing) -> None:
     turns, before = standing.ground.turns, standing.state.reason
-    if not turns.free:
-        standing.tell(reason=f"waits: {turns.limit} {'jobs are' if turns.limit > 1 else 'job is'} starting")
-    standing.turn = await turns.take(standing.job.app)
+    who = Who(standing.job.app, standing.job.queue)
+    if not turns.free(who):
+        standing.tell(reason=f"waits: {turns.starting} {'jobs are' if turns.starting != 1 else 'job is'} starting")
+    standing.turn = await turns.take(who)
     if standing.state.reason != before:
         standing.tell(reason=before)
