@@ -26,6 +26,7 @@ from flynn.cli import (
     limits,
     log,
     plugins,
+    queues,
     releases,
     routes,
     run,
@@ -66,7 +67,7 @@ def cli() -> None:
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
     scale.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
-    volumes.volume, routes.route, routes.maintenance, releases.release, deployment.deployment, grid.queue, hosts.host,
+    volumes.volume, routes.route, routes.maintenance, releases.release, deployment.deployment, queues.queue, hosts.host,
     grid.service, explain.explain, cron.cron,
     blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip

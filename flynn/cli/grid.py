@@ -1,4 +1,4 @@
-"""status, queue, service, cluster, version: the grid itself."""
+"""status, service, cluster, version: the grid itself."""
 
 import platform
 import time
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 def status(session: Session) -> None:
     """Show every node of the grid, and what each of its bricks does or waits for."""
     session.show(session.ask(lambda client: client.status()), lambda grid: show.status(grid, time.time()))
-
-
-@click.command()
-@json_option
-@pass_session
-def queue(session: Session) -> None:
-    """Show the three queues: the jobs that have no host yet, and why."""
-    session.show(session.ask(lambda client: client.queues()), lambda waiting: show.queues(waiting, time.time()))
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

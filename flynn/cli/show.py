@@ -84,19 +84,6 @@ def _why(job: records.JobInfo) -> str:
     return ", ".join(parts)
 
 
-def queues(waiting: Mapping[str, Sequence[model.Queued]], now: float) -> list[str]:
-    lines: list[str] = []
-    for name in ("services", "ephemeral", "builders", *sorted(waiting)):
-        if f"=== {name} ({len(waiting.get(name, ()))})" in lines:
-            continue
-        rows = [
-            (q.job.id, q.job.type, span(now - q.job.created), q.reason or "waits to be placed")
-            for q in waiting.get(name, ())
-        ]
-        lines += [f"=== {name} ({len(rows)})", *table(rows)]
-    return lines
-
-
 def hosts(rows: Sequence[records.HostInfo], now: float) -> list[str]:
     head = (
         "NAME", "ADDRESS", "UP", "JOBS", "RESERVED", "CPUS", "LOAD", "FREE", "FREE DISK", "BACKEND", "VERSION", "TAGS"

@@ -17,6 +17,7 @@ from flynn.client.blobs import BlobCalls
 from flynn.client.records import Lines
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model
+from flynn.core.errors import NotFound
 from flynn.core.explained import Explained
 from flynn.core.route_stats import GridStats
 from flynn.core.usage import AppUsage
@@ -243,8 +244,21 @@ class Client(BlobCalls):
     async def pause_cron(self, app: str, name: str, paused: bool) -> records.CronInfo:
         return await self.wire.call("PATCH", _app(app, f"cron/{_part(name)}"), records.CronInfo, {"paused": paused})
 
-    async def queues(self) -> dict[str, list[model.Queued]]:
-        return await self.wire.call("GET", "/v1/queues", dict[str, list[model.Queued]])
+    async def queues(self) -> list[records.QueueInfo]:
+        return await self.wire.call("GET", "/v1/queues", list[records.QueueInfo])
+
+    async def queue(self, name: str, most: int = 1000) -> records.QueueDetail:
+        """One queue with the jobs that wait in it, `most` of them."""
+        return await self.wire.call("GET", f"/v1/queues/{_part(name)}", records.QueueDetail, query={"n": str(most)})
+
+    async def cancel(self, job: str) -> str:
+        """Take a job out of its queue; its id. NotFound: it waits in none. Conflict: it has a host already."""
+        for queue in model.QUEUES:
+            try:
+                return (await self.wire.call("DELETE", f"/v1/queues/{queue}/{_part(job)}", records.Id)).id
+            except NotFound:
+                continue
+        raise NotFound(f"no job {job[:80]!r} waits for a host; `flynn queue` shows the queues")
 
     async def hosts(self) -> list[records.HostInfo]:
         return await self.wire.call("GET", "/v1/hosts", list[records.HostInfo])

@@ -89,6 +89,36 @@ class HostDetail(HostInfo, frozen=True, kw_only=True):
     silent: str = ""
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in a queue, and why it waits."""
+
+    id: str
+    app: str
+    type: str
+    release: int = 0
+    created: float = 0.0
+    reason: str = ""
+
+
+class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue: how many jobs wait, since when the oldest does (0: none does), how many start and run, and the next
+    one. `limits` by name, 0: none."""
+
+    name: str
+    depth: int = 0
+    oldest: float = 0.0
+    starting: int = 0
+    running: int = 0
+    head: Waiting | None = None
+    limits: dict[str, float] = {}
+
+
+class QueueDetail(QueueInfo, frozen=True, kw_only=True):
+    """A queue, and the jobs that wait in it, those that wait longest first."""
+
+    jobs: tuple[Waiting, ...] = ()
+
+
 class Going(msgspec.Struct, frozen=True):
     """A service job, and the host where another would take its place."""
 

@@ -138,8 +138,10 @@ def _typed(source: str, name: str, value: Any, wanted: Any) -> Any:
     if isinstance(value, str) and getattr(wanted, "__origin__", None) is tuple:
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
+        if isinstance(value, str) and isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+            return msgspec.json.decode(value, type=wanted, strict=False)
         return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise StartError(f"{source}: {name} = {value!r} is no good: {error}") from None
 
 

@@ -81,6 +81,12 @@ class TooMany(FlynnError):
     retry = True
 
 
+class QueueFull(TooMany):
+    """A queue has as many jobs as it takes; the text names the queue and its bound."""
+
+    code = "queue_full"
+
+
 class Full(FlynnError):
     """No room left (disk, ports, memory); the text names what is full."""
 

@@ -122,3 +122,23 @@ def test_the_default_name_is_the_machine_made_fit(hostname: str, name: str) -> N
 
 def test_this_machine_has_a_name() -> None:
     assert check_name("host", default_name())
+
+
+class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    most: int = 3
+    name: str = "x"
+
+
+class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    inner: Inner = Inner()
+
+
+def test_a_table_within_a_table_is_a_setting_too(tmp_path: Path) -> None:
+    file = tmp_path / "flynn.toml"
+    file.write_text("[host.inner]\nmost = 5\n")
+    assert load({"host": Outer}, file).bricks["host"] == Outer(Inner(most=5))
+    environ = {"FLYNN_HOST_INNER": '{"most": 7}'}
+    assert load({"host": Outer}, file, environ).bricks["host"] == Outer(Inner(most=7))
+    for bad in ('{"least": 7}', "{", "7"):
+        with pytest.raises(StartError, match=r"host\.inner = .* is no good"):
+            load({"host": Outer}, flags={"host.inner": bad})

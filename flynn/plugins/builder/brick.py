@@ -11,11 +11,12 @@ from aiohttp import web
 
 from flynn.core import blobs
 from flynn.core.brick import Context
-from flynn.core.change import carry_out
+from flynn.core.change import Change, carry_out
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.model import Artifact, Deploying
+from flynn.core.queue_room import check_room
 from flynn.core.web import Route, lines, send_line
 from flynn.plugins.builder import source, tools
 from flynn.plugins.builder.follow import follow_build
@@ -34,11 +35,13 @@ SHELF = 30.0
 
 
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time."""
+    """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time, builds
+    `waiting` for a host (0: any number)."""
 
     timeout: float = 900.0
     limit: int = 512
     uploads: int = 8
+    waiting: int = 200
 
 
 class Builder:
@@ -59,6 +62,7 @@ class Builder:
 
         async def build(request: web.Request, app: str) -> web.StreamResponse:
             check_app(ctx.mirror.facts, app)
+            check_room(ctx.mirror.facts, "builders", self._config.waiting)
             description = check_description(request.query.get("description", ""))
             how = check_deploying(request.query, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
@@ -94,11 +98,12 @@ class Builder:
         """Put the build into the queue; its job's id."""
         job = f"{app}-build-{secrets.token_hex(4)}"
         timeout = self._config.timeout
-        await carry_out(
-            ctx.store,
-            ctx.mirror,
-            lambda facts: begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description, how),
-        )
+
+        def queued(facts: Facts) -> Change:
+            check_room(facts, "builders", self._config.waiting)
+            return begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description, how)
+
+        await carry_out(ctx.store, ctx.mirror, queued)
         return job
 
 

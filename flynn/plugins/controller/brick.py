@@ -23,6 +23,8 @@ from flynn.plugins.controller import (
     jobs_api,
     limits_api,
     logs,
+    queue_metrics,
+    queues_api,
     releases_api,
     routes,
     run,
@@ -36,6 +38,7 @@ from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.planner import Planner
+from flynn.plugins.controller.queue_limits import Queues
 
 RETRY = 0.5
 """Seconds until the next try after a store that did not answer."""
@@ -46,11 +49,14 @@ LONGEST = 30.0
 
 class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds: how long a new release must be up before it takes over, how long a deploy may take until it has
-    failed, and how long a silent host keeps its jobs."""
+    failed, and how long a silent host keeps its jobs. `rebalance`: how many jobs may be moved at
+    a time to spread them better (0: none is). `queues`: see `queue_limits.py`."""
 
     settle: float = 10.0
     deploy: float = 300.0
     lost: float = 30.0
+    rebalance: int = 2
+    queues: Queues = Queues()
 
 
 class Controller:
@@ -60,7 +66,9 @@ class Controller:
     Config = ControllerConfig
 
     def __init__(self, config: ControllerConfig) -> None:
-        self._limits = Limits(config.settle, config.deploy, config.lost)
+        self._limits = Limits(
+            config.settle, config.deploy, config.lost, rebalance=config.rebalance, queues=config.queues
+        )
 
     async def run(self, ctx: Context) -> None:
         """Answer the API, stand for election, and plan while leading."""
@@ -73,8 +81,6 @@ class Controller:
                 releases_api,
                 deployment_api,
                 jobs_api,
-                explain_api,
-                run,
                 logs,
                 sinks,
                 routes,
@@ -87,6 +93,8 @@ class Controller:
             for route in part.routes(ctx)
         ]
         self._limits = replace(self._limits, strategies=strategies(ctx))
+        for limited in (run, queues_api, explain_api):
+            served += limited.routes(ctx, self._limits.queues)
         witness = Witness()
         witness.note(ctx.mirror.facts)
         with ctx.web.serving(*served), ctx.mirror.listening(witness.note):
@@ -112,7 +120,8 @@ class Controller:
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
                 tasks = (planning, telling, lost)
                 try:
-                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    with ctx.metrics.offering("queues", queue_metrics.part(ctx, self._limits.queues)):
+                        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         task.result()
                 finally:

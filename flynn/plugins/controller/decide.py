@@ -10,6 +10,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
+from flynn.plugins.controller.cancel import cancel
 from flynn.plugins.controller.deploy.settings import AS_SET
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import RELEASE, find_job, jobs_of
@@ -126,11 +127,11 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
     return Change(puts={keys.formation(name): formation}, seen=(keys.app(name),), why=f"scale {name}")
 
 
-def stop_job(facts: Facts, id: str) -> Change:
+def stop_job(facts: Facts, id: str, now: float) -> Change:
     """A running job told to stop, or a queued one taken out. NotFound: it is neither."""
     job = find_job(facts, id)
     if job and not job.host:
-        return Change(deletes=(job.key,), why=f"{id} taken out of its queue")
+        return cancel(facts, job.job.queue, id, now)
     if job and not job.ended:
         assignment = facts.jobs[job.key.removeprefix("jobs/")]
         return Change() if job.stop else Change(puts={job.key: replace(assignment, stop=True)}, why=f"stop {id}")

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.core.change import applied
+from flynn.core.change import Change, applied
 from flynn.core.facts import Facts
 from flynn.plugins.controller import wishes
-from flynn.plugins.controller.jobs import Known
+from flynn.plugins.controller.jobs import Known, known
+from flynn.plugins.controller.line import Line, like
 from flynn.plugins.controller.moving import bound
 from flynn.plugins.controller.place import Ground, choose
+from flynn.plugins.controller.queue_limits import Queues
 
 
 @dataclass(frozen=True)
@@ -47,29 +50,53 @@ class Forecast:
 
 
 def forecast(facts: Facts, name: str, now: float) -> Forecast:
-    """By the places that the scheduler would give now, one after the other. NotFound: there is no such host."""
-    then = applied(facts, wishes.drain(facts, name, False, 0.0, now))
-    ground, moves, unplaced = Ground.of(then), [], []
+    """By the places that the scheduler would give now, in its order. NotFound: there is no such host."""
     here = list(on_host(facts, name))
-    for job in (known.job for known in here if _moves(facts, known)):
-        host, reason = choose(then, ground, replace(job, id=f"{job.id}-next"))
-        if host:
-            ground.take(model.Assignment(job=job, host=host, assigned=now))
+    going = [one for one in here if _moves(facts, one)]
+    then = _drained(applied(facts, wishes.drain(facts, name, False, 0.0, now)), going, now)
+    places, reasons = _places(then, now)
+    moves, unplaced = [], []
+    for job in (one.job for one in going):
+        if host := places.get(_next(job.id)):
             moves.append(Going(job.id, job.app, job.type, host))
         else:
-            unplaced.append(Staying(job.id, job.app, job.type, reason))
-    others = [staying(facts, known) for known in here if not _moves(facts, known)]
+            unplaced.append(Staying(job.id, job.app, job.type, reasons[job.app, like(job)]))
+    others = [staying(facts, one) for one in here if not _moves(facts, one)]
     ends = tuple(one for one in others if not one.for_good)
     return Forecast(name, tuple(moves), tuple(unplaced), ends, tuple(one for one in others if one.for_good))
 
 
+def _next(id: str) -> str:
+    return f"{id}-next"
+
+
+def _drained(facts: Facts, going: list[Known], now: float) -> Facts:
+    """The photo in which those that go are marked, and the next ones are queued."""
+    puts: dict[str, model.Record] = {}
+    for one in going:
+        puts[one.key] = replace(facts.jobs[one.key.removeprefix("jobs/")], moving="drain")
+        queued = model.Queued(job=replace(one.job, id=_next(one.job.id), created=now))
+        puts[keys.queued("services", queued.job.id)] = queued
+    return applied(facts, Change(puts=puts))
+
+
+def _places(facts: Facts, now: float) -> tuple[dict[str, str], dict[tuple[str, Any], str]]:
+    """The hosts that what is queued would get, by job; why there is none, by app and what is alike."""
+    ground, line = Ground.of(facts), Line(facts, Queues(), now, services_only=True)
+    places, reasons = {}, {}
+    for queued in line:
+        host, reason = choose(facts, ground, queued.job)
+        line.tell(reason)
+        if host:
+            ground.take(model.Assignment(job=queued.job, host=host, assigned=now))
+            places[queued.job.id] = host
+        reasons[queued.job.app, like(queued.job)] = reason
+    return places, reasons
+
+
 def on_host(facts: Facts, name: str) -> Iterator[Known]:
     """The jobs that a host has and that have not ended, the oldest first."""
-    found = [
-        Known(a.job, keys.job(name, a.job.id), name, a.stop, facts.states.get(key), a.moving)
-        for key, a in facts.jobs.items()
-        if a.host == name
-    ]
+    found = [known(facts, key, a) for key, a in facts.jobs_by_host.get(name, {}).items()]
     return iter(sorted((job for job in found if not job.ended), key=lambda job: (job.job.created, job.job.id)))
 
 

@@ -1,4 +1,4 @@
-"""The API of jobs: the formation of an app, what runs, stop one, the queues."""
+"""The API of jobs: the formation of an app, what runs, stop one."""
 
 from datetime import UTC
 from typing import Any
@@ -29,7 +29,6 @@ def routes(ctx: Context) -> list[Route]:
         Route("GET", "/v1/apps/{app}/placement", api.placement),
         Route("GET", "/v1/apps/{app}/jobs", api.jobs),
         Route("DELETE", "/v1/jobs/{job}", api.stop),
-        Route("GET", "/v1/queues", api.queues),
     ]
 
 
@@ -73,13 +72,9 @@ class JobsApi:
         return answer(list_jobs(facts, app, everything))
 
     async def stop(self, request: web.Request, job: str) -> web.Response:
-        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.stop_job(facts, job))
+        now = self.ctx.clock()
+        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.stop_job(facts, job, now))
         return answer({"id": job})
-
-    async def queues(self, request: web.Request) -> web.Response:
-        queued = sorted(self.ctx.mirror.facts.queues.values(), key=lambda q: (q.job.created, q.job.id))
-        names = ("services", "ephemeral", "builders")
-        return answer({name: [q for q in queued if q.job.queue == name] for name in names})
 
 
 def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:

@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from flynn.core import model
 from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.deploy.strategy import Strategy
+from flynn.plugins.controller.queue_limits import Queues
 
 
 @dataclass(frozen=True)
 class Limits:
     """Times in seconds. `settle`: how long the processes of a new release must be up before they take over;
-    `deploy`: how long a step of a deploy may take. `strategies`: the deploy strategies that there are."""
+    `deploy`: how long a step of a deploy may take. `strategies`: the deploy strategies that there are.
+    `queues`: what may start and run at once. `rebalance`: how many jobs may be moved at a time for better
+    spread (0: none is)."""
 
     settle: float = 10.0
     deploy: float = 300.0
     lost: float = 30.0
     strategies: Mapping[str, Strategy] = field(default_factory=lambda: OWN)
+    rebalance: int = 0
+    queues: Queues = field(default_factory=Queues)
 
 
 @dataclass(frozen=True)

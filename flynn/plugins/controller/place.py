@@ -4,7 +4,7 @@ Pure. An app's jobs of a type are spread over the zones first, then over the hos
 that a job fills best. `choose` is all that decides: the leader's passes, `explain` and plans for a host ask it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -17,14 +17,23 @@ from flynn.plugins.controller.place_refusals import none_fits, refusal, same_wor
 from flynn.plugins.controller.place_score import UNFIT
 from flynn.plugins.controller.place_site import Demand, demand_of, placement_of
 
-__all__ = ["Ground", "choose", "in_order", "place_queued"]
+__all__ = ["Ground", "choose", "place_queued"]
 
 FRESH = 20
 """Jobs at the head of the line whose reason has the numbers of now; behind them it is written anew for new words."""
 
 
-def place_queued(facts: Facts, ground: Ground, line: Iterable[model.Queued], now: float) -> list[Change]:
-    """For each queued job in this order: its move to a host, or a new reason why it waits. Counted on in the ground."""
+def place_queued(
+    facts: Facts,
+    ground: Ground,
+    line: Iterable[model.Queued],
+    now: float,
+    tell: Callable[[str], None] = lambda reason: None,
+) -> list[Change]:
+    """For each queued job in this order: its move to a host, or a new reason why it waits. Counted on in the ground.
+
+    `tell` is called with why there is none ("": there is one) before the next is asked for.
+    """
     changes = []
     apps, hopeless = facts.apps, set[Demand]()
     for place, queued in enumerate(line):
@@ -35,8 +44,12 @@ def place_queued(facts: Facts, ground: Ground, line: Iterable[model.Queued], now
         if host:
             assignment = model.Assignment(job=job, host=host, assigned=now)
             ground.take(assignment)
-            changes.append(_assign(facts, assignment))
-        elif job.queue == "services" and ground.batch and (change := _make_way(facts, ground, job, now, hopeless)):
+            change: Change | None = _assign(facts, assignment)
+        else:
+            preempts = job.queue == "services" and ground.batch
+            change = _make_way(facts, ground, job, now, hopeless) if preempts else None
+        tell("" if change else reason)
+        if change:
             changes.append(change)
         elif reason != queued.reason and (place < FRESH or not same_words(reason, queued.reason)):
             key = keys.queued(job.queue, job.id)
@@ -60,11 +73,6 @@ def _make_way(facts: Facts, ground: Ground, job: model.Job, now: float, hopeless
     change, own = place_yield.make_way(facts, job, way, now)
     place_yield.count(ground, way, own)
     return change
-
-
-def in_order(facts: Facts) -> list[model.Queued]:
-    """All that is queued, the oldest first."""
-    return sorted(facts.queues.values(), key=lambda queued: (queued.job.created, queued.job.id))
 
 
 def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
@@ -92,6 +100,9 @@ def best(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> int:
     scores, zones = ground.crowded(ground.scores(demand), kind, most)
     if not len(scores):
         return -1
+    if demand.starts and (held := ground.held(demand)):
+        scores = scores.copy()
+        scores[held] = UNFIT
     if len(zones) < 2 or min(zones) == max(zones):
         row = int(scores.argmin())
         return row if scores[row] < UNFIT else -1

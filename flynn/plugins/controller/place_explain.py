@@ -1,6 +1,6 @@
 """Why a job is where it is, or why it waits: each host, its score or its refusal, by the ground of now. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -12,27 +12,27 @@ from flynn.plugins.controller import place_volumes
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import RELEASE, Known, find_job, jobs_of, slot_of
 from flynn.plugins.controller.place import Ground, choose, most_of
-from flynn.plugins.controller.place_ground import kind_of
+from flynn.plugins.controller.place_ground import NO_LIMIT, kind_of
 from flynn.plugins.controller.place_refusals import asked, refusal
 from flynn.plugins.controller.place_site import demand_of, placement_of
 
 FIRST = {"queued": 0, "next": 2}
 
 
-def explain_job(facts: Facts, id: str) -> Explained:
+def explain_job(facts: Facts, id: str, most_starting: Mapping[str, int] = NO_LIMIT) -> Explained:
     """One job that is queued or assigned. NotFound: there is none of that name."""
     found = find_job(facts, id)
     if found is None or found.ended:
         raise NotFound(f"no job {id[:80]!r} waits or runs; `flynn ps` lists those that do")
-    return _explain(facts, Ground.of(facts), found)
+    return _explain(facts, Ground.of(facts, most_starting), found)
 
 
-def explain_app(facts: Facts, app: str) -> list[Explained]:
+def explain_app(facts: Facts, app: str, most_starting: Mapping[str, int] = NO_LIMIT) -> list[Explained]:
     """For each type of the release that serves: the first job of it that waits, or the next one that there would be.
 
     Then all else of the app that waits, one of each kind.
     """
-    ground, waiting = Ground.of(facts), _waiting(facts, app)
+    ground, waiting = Ground.of(facts, most_starting), _waiting(facts, app)
     release = facts.releases.get(f"{app}/{facts.apps[app].release}")
     found = [_explain(facts, ground, jobs[0], len(jobs) - 1) for jobs in waiting.values()]
     for type in release.processes if release else ():

@@ -31,6 +31,9 @@ REMEMBERED = 128
 LOG = 1 << 16
 """Changed rows that are remembered for them."""
 
+NO_LIMIT: Mapping[str, int] = {}
+"""Any number of jobs may start on a host."""
+
 FEW = 24
 """Rows with jobs of a kind, up to which they are gone through one by one."""
 
@@ -47,7 +50,8 @@ class Spread:
 
 
 class Ground:
-    """See above. `batch` has the jobs that may be stopped to make way for a service, by host, then by key."""
+    """See above. `batch` has the jobs that may be stopped to make way for a service, by host, then by key; `starting`
+    how many jobs start by queue, then by host, but for services; `most_starting` how many may on one host."""
 
     def __init__(self) -> None:
         self.columns = Columns({}, ())
@@ -55,6 +59,8 @@ class Ground:
         self.spreads: dict[Kind, Spread] = {}
         self.writers: dict[tuple[str, str], dict[str, str]] = {}
         self.batch: dict[str, dict[str, model.Assignment]] = {}
+        self.starting: dict[str, dict[str, int]] = {}
+        self.most_starting = NO_LIMIT
         self._log: list[int] = []
         self._scores: dict[Demand, Scores] = {}
         self._fits: dict[Needs, NDArray[np.bool_]] = {}
@@ -62,9 +68,11 @@ class Ground:
         self._scratch: Numbers = np.zeros(0)
 
     @staticmethod
-    def of(facts: Facts) -> "Ground":
+    def of(facts: Facts, most_starting: Mapping[str, int] = NO_LIMIT) -> "Ground":
         """The ground of a photo."""
-        return Ground().follow(Facts(), facts)
+        ground = Ground().follow(Facts(), facts)
+        ground.most_starting = most_starting
+        return ground
 
     def follow(self, before: Facts, after: Facts) -> "Ground":
         """From the ground of the photo `before` to that of `after`, at the cost of what changed; itself."""
@@ -148,6 +156,13 @@ class Ground:
         """The job that writes to a volume which has one writer; empty: none does."""
         return min(self.writers.get((app, volume), {}).values(), default="")
 
+    def held(self, demand: Demand) -> list[int]:
+        """The rows where as many jobs of its queue start as may at a time."""
+        most = self.most_starting.get(demand.starts)
+        if not most:
+            return []
+        return [self.columns.row[host] for host, n in self.starting.get(demand.starts, {}).items() if n >= most]
+
     def said(self) -> dict[str, Any]:
         """All that it says of hosts that are up, by their names: the same for two grounds of one photo."""
         columns = self.columns
@@ -157,7 +172,14 @@ class Ground:
             kind: ({columns.names[row]: n for row, n in spread.rows.items() if columns.sites[row]}, spread.zones)
             for kind, spread in self.spreads.items()
         }
-        return {"hosts": hosts, "kinds": kinds, "writers": self.writers, "batch": self.batch, "zones": columns.slices}
+        return {
+            "hosts": hosts,
+            "kinds": kinds,
+            "writers": self.writers,
+            "batch": self.batch,
+            "zones": columns.slices,
+            "starting": self.starting,
+        }
 
     def _meet_hosts(self, before: Facts, after: Facts, assigned: Collection[str]) -> None:
         """Hosts that came, went, or offer something else; those that are `assigned` to need a row."""
@@ -214,6 +236,8 @@ class Ground:
                 _mark(self.batch, a.host, job.id, a, sign)
                 columns.yielding[row] += sign * job.memory
                 columns.yielding_cpu[row] += sign * job.cpu_reserve
+        if job.queue != "services" and (state is None or state.state == "starting"):
+            self._starts(job.queue, a.host, sign)
         for mount in job.mounts:
             if mount.one_writer:
                 _mark(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
@@ -235,6 +259,14 @@ class Ground:
             del rows[row]
             if not rows:
                 del self.spreads[kind]
+
+    def _starts(self, queue: str, host: str, sign: int) -> None:
+        hosts = self.starting.setdefault(queue, {})
+        hosts[host] = hosts.get(host, 0) + sign
+        if not hosts[host]:
+            del hosts[host]
+            if not hosts:
+                del self.starting[queue]
 
     def _note(self, row: int) -> None:
         """Remember that a row changed."""

@@ -49,6 +49,8 @@ def _full(ground: Ground, row: int, site: Site, demand: Demand) -> str:
     if demand.build and columns.builds[row] < 1:
         most = site.builds
         return f"runs {most} build{'s' if most > 1 else ''} already, as many as it may at once"
+    if demand.starts and row in ground.held(demand):
+        return f"starts {ground.starting[demand.starts][columns.names[row]]} of the queue {demand.starts} already"
     return ""
 
 

@@ -37,12 +37,14 @@ class Needs(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What a job asks: MiB, thousandths of a core, a place among the builds of its host; and its needs."""
+    """What a job asks: MiB, thousandths of a core, a place among the builds of its host; and its needs. `starts`: the
+    queue among whose jobs that start on its host it counts ("": services, which nothing holds there)."""
 
     memory: int
     cpu: int = 0
     build: bool = False
     needs: Needs = Needs()
+    starts: str = ""
 
 
 def site_of(facts: Facts, name: str) -> Site | None:
@@ -64,7 +66,8 @@ def demand_of(job: model.Job, placement: model.Placement) -> Demand:
     """What a job asks of its host."""
     mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
     tags = tuple(sorted(placement.tags.items())) if placement.tags else ()
-    return Demand(job.memory, job.cpu_reserve, job.queue == "builders", Needs(bool(job.image), tags, mounts))
+    starts = "" if job.queue == "services" else job.queue
+    return Demand(job.memory, job.cpu_reserve, job.queue == "builders", Needs(bool(job.image), tags, mounts), starts)
 
 
 def unfit(site: Site, needs: Needs) -> str:

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 from flynn.core.change import Change
 from flynn.core.facts import Facts
+from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.builds import end_build
 from flynn.plugins.controller.cron.due import due
 from flynn.plugins.controller.deploy.move import move_deploy
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
+from flynn.plugins.controller.line import Line
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import Ground, in_order, place_queued
+from flynn.plugins.controller.place import Ground, place_queued
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
@@ -69,8 +71,20 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     wakes = [part.wake for part in parts.values() if part.wake is not None]
     wakes += [at for _, at in host_wakes(facts, moment) if at > moment.now]
     said = Counts.of(facts).sentence(facts, held)
-    placed = place_queued(facts, Ground.of(facts), in_order(facts), moment.now)
-    return Plan(apart([*changes, *placed]), said, min(wakes, default=None))
+    ground, balancer = Ground.of(facts), Balancer.of(facts)
+    seated = seat(facts, ground, moment, changes)
+    moves = balancer.plan(facts, ground, moment)
+    wakes += [wake for wake in (seated.wake, balancer.wake) if wake is not None]
+    return Plan(apart([*changes, *seated.changes, *moves]), said, min(wakes, default=None))
+
+
+def seat(facts: Facts, ground: Ground, moment: Moment, changes: Iterable[Change] = ()) -> Part:
+    """Places for what is queued, and reasons for what has none. While `changes` queue services nothing else gets a
+    place: it might be the one that they were ended in and come back for."""
+    line = Line(facts, moment.limits.queues, moment.now, services_only=queues_services(changes))
+    ground.most_starting = moment.limits.queues.per_host
+    placed = place_queued(facts, ground, line, moment.now, line.tell)
+    return Part([*placed, *line.holds()], line.wake)
 
 
 def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
@@ -86,6 +100,11 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     ahead = [wake for wake in (*wakes, *met.wakes, *cron.wakes) if wake > now]
     changes = [*([built] if built else []), *deploy, *met.changes, *cron.changes, *cleared]
     return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
+
+
+def queues_services(changes: Iterable[Change]) -> bool:
+    """Whether some of the changes queue a job of a service."""
+    return any(key.startswith("queues/services/") for change in changes for key in change.puts)
 
 
 def owners(facts: Facts) -> set[str]:

@@ -15,9 +15,10 @@ from flynn.core import model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY, diff
+from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import Ground, in_order, place_queued
-from flynn.plugins.controller.plan import Part, Plan, apart, plan_app
+from flynn.plugins.controller.place import Ground
+from flynn.plugins.controller.plan import Part, Plan, apart, plan_app, queues_services, seat
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 
@@ -66,17 +67,21 @@ class Planner:
     _counted: Facts = field(default_factory=Facts)
     """The photo that the ground shows."""
 
+    _balancer: Balancer = field(default_factory=Balancer)
+    _line_wake: float | None = None
+
     def plan(self, facts: Facts, now: float, steady: float) -> Plan:
         """What to do on this photo, at this time of day and that of a clock that nobody sets."""
         self._follow(facts, now, steady)
         moment = self.moment(now, steady)
         self._due(moment)
         changes = [*self._plan(moment), *self._tend(moment)]
-        placed = self._place(now) if self._places and facts.queues else []
-        self._places = bool(placed)
+        placed = self._place(moment, changes) if self._places else []
+        self._places = bool(placed) or queues_services(changes)
         held = {app: part.held for app, part in self._later.items() if part.held}
         wakes = [part.wake for part in self._later.values() if part.wake is not None]
         wakes += [at for _, at in host_wakes(facts, moment) if at > now]
+        wakes += [wake for wake in (self._line_wake, self._balancer.wake) if wake is not None]
         return Plan(apart([*changes, *placed]), self.counts.sentence(facts, held), min(wakes, default=None))
 
     def moment(self, now: float, steady: float) -> Moment:
@@ -97,6 +102,8 @@ class Planner:
             if any(where.one_per_host for where in _placements(facts, app)):
                 self._jobs.update(facts.jobs_of(app, "services"))
         self._apps.discard("")
+        self._balancer.follow(before, facts)
+        self._balancer.look(self._apps)
         self._states(before, facts, now)
         self._hosts(before, facts, steady)
         self._places |= any(before.tables.get(name) is not facts.tables.get(name) for name in PLACES)
@@ -132,10 +139,12 @@ class Planner:
     def _host_changed(self, facts: Facts) -> None:
         """A host more or less, or another: jobs may go there, and apps that run on every host want more or less."""
         self._places = True
+        self._balancer.look(facts.apps)
         self._apps.update(app for app in facts.formations if any(where.omni for where in _placements(facts, app)))
 
     def _due(self, moment: Moment) -> None:
         """Note what has waited for its time, which has come."""
+        self._places |= any(at is not None and at <= moment.now for at in (self._line_wake, self._balancer.wake))
         self._apps.update(app for app, part in self._later.items() if part.wake and part.wake <= moment.now)
         for host, at in host_wakes(self.facts, moment):
             if at <= moment.now:
@@ -150,10 +159,13 @@ class Planner:
         self._apps = {app for app, part in parts.items() if part.changes}
         return [change for part in parts.values() for change in part.changes]
 
-    def _place(self, now: float) -> list[Change]:
+    def _place(self, moment: Moment, changes: Iterable[Change]) -> list[Change]:
+        """Places for what is queued, and better ones for what runs."""
         self._ground.follow(self._counted, self.facts)
         self._counted = self.facts
-        return place_queued(self.facts, self._ground, in_order(self.facts), now)
+        seated = seat(self.facts, self._ground, moment, changes) if self.facts.queues else Part()
+        self._line_wake = seated.wake
+        return [*seated.changes, *self._balancer.plan(self.facts, self._ground, moment)]
 
     def _tend(self, moment: Moment) -> list[Change]:
         tended = {key: tend(self.facts, key, moment) for key in sorted(self._jobs)}

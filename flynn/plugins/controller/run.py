@@ -12,9 +12,12 @@ from flynn.core.change import Change, carry_out
 from flynn.core.errors import NotFound, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.keepalive import keep_alive
+from flynn.core.queue_room import check_room
 from flynn.core.web import Route, answer, body
 from flynn.plugins.controller import decide
+from flynn.plugins.controller.cancel import CANCELLED
 from flynn.plugins.controller.jobs import find_job
+from flynn.plugins.controller.queue_limits import Queues
 
 PLACED = 60.0
 """Seconds that an attaching client waits for the job to get a host."""
@@ -34,7 +37,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     mounts: list[str] = []
 
 
-def routes(ctx: Context) -> list[Route]:
+def routes(ctx: Context, queues: Queues) -> list[Route]:
     """The routes of this part of the API."""
 
     async def run(request: web.Request, app: str) -> web.Response:
@@ -42,6 +45,7 @@ def routes(ctx: Context) -> list[Route]:
         id, now = f"{app}-run-{secrets.token_hex(4)}", ctx.clock()
 
         def queued(facts: Facts) -> Change:
+            check_room(facts, "ephemeral", queues.ephemeral.bound)
             return decide.run_job(
                 facts,
                 app,
@@ -80,13 +84,16 @@ async def _host_of(ctx: Context, job: str) -> str:
         found = find_job(facts, job)
         return found.host if found and found.state and found.host in facts.hosts else ""
 
+    waited = f"ephemeral/{job}" in ctx.mirror.facts.queues
     try:
         facts = await ctx.mirror.until(lambda facts: bool(placed(facts)) or find_job(facts, job) is None, PLACED)
     except TimeoutError:
         queued = ctx.mirror.facts.queues.get(f"ephemeral/{job}")
         why = queued.reason if queued else ""
-        raise Unavailable(f"{job} has no place after {PLACED:g} s: {why or 'no leader'}") from None
+        raise Unavailable(f"{job} has no place after {PLACED:g} s: {why or 'it is in line'}") from None
     host = placed(facts)
+    if not host and waited:
+        raise NotFound(f"{job} was not run: {CANCELLED}", job=job)
     if not host:
         raise NotFound(f"no job {job[:80]!r} is running; `flynn ps` lists those that are")
     return host

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.brick import Context
+from flynn.core.change import Change, commit
 from flynn.plugins.builder.brick import Builder, BuilderConfig
 from tests.harness import TestNode, open_node
 from tests.plugins.builder.fakes import HOST, Grid, open_grid
@@ -232,3 +233,14 @@ async def test_tools_come_back_when_the_shelf_has_lost_them(data: Path) -> None:
             order = packed.extractfile("buildpacks/order")
             assert order is not None
             assert order.read().split() == [b"python", b"nodejs", b"static", b"procfile"]
+
+
+async def test_so_many_builds_wait_and_no_more(data: Path) -> None:
+    async with builder(data, waiting=1) as (grid, _):
+        one = model.Job(id="x-build-1", app="x", type="build", queue="builders", command="x", created=1.0)
+        facts = grid.node.mirror.facts
+        put = Change(puts={keys.queued("builders", one.id): model.Queued(job=one)})
+        await grid.node.mirror.reach(await commit(grid.node.store, facts, put))
+        status, message = await refused(grid)
+        assert status == 429
+        assert message.startswith("the queue builders is full: 1 wait, and it takes 1; try again")

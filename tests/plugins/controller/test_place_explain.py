@@ -66,7 +66,7 @@ def test_the_host_of_its_volume_is_the_only_one() -> None:
         id="hello-db-1", app="hello", type="db", queue="services", command="run", created=1.0, mounts=(mount,)
     )
     world.put(keys.queued("services", job.id), model.Queued(job=job))
-    found = explain_job(world.facts, job.id)
+    found = explain_job(world.facts, job.id, world.limits.queues.per_host)
     assert [(v.host, v.refusal) for v in found.hosts] == [("b", ""), ("a", "has not its volume data, which is on b")]
 
 
@@ -98,9 +98,9 @@ def test_where_the_next_one_would_go_is_where_it_goes(
             memory=100 * size,
         )  # fmt: skip
         world.put(keys.queued("ephemeral", job.id), model.Queued(job=job))
-        told = explain_job(world.facts, job.id).hosts
+        told = explain_job(world.facts, job.id, world.limits.queues.per_host).hosts
         world.settle()
         placed = [a.host for a in world.facts.jobs.values() if a.job.id == job.id]
         assert placed == [verdict.host for verdict in told[:1] if not verdict.refusal]
-        assert not placed or explain_job(world.facts, job.id).hosts[0].host == placed[0]
-        assert placed or explain_job(world.facts, job.id).reason
+        assert not placed or explain_job(world.facts, job.id, world.limits.queues.per_host).hosts[0].host == placed[0]
+        assert placed or explain_job(world.facts, job.id, world.limits.queues.per_host).reason

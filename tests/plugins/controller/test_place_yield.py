@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.plugins.controller.place import Ground, in_order, place_queued
+from flynn.plugins.controller.line import Line
+from flynn.plugins.controller.place import Ground, place_queued
+from flynn.plugins.controller.queue_limits import Queues
 from tests.plugins.controller.world import World
 
 APP = "hello"
@@ -42,7 +44,8 @@ def service(world: World, id: str, memory: int = 512, **more: object) -> None:
 
 def place(world: World) -> list[str]:
     """Only what places do: there is no formation that asks for these services."""
-    changes = place_queued(world.facts, Ground.of(world.facts), in_order(world.facts), world.now)
+    line = Line(world.facts, Queues(), world.now)
+    changes = place_queued(world.facts, Ground.of(world.facts), line, world.now, line.tell)
     for change in changes:
         world.write(change)
     return [change.why for change in changes]

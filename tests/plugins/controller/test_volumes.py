@@ -178,7 +178,7 @@ def test_one_off_commands_and_the_one_writer() -> None:
     run(2, "data:/data:ro")
     world.run()
     assert world.up("hello")[(2, "run")] == 1
-    world.write(decide.stop_job(world.facts, "hello-run-2"))
+    world.write(decide.stop_job(world.facts, "hello-run-2", world.now))
     world.write(decide.scale(world.facts, "hello", {"web": 0}))
     world.run()
     run(3, "data:/data")

@@ -15,7 +15,7 @@ from flynn.core.facts import Facts, encode
 from flynn.core.store import Batch, Item
 from flynn.plugins.controller.deploy.settings import settled
 from flynn.plugins.controller.jobs import jobs_of, ready
-from flynn.plugins.controller.plan import Limits, Moment, Plan, plan
+from flynn.plugins.controller.plan import Limits, Plan, plan
 from flynn.plugins.controller.planner import Planner
 
 SLUG = model.Artifact(sha256="a" * 64)
@@ -28,7 +28,6 @@ class World:
     now: float = 1000.0
     facts: Facts = field(default_factory=Facts)
     limits: Limits = field(default_factory=lambda: Limits(settle=1.0, deploy=100.0, lost=30.0))
-    absent: dict[str, float] = field(default_factory=dict)
     planner: Planner = field(init=False)
     number: int = 0
     history: list[str] = field(default_factory=list)
@@ -52,7 +51,6 @@ class World:
         self.write(Change(puts={key: record}))
 
     def host(self, name: str, memory: int = 8192, cpus: int = 4) -> None:
-        self.absent.pop(name, None)
         url = "http://127.0.0.1:1"
         record = model.Host(name=name, address="127.0.0.1", url=url, started=self.now, memory=memory, cpus=cpus)
         self.put(keys.host(name), record)
@@ -85,16 +83,10 @@ class World:
         return made.version
 
     def plan(self) -> Plan:
-        self.absent = {
-            a.host: self.absent.get(a.host, self.now)
-            for a in self.facts.jobs.values()
-            if a.host not in self.facts.hosts
-        }
-        first, self.number = self.number, self.number
+        first = self.number
         kept = self.planner.plan(self.facts, self.now, self.now)
         last, self.number = self.number, first
-        seen = self.planner.moment(self.now, self.now).seen
-        fresh = plan(self.facts, Moment(self.now, self.new_id, self.absent, self.limits, seen))
+        fresh = plan(self.facts, self.planner.moment(self.now, self.now))
         assert kept == fresh
         assert last == self.number
         return fresh

@@ -1,0 +1,78 @@
+"""Which apps to look at for better spread, from one photo to the next, and how many moves the grid has now. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flynn.core import model
+from flynn.core.change import Change
+from flynn.core.facts import Facts
+from flynn.core.frozen import EMPTY, diff
+from flynn.plugins.controller.moment import Moment
+from flynn.plugins.controller.place import Ground
+from flynn.plugins.controller.rebalance import Balance, Zones, rebalance
+
+
+@dataclass
+class Balancer:
+    """`moving`: the jobs that are being moved for the sake of spread, by `HOST/JOB`. `_apps`: those to look at;
+    `_uneven`: those that could be spread better once there is room, or once others have moved."""
+
+    moving: set[str] = field(default_factory=set)
+    _apps: set[str] = field(default_factory=set)
+    _uneven: set[str] = field(default_factory=set)
+    _wakes: dict[str, float] = field(default_factory=dict)
+
+    @staticmethod
+    def of(facts: Facts) -> "Balancer":
+        """That of a photo by itself: all apps are looked at."""
+        balancer = Balancer()
+        balancer.look(facts.apps)
+        balancer.follow(Facts(), facts)
+        return balancer
+
+    def look(self, apps: Iterable[str]) -> None:
+        """Look at these apps the next time: facts of them have changed, or hosts, for all of them."""
+        self._apps.update(apps)
+
+    def follow(self, before: Facts, after: Facts) -> None:
+        """See which moves have begun and ended from one photo to the next."""
+        old, new = before.tables.get("jobs", EMPTY), after.tables.get("jobs", EMPTY)
+        for key, _, record in diff(old, new) if old is not new else ():
+            if isinstance(record, model.Assignment) and record.moving == "rebalance":
+                self.moving.add(key)
+            else:
+                self.moving.discard(key)
+
+    @property
+    def wake(self) -> float | None:
+        """When a job will have been up for long enough to be moved."""
+        return min(self._wakes.values(), default=None)
+
+    def plan(self, facts: Facts, ground: Ground, moment: Moment) -> list[Change]:
+        """The moves to begin now, no more at a time than the grid is set to, and those that are called off."""
+        if not moment.limits.rebalance:
+            return []
+        changes: list[Change] = []
+        looked = self._apps | self._uneven | self._due(moment.now)
+        zones = Zones.of(facts) if looked else None
+        budget = moment.limits.rebalance - len(self.moving)
+        for app in sorted(looked):
+            found = rebalance(facts, zones, ground, app, moment) if zones and app in facts.apps else Balance()
+            self._note(app, found)
+            if found.off:
+                changes.append(found.off)
+            elif found.change and budget > 0:
+                budget -= 1
+                changes.append(found.change)
+        self._apps = set()
+        return changes
+
+    def _due(self, now: float) -> set[str]:
+        return {app for app, wake in self._wakes.items() if wake <= now}
+
+    def _note(self, app: str, found: Balance) -> None:
+        (self._uneven.add if found.uneven else self._uneven.discard)(app)
+        if found.wake is None:
+            self._wakes.pop(app, None)
+        else:
+            self._wakes[app] = found.wake

@@ -1,0 +1,48 @@
+"""What each of the three queues is held to: `[controller.queues.NAME]` in flynn.toml."""
+
+import msgspec
+
+from flynn.core import model
+
+
+class QueueLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`starting`, `running`: how many of its jobs may start, and run, at a time in the whole grid; `starting_per_host`:
+    start at a time on one host (0: any number). After jobs of an app that could not be started its next one is tried
+    `retry` seconds later for each of them, `retry_most` at most; services have longer pauses of their own.
+    """
+
+    starting: int = 0
+    starting_per_host: int = 0
+    running: int = 0
+    retry: float = 0.5
+    retry_most: float = 30.0
+
+
+class EphemeralLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):
+    """`bound`: one-off jobs that may wait; who asks for more is refused (0: nobody is)."""
+
+    starting_per_host: int = 2
+    bound: int = 20_000
+
+
+class BuilderLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):
+    """How many builds may wait is said by the builder (`builder.waiting`)."""
+
+    starting_per_host: int = 1
+
+
+class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits by queue. How many services wait is bounded by what their apps are scaled to."""
+
+    services: QueueLimits = QueueLimits()
+    ephemeral: EphemeralLimits = EphemeralLimits()
+    builders: BuilderLimits = BuilderLimits()
+
+    def of(self, queue: model.Queue) -> QueueLimits:
+        found: QueueLimits = getattr(self, queue)
+        return found
+
+    @property
+    def per_host(self) -> dict[str, int]:
+        """How many jobs of each queue may start at a time on one host, where that is limited."""
+        return {name: most for name in model.QUEUES if (most := self.of(name).starting_per_host)}

@@ -1,0 +1,48 @@
+"""The API of the queues: how they fare, what waits in one, take a job out of it."""
+
+from aiohttp import web
+
+from flynn.core import model
+from flynn.core.brick import Context
+from flynn.core.change import carry_out
+from flynn.core.errors import NotFound
+from flynn.core.web import Route, answer, number, plain
+from flynn.plugins.controller.cancel import cancel
+from flynn.plugins.controller.queue_limits import Queues
+from flynn.plugins.controller.queue_view import queue_info, waiting_jobs
+
+SHOWN, SHOWN_LIMIT = 1000, 100_000
+"""Jobs of a queue that are listed, unless more are asked for."""
+
+
+def routes(ctx: Context, queues: Queues) -> list[Route]:
+    """The routes of this part of the API."""
+
+    async def show_all(request: web.Request) -> web.Response:
+        facts, now = ctx.mirror.facts, ctx.clock()
+        return answer([queue_info(facts, name, queues, now) for name in model.QUEUES])
+
+    async def show(request: web.Request, queue: str) -> web.Response:
+        most = number(request, "n", SHOWN, SHOWN_LIMIT)
+        facts, now, name = ctx.mirror.facts, ctx.clock(), named(queue)
+        jobs = waiting_jobs(facts, name, queues, now, most)
+        return answer(plain(queue_info(facts, name, queues, now)) | {"jobs": plain(jobs)})
+
+    async def take_out(request: web.Request, queue: str, job: str) -> web.Response:
+        name, now = named(queue), ctx.clock()
+        await carry_out(ctx.store, ctx.mirror, lambda facts: cancel(facts, name, job, now))
+        return answer({"id": job})
+
+    return [
+        Route("GET", "/v1/queues", show_all),
+        Route("GET", "/v1/queues/{queue}", show),
+        Route("DELETE", "/v1/queues/{queue}/{job}", take_out),
+    ]
+
+
+def named(name: str) -> model.Queue:
+    """The queue of that name. NotFound: there is none."""
+    for queue in model.QUEUES:
+        if queue == name:
+            return queue
+    raise NotFound(f"there is no queue {name[:40]!r}; there are: {', '.join(model.QUEUES)}")
