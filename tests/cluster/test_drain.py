@@ -1,6 +1,6 @@
 """Machines that are taken out and come back, in a grid of two daemons over one etcd."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -16,11 +16,14 @@ async def two_hosts(binary: str, data: Path) -> AsyncIterator[tuple[Grid, Grid]]
     """Two daemons, `a` and `b`; the first to start is `a`."""
     async with AsyncExitStack() as stack:
         etcd = await stack.enter_async_context(running_etcd(binary, data / "etcd"))
-        grids = []
-        for name, ports in (("a", "20000-24999"), ("b", "25000-29999")):
-            settings = ("--etcd", ",".join(etcd.urls), "--name", name, "--set", f"host.ports={ports}")
-            grids.append(await stack.enter_async_context(open_grid(*settings)))
-        yield grids[0], grids[1]
+        yield await join(stack, etcd.urls, "a"), await join(stack, etcd.urls, "b")
+
+
+async def join(stack: AsyncExitStack, etcd: Sequence[str], name: str) -> Grid:
+    """One more daemon."""
+    ports = {"a": "20000-24999", "b": "25000-29999"}[name]
+    told = ("--set", f"host.ports={ports}", "--set", "controller.rest=1")
+    return await stack.enter_async_context(open_grid("--etcd", ",".join(etcd), "--name", name, *told))
 
 
 async def hosts_of(grid: Grid, app: str) -> list[str]:
@@ -55,8 +58,11 @@ async def test_a_drain_under_load_fails_no_request_and_does_what_was_foretold(an
         await b.ok("scale", "-a", "hello", "web=5")
         assert await hosts_of(b, "hello") == ["b"] * 5
         await b.ok("host", "undrain", "a")
-        await b.ok("scale", "-a", "hello", "web=6")
-        assert "a" in await hosts_of(b, "hello")
+
+        async def shared() -> bool:
+            return await hosts_of(b, "hello") in (["a", "a", "b", "b", "b"], ["a", "a", "a", "b", "b"])
+
+        await b.until(shared, 60, "a gets its share again")
 
 
 @pytest.mark.heavy
@@ -99,3 +105,26 @@ async def test_a_queued_job_is_cancelled_and_its_client_told(grid: Grid, tmp_pat
     assert id not in (await grid.ok("queue", "ephemeral")).out
     again = await grid.flynn("queue", "cancel", id)
     assert (again.code, f"no job '{id}' waits for a host" in again.err) == (1, True)
+
+
+@pytest.mark.heavy
+async def test_a_host_that_joins_gets_its_share_under_load_without_a_failed_request(
+    any_etcd: str, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        etcd = await stack.enter_async_context(running_etcd(any_etcd, tmp_path / "etcd"))
+        a = await join(stack, etcd.urls, "a")
+        await a.ok("create", "hello")
+        await a.ok("deploy", str(apps.server(tmp_path / "hello")), "-a", "hello")
+        await a.ok("scale", "-a", "hello", "web=4")
+        async with Load(a, "hello").running() as load:
+            await join(stack, etcd.urls, "b")
+
+            async def shared() -> bool:
+                up = await hosts_of(a, "hello")
+                assert len(up) >= 4
+                return up == ["a", "a", "b", "b"]
+
+            await a.until(shared, 60, "b gets its share")
+        assert load.failures == []
+        assert "which has more of its kind than b" in a.log.read_text()

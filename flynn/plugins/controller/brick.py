@@ -49,13 +49,14 @@ LONGEST = 30.0
 
 class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds: how long a new release must be up before it takes over, how long a deploy may take until it has
-    failed, and how long a silent host keeps its jobs. `rebalance`: how many jobs may be moved at
-    a time to spread them better (0: none is). `queues`: see `queue_limits.py`."""
+    failed, and how long a silent host keeps its jobs. `rebalance`: how many jobs may be moved at a time to spread them
+    better (0: none is), each after it has been up for `rest`. `queues`: see `queue_limits.py`."""
 
     settle: float = 10.0
     deploy: float = 300.0
     lost: float = 30.0
     rebalance: int = 2
+    rest: float = 30.0
     queues: Queues = Queues()
 
 
@@ -67,7 +68,12 @@ class Controller:
 
     def __init__(self, config: ControllerConfig) -> None:
         self._limits = Limits(
-            config.settle, config.deploy, config.lost, rebalance=config.rebalance, queues=config.queues
+            config.settle,
+            config.deploy,
+            config.lost,
+            rebalance=config.rebalance,
+            rest=config.rest,
+            queues=config.queues,
         )
 
     async def run(self, ctx: Context) -> None:

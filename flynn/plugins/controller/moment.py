@@ -14,13 +14,14 @@ class Limits:
     """Times in seconds. `settle`: how long the processes of a new release must be up before they take over;
     `deploy`: how long a step of a deploy may take. `strategies`: the deploy strategies that there are.
     `queues`: what may start and run at once. `rebalance`: how many jobs may be moved at a time for better
-    spread (0: none is)."""
+    spread (0: none is), each after it has been up for `rest`."""
 
     settle: float = 10.0
     deploy: float = 300.0
     lost: float = 30.0
     strategies: Mapping[str, Strategy] = field(default_factory=lambda: OWN)
     rebalance: int = 0
+    rest: float = 30.0
     queues: Queues = field(default_factory=Queues)
 
 

@@ -20,9 +20,6 @@ from flynn.plugins.controller.moment import Moment
 from flynn.plugins.controller.moving import bound
 from flynn.plugins.controller.place import Ground, choose
 
-REST = 30.0
-"""Seconds that a job must have been up before it is moved."""
-
 ZONE = "zone"
 """The tag that says which hosts fail together."""
 
@@ -55,7 +52,7 @@ def rebalance(facts: Facts, zones: "Zones", ground: Ground, app: str, moment: Mo
         uneven |= spread.uneven
         if spread.uneven and (found := _better(facts, ground, same, spread)):
             job, target = found
-            rested = (moment.since(job.state) if job.state else moment.now) + REST
+            rested = (moment.since(job.state) if job.state else moment.now) + moment.limits.rest
             if rested <= moment.now:
                 return Balance(_move(facts, job, target), uneven=True)
             wake = rested if wake is None else min(wake, rested)

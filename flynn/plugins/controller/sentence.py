@@ -11,12 +11,16 @@ from flynn.plugins.controller.jobs import hosts_of
 Age = tuple[float, str]
 """To tell which job is the oldest: when it was made, its name."""
 
+LOOP = 5
+"""Restarts in a row from which on a host pauses before each."""
+
 
 @dataclass
 class Counts:
     """Of one photo; `follow` brings them to a later one at the cost of what changed."""
 
     up: set[str] = field(default_factory=set)
+    looping: set[str] = field(default_factory=set)
     deploying: dict[str, int] = field(default_factory=dict)
     waiting: dict[Age, str] = field(default_factory=dict)
     oldest: Age | None = None
@@ -47,6 +51,9 @@ class Counts:
             parts.append(f"{count} {'waits' if count == 1 else 'wait'}: {self.waiting[self._oldest()]}")
         if held:
             parts.append(held[min(held)])
+        if self.looping:
+            parts.append(self._looping(facts))
+        parts += [_drained(facts, host) for host, wish in sorted(facts.wishes.items()) if wish.drained]
         return "; ".join(parts)
 
     def _count(self, key: str, facts: Facts) -> None:
@@ -55,6 +62,16 @@ class Counts:
             self.up.add(key)
         else:
             self.up.discard(key)
+        if state and state.state == "starting" and state.restarts > LOOP and key in facts.jobs:
+            self.looping.add(key)
+        else:
+            self.looping.discard(key)
+
+    def _looping(self, facts: Facts) -> str:
+        """How many jobs crash again and again, and how one of them does."""
+        count, state = len(self.looping), facts.states[min(self.looping)]
+        each = "crashes" if count == 1 else "crash"
+        return f"{count} {_jobs(count)} {each} again and again: {state.id} ({state.reason})"
 
     def _deploy(self, app: str, deploy: model.Deploy | None) -> None:
         if deploy and deploy.state == "running":
@@ -73,6 +90,11 @@ class Counts:
     def _oldest(self) -> Age:
         self.oldest = self.oldest or min(self.waiting)
         return self.oldest
+
+
+def _drained(facts: Facts, host: str) -> str:
+    left = len(facts.jobs_by_host.get(host, ()))
+    return f"{host} is drained" + (f" of {left} {_jobs(left)} yet" if left else "")
 
 
 def _age(queued: model.Queued) -> Age:

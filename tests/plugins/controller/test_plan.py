@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
+from flynn.plugins.controller import wishes
 from flynn.plugins.controller.deploy_image import deploy_image
 from tests.plugins.controller.world import SLUG, World
 
@@ -384,3 +385,19 @@ def test_builds_take_turns_on_a_host() -> None:
     assert len(world.facts.jobs) == 1
     (queued,) = world.facts.queues.values()
     assert queued.reason == "a runs 1 build already, as many as it may at once"
+
+
+def test_the_sentence_tells_of_crash_loops_and_of_drained_hosts() -> None:
+    world = grid("a", "b")
+    world.app("hello", web=2)
+    world.run()
+    (first, *_) = world.facts.jobs.values()
+    reason = "crash loop: 7 restarts in 2 min, next try in 10 s: exited with code 1"
+    world.tell(first, "starting", failure="crash", restarts=8, reason=reason)
+    world.write(wishes.drain(world.facts, "b", False, 60.0, world.now))
+    said = world.plan().sentence
+    assert f"1 job crashes again and again: {first.job.id} ({reason})" in said
+    assert said.endswith("b is drained of 1 job yet")
+    world.tell(first, "up")
+    world.run()
+    assert world.plan().sentence == "runs 2 jobs of 1 app on 2 hosts; b is drained"

@@ -1,5 +1,7 @@
 """Properties of the planner under any order of events: it settles, never doubles, and never leaves a gap."""
 
+import dataclasses
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -34,7 +36,9 @@ STRATEGIES = ["rolling", "all-at-once", "one-by-one", "canary", "one-down-one-up
 
 
 def begin() -> World:
+    """Two hosts, and an app on them; its jobs are moved for better spread before long."""
     world = World()
+    world.limits = dataclasses.replace(world.limits, rebalance=1, rest=10.0)
     world.host("a")
     world.host("b")
     world.app("hello", web=2)

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.plugins.controller import wishes
 from flynn.plugins.controller.moment import Limits
-from flynn.plugins.controller.rebalance import REST
 from tests.plugins.controller.test_moving import with_volume
 from tests.plugins.controller.world import World
+
+REST = Limits().rest
 
 
 def balanced(budget: int = 2) -> World:
