@@ -185,4 +185,4 @@ def age(queued: model.Queued) -> tuple[float, str]:
 
 def like(job: model.Job) -> Any:
     """What two jobs of an app have in common of which one gets a place wherever the other does."""
-    return job.release, job.type, job.memory, bool(job.image), job.mounts
+    return job.release, job.type, job.memory, job.cpu_reserve, bool(job.image), job.mounts

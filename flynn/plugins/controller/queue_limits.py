@@ -1,8 +1,13 @@
 """What each of the three queues is held to: `[controller.queues.NAME]` in flynn.toml."""
 
+from typing import Annotated
+
 import msgspec
 
 from flynn.core import model
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class QueueLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -11,24 +16,24 @@ class QueueLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `retry` seconds later for each of them, `retry_most` at most; services have longer pauses of their own.
     """
 
-    starting: int = 0
-    starting_per_host: int = 0
-    running: int = 0
-    retry: float = 0.5
-    retry_most: float = 30.0
+    starting: Count = 0
+    starting_per_host: Count = 0
+    running: Count = 0
+    retry: Seconds = 0.5
+    retry_most: Seconds = 30.0
 
 
 class EphemeralLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):
     """`bound`: one-off jobs that may wait; who asks for more is refused (0: nobody is)."""
 
-    starting_per_host: int = 2
-    bound: int = 20_000
+    starting_per_host: Count = 2
+    bound: Count = 20_000
 
 
 class BuilderLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):
     """How many builds may wait is said by the builder (`builder.waiting`)."""
 
-    starting_per_host: int = 1
+    starting_per_host: Count = 1
 
 
 class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,8 @@ import pytest
 
 from flynn.core import keys, model
 from flynn.core.change import Change, commit
-from flynn.core.errors import Conflict, NotFound
+from flynn.core.config import load
+from flynn.core.errors import Conflict, NotFound, StartError
 from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.cancel import CANCELLED, cancel
 from flynn.plugins.controller.queue_limits import EphemeralLimits, Queues
@@ -120,3 +121,16 @@ def test_only_what_waits_is_cancelled() -> None:
     for queue in model.QUEUES:
         with pytest.raises(NotFound, match="no job 'x' waits in"):
             cancel(facts, queue, "x", 1.0)
+
+
+@pytest.mark.parametrize("bad", ['{"ephemeral": {"running": -1}}', '{"services": {"bound": 3}}', '{"others": {}}'])
+def test_what_is_no_limit_of_a_queue(bad: str) -> None:
+    with pytest.raises(StartError, match=r"controller\.queues = .* is no good"):
+        load({"controller": ControllerConfig}, flags={"controller.queues": bad})
+
+
+def test_a_limit_that_is_set_leaves_the_others_as_they_are() -> None:
+    told = load({"controller": ControllerConfig}, flags={"controller.queues": '{"ephemeral": {"running": 5}}'})
+    limits = told.bricks["controller"].queues
+    assert (limits.ephemeral.running, limits.ephemeral.bound, limits.ephemeral.starting_per_host) == (5, 20_000, 2)
+    assert limits.per_host == {"ephemeral": 2, "builders": 1}
