@@ -180,3 +180,22 @@ def test_one_off_jobs_are_let_end_and_stopped_late_by_force_alone() -> None:
     world.now = wake
     world.run()
     assert not world.facts.jobs
+
+
+def test_a_killed_one_off_job_is_not_replaced() -> None:
+    world = World()
+    world.host("a")
+    world.app("hello", web=1)
+    one_off(world, "a")
+    world.run()
+    (killed,) = [a for a in world.facts.jobs.values() if a.job.queue == "ephemeral"]
+    world.tell(killed, "down", exit_code=137, reason="killed by signal 9 (SIGKILL)")
+    world.run()
+    assert [a.job.queue for a in world.facts.jobs.values()] == ["services"]
+    assert not world.facts.queues
+
+
+def test_of_what_is_too_much_those_without_a_host_go_first_then_those_that_leave_then_the_newest() -> None:
+    jobs = [known(0, False, "up"), known(1, True, "up"), known(2, False, "up"), known(3, False, "queued")]
+    gone = [{job.job.id for job in turnover(jobs, count).stop} for count in (2, 1, 0)]
+    assert gone == [{"j3", "j1"}, {"j3", "j1", "j2"}, {"j0", "j1", "j2", "j3"}]
