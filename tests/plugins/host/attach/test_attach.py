@@ -140,7 +140,13 @@ async def test_output_that_nobody_took_does_not_stay(rig: Rig) -> None:
             await asyncio.sleep(0.02)
 
 
-MUCH = "i=0; while [ $i -lt 300 ]; do head -c 100000 /dev/zero; i=$((i+1)); done; exit 4"
+MUCH = "i=0; while [ $i -lt 150 ]; do head -c 100000 /dev/zero; i=$((i+1)); done; exit 4"
+
+
+def stopped(pid: int) -> bool:
+    """Whether it is, or its child, for which a shell may wait so that nothing else is told of it (vfork(2))."""
+    process = psutil.Process(pid)
+    return psutil.STATUS_STOPPED in (process.status(), *(child.status() for child in process.children()))
 
 
 async def test_a_client_that_reads_slowly_does_not_fill_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,12 +155,12 @@ async def test_a_client_that_reads_slowly_does_not_fill_the_disk(rig: Rig, monke
     async with attached(rig, MUCH) as socket:
         up = await rig.state("run-1", "up")
         async with asyncio.timeout(20):
-            while psutil.Process(up.pid).status() != psutil.STATUS_STOPPED:
+            while not stopped(up.pid):
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
-        assert (rig.dir("run-1") / "stdout").stat().st_size < 30_000_000
+        assert (rig.dir("run-1") / "stdout").stat().st_size < 15_000_000
         out, _, end = await rest(socket)
-    assert (len(out), end["exit_code"]) == (30_000_000, 4)
+    assert (len(out), end["exit_code"]) == (15_000_000, 4)
 
 
 async def test_who_cannot_attach(rig: Rig) -> None:
