@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flynn.cli import show_usage
+from flynn.cli.show_receipt import receipt
 from flynn.cli.show_routes import place
 from flynn.cli.show_usage import MIB
 from flynn.cli.words import clock, count, day, moment, printable, size, span, table
@@ -145,13 +146,13 @@ def releases(rows: Sequence[model.Release], current: int) -> list[str]:
     return [head, *table(shown)]
 
 
-def release(made: model.Release) -> list[str]:
+def release(made: records.ReleaseInfo) -> list[str]:
     rows = [("created", day(made.created) + " UTC"), ("description", made.description or "-")]
     found = made.artifact
     rows.append((found.kind, found.image or f"{found.sha256} ({size(found.size)})"))
     rows += [(type, process.command or "as the image says") for type, process in sorted(made.processes.items())]
     rows += [("env", f"{key}={value}") for key, value in sorted(made.env.items())]
-    return [f"=== {made.app} v{made.version}", *table(rows)]
+    return [f"=== {made.app} v{made.version}", *table(rows), *(receipt(made.receipt) if made.receipt else [])]
 
 
 def services(found: Mapping[str, int]) -> list[str]:

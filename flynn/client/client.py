@@ -101,8 +101,8 @@ class Client(BlobCalls):
         """Newest first."""
         return await self.wire.call("GET", _app(app, "releases"), list[model.Release])
 
-    async def release(self, app: str, version: int) -> model.Release:
-        return await self.wire.call("GET", _app(app, f"releases/{version}"), model.Release)
+    async def release(self, app: str, version: int) -> records.ReleaseInfo:
+        return await self.wire.call("GET", _app(app, f"releases/{version}"), records.ReleaseInfo)
 
     def deploy_image(
         self,

@@ -33,6 +33,12 @@ class AppInfo(model.App, frozen=True, kw_only=True):
     routes: tuple[model.Route, ...] = ()
 
 
+class ReleaseInfo(model.Release, frozen=True, kw_only=True):
+    """A release, and the receipt of its deploy, if it was taken."""
+
+    receipt: model.Receipt | None = None
+
+
 class Deployment(msgspec.Struct, frozen=True):
     """How the deploys of an app go, the `strategies` that there are, and the last deploy."""
 

@@ -103,6 +103,11 @@ class Facts:
         return self._table("deploys")
 
     @property
+    def receipts(self) -> Mapping[str, model.Receipt]:
+        """By `APP/VERSION`."""
+        return self._table("receipts")
+
+    @property
     def builds(self) -> Mapping[str, model.Build]:
         return self._table("builds")
 
@@ -185,6 +190,10 @@ class Facts:
     def releases_of(self, app: str) -> Frozen[model.Release]:
         """By `APP/VERSION`."""
         return self._group("releases/app", app)
+
+    def receipts_of(self, app: str) -> Frozen[model.Receipt]:
+        """By `APP/VERSION`."""
+        return self._group("receipts/app", app)
 
     def volumes_of(self, app: str) -> Frozen[model.Volume]:
         """By `APP/NAME`."""

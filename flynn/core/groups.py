@@ -30,6 +30,7 @@ OWNERS: Mapping[str, Mapping[str, Owner]] = {
     "routes": {"app": _app},
     "sinks": {"app": _app},
     "releases": {"app": _first},
+    "receipts": {"app": _first},
     "volumes": {"app": _first},
     "crons": {"app": _first},
     "queues": {"app": lambda key, record: line(record.job.app, record.job.queue)},

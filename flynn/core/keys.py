@@ -7,6 +7,7 @@
 | `releases/<app>/<version>` | Release | controller, once |
 | `formations/<app>` | Formation | controller |
 | `deploys/<app>` | Deploy | controller |
+| `receipts/<app>/<version>` | Receipt | controller, leader only |
 | `builds/<app>` | Build | builder starts it, controller ends it |
 | `queues/<queue>/<job>` | Queued | controller (builder for its own jobs) |
 | `jobs/<host>/<job>` | Assignment | controller, leader only |
@@ -41,6 +42,7 @@ TABLES: dict[str, type[model.Record]] = {
     "releases": model.Release,
     "formations": model.Formation,
     "deploys": model.Deploy,
+    "receipts": model.Receipt,
     "builds": model.Build,
     "queues": model.Queued,
     "jobs": model.Assignment,
@@ -83,6 +85,10 @@ def formation(app: str) -> str:
 
 def deploy(app: str) -> str:
     return f"deploys/{app}"
+
+
+def receipt(app: str, version: int) -> str:
+    return f"receipts/{app}/{version}"
 
 
 def build(app: str) -> str:

@@ -29,14 +29,26 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Seconds = Seconds()
 
 
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers, and how many of them had a status of 500 or above."""
+
+    answers: int = 0
+    failed: int = 0
+
+    def plus(self, other: "Tally") -> "Tally":
+        return Tally(answers=self.answers + other.answers, failed=self.failed + other.failed)
+
+
 class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A service: `instances` and `orphans` now; `connections`: how often one was `reused`, and how often `opened`."""
+    """A service: `instances` and `orphans` now; `connections`: how often one was `reused`, and how often `opened`.
+    `releases`: what its instances answered, by the release of its app (`v3`)."""
 
     answers: dict[str, int] = {}
     in_flight: int = 0
     instances: int = 0
     orphans: int = 0
     connections: dict[str, int] = {}
+    releases: dict[str, Tally] = {}
 
 
 class TcpStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """What answers under one name: its instances, and what they counted, also those that are gone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flynn.router.target import Target
@@ -25,11 +25,19 @@ class Totals(NamedTuple):
 
 NOTHING = Totals((0,) * 10, 0, 0)
 
+RELEASES = 16
+"""Releases of whose instances it is kept what they answered, once they are gone: the last ones."""
+
+ByRelease = Mapping[str, tuple[int, int]]
+"""By release of an app (`v3`): how many answers, and how many of them with a status of 500 and above."""
+
+NO_RELEASES: ByRelease = {}
+
 
 class Service:
     """`targets` take requests; `orphans` do when there is no target left."""
 
-    __slots__ = ("_left", "_past", "instances", "name", "orphans", "routes", "targets")
+    __slots__ = ("_left", "_past", "_releases", "instances", "name", "orphans", "routes", "targets")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -42,7 +50,9 @@ class Service:
         self._left: tuple[Target, ...] = ()
         """Those that are gone, but may have had a request under way."""
         self._past = NOTHING
-        """What the others counted that are gone."""
+        """What the others counted that are gone,"""
+        self._releases = NO_RELEASES
+        """and the answers among it by release."""
 
     @property
     def asked(self) -> tuple[Target, ...]:
@@ -65,10 +75,15 @@ class Service:
         self._left = tuple(one for one in left if one.in_flight)
         if over := [one for one in left if not one.in_flight and one.used]:
             self._past = self._past.plus(over)
+            self._releases = dict(list(_by_release(self._releases, over).items())[-RELEASES:])
 
     def totals(self) -> Totals:
         """What all its instances counted, those that are gone among them: it never goes back."""
         return self._past.plus(self._counting())
+
+    def by_release(self) -> ByRelease:
+        """What instances answered, by the release that they are of; those of no app are left out."""
+        return _by_release(self._releases, self._counting())
 
     def in_flight(self) -> int:
         """Requests under way, on draining instances too."""
@@ -76,3 +91,12 @@ class Service:
 
     def _counting(self) -> tuple[Target, ...]:
         return (*self.instances.values(), *self._left)
+
+
+def _by_release(before: ByRelease, targets: Iterable[Target]) -> dict[str, tuple[int, int]]:
+    found = dict(before)
+    for target in targets:
+        if (release := target.instance.meta.get("release")) and any(target.answers):
+            answers, failed = found.get(release, (0, 0))
+            found[release] = (answers + sum(target.answers), failed + sum(target.answers[5:]))
+    return found

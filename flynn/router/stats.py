@@ -1,7 +1,7 @@
 """What `GET /v1/router/stats` tells of a route, and what several routers tell added up. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import msgspec
 
 from flynn.core.model import Route
 from flynn.core.quantile import quantile
-from flynn.core.route_stats import RouteStats, Seconds, ServiceStats, TcpStats
+from flynn.core.route_stats import RouteStats, Seconds, ServiceStats, Tally, TcpStats
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.snapshot import durations
 
@@ -50,6 +50,7 @@ def service_stats(service: "Service") -> ServiceStats:
         instances=len(service.targets),
         orphans=len(service.orphans),
         connections={"reused": totals.reused, "opened": totals.opened},
+        releases={name: Tally(answers=n, failed=failed) for name, (n, failed) in service.by_release().items()},
     )
 
 
@@ -81,6 +82,7 @@ def add_services(told: Iterable[ServiceStats]) -> ServiceStats:
         instances=max(entry.instances for entry in entries),
         orphans=max(entry.orphans for entry in entries),
         connections=_added(entry.connections for entry in entries),
+        releases=_tallied(entry.releases for entry in entries),
     )
 
 
@@ -104,6 +106,14 @@ def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     for some in counts:
         total.update(some)
     return dict(sorted(total.items()))
+
+
+def _tallied(tallies: Iterable[Mapping[str, Tally]]) -> dict[str, Tally]:
+    total: dict[str, Tally] = {}
+    for some in tallies:
+        for name, tally in some.items():
+            total[name] = total.get(name, Tally()).plus(tally)
+    return total
 
 
 def _seconds(total: float, classes: Sequence[int]) -> Seconds:

@@ -12,6 +12,7 @@ from flynn.core.model.event import Event, Page
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
 from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
+from flynn.core.model.receipt import Counted, Passage, Receipt, Served
 from flynn.core.model.record import QUEUES, Failure, Move, Queue, Record, State
 from flynn.core.model.service import Instance, Route, Router
 from flynn.core.model.sink import Sink
@@ -28,6 +29,7 @@ __all__ = [
     "Assignment",
     "Build",
     "Check",
+    "Counted",
     "Cron",
     "Deploy",
     "Deploying",
@@ -46,15 +48,18 @@ __all__ = [
     "Move",
     "Outcome",
     "Page",
+    "Passage",
     "Placement",
     "ProcessType",
     "Queue",
     "Queued",
+    "Receipt",
     "Record",
     "Release",
     "Route",
     "Router",
     "Run",
+    "Served",
     "Sink",
     "State",
     "Stored",

@@ -39,6 +39,7 @@ from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.planner import Planner
 from flynn.plugins.controller.queue_limits import Queues
+from flynn.plugins.controller.receipts_taker import Taker
 
 RETRY = 0.5
 """Seconds until the next try after a store that did not answer."""
@@ -123,8 +124,9 @@ class Controller:
                 chronicle = Chronicle(ctx, claim, witness, self._limits.lost)
                 planning = asyncio.create_task(Leadership(ctx, claim, self._limits).run(), name="plan")
                 telling = asyncio.create_task(chronicle.run(), name="tell what happens")
+                taking = asyncio.create_task(Taker(ctx, claim).run(), name="take receipts of deploys")
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
-                tasks = (planning, telling, lost)
+                tasks = (planning, telling, taking, lost)
                 try:
                     with ctx.metrics.offering("queues", queue_metrics.part(ctx, self._limits.queues)):
                         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,7 @@ def leftovers(facts: Facts, app: str) -> list[str]:
         return []
     return [
         *(f"releases/{key}" for key in facts.releases_of(app)),
+        *(f"receipts/{key}" for key in facts.receipts_of(app)),
         *(key for key in (keys.formation(app), keys.deploy(app), keys.build(app)) if facts.get(key)),
         *(keys.route(route.id) for route in facts.routes_of(app)),
         *map(keys.sink, facts.sinks_of(app)),

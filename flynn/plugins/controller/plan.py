@@ -16,6 +16,7 @@ from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.builds import end_build
 from flynn.plugins.controller.cron.due import due
 from flynn.plugins.controller.deploy.move import move_deploy
+from flynn.plugins.controller.deploy.old_releases import clear_old
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
 from flynn.plugins.controller.line import Line
@@ -98,7 +99,7 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     met = meet_formation(facts, app, moment)
     cron = due(facts, app, moment)
     ahead = [wake for wake in (*wakes, *met.wakes, *cron.wakes) if wake > now]
-    changes = [*([built] if built else []), *deploy, *met.changes, *cron.changes, *cleared]
+    changes = [*([built] if built else []), *deploy, *met.changes, *cron.changes, *cleared, *clear_old(facts, app)]
     return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
 
 
@@ -110,7 +111,7 @@ def queues_services(changes: Iterable[Change]) -> bool:
 def owners(facts: Facts) -> set[str]:
     """The apps that there are, and those of which something is left."""
     found = {*facts.apps, *facts.formations, *facts.deploys, *facts.builds}
-    for group in ("releases/app", "volumes/app", "routes/app", "sinks/app", "crons/app"):
+    for group in ("releases/app", "receipts/app", "volumes/app", "routes/app", "sinks/app", "crons/app"):
         found.update(facts.groups.get(group, ()))
     for group in ("queues/app", "jobs/app"):
         found.update(line.partition("/")[0] for line in facts.groups.get(group, ()))

@@ -27,6 +27,7 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
     "releases": lambda key, record: key.partition("/")[0],
     "formations": lambda key, record: key,
     "deploys": lambda key, record: key,
+    "receipts": lambda key, record: key.partition("/")[0],
     "builds": lambda key, record: key,
     "queues": lambda key, record: str(record.job.app),
     "jobs": lambda key, record: str(record.job.app),

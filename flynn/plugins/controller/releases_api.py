@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.errors import NotFound
 from flynn.core.follow import follow_deploy
-from flynn.core.web import Route, answer, body, lines
+from flynn.core.web import Route, answer, body, lines, plain
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy_image import deploy_image
 from flynn.plugins.controller.deployment_api import how_of, strategies, turn
@@ -42,7 +43,9 @@ def routes(ctx: Context) -> list[Route]:
         number = version.removeprefix("v")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise NotFound(f"{version[:40]!r} is no release; they are named v1, v2, ...")
-        return answer(decide.find_release(ctx.mirror.facts, app, int(number)))
+        facts = ctx.mirror.facts
+        release, receipt = decide.find_release(facts, app, int(number)), facts.receipts.get(f"{app}/{int(number)}")
+        return answer(plain(release) | {"receipt": receipt and replace(receipt, before={})})
 
     async def deploy(request: web.Request, app: str) -> web.StreamResponse:
         new, how = await body(request, NewRelease), how_of(request, known)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flynn.core.facts import Facts
+from flynn.plugins.controller.deploy.receipts import worse
 from flynn.plugins.controller.deploy.stage import Under
 from flynn.plugins.controller.deploy.wanted import DRAIN
 from flynn.plugins.controller.jobs import Known, ready
@@ -43,7 +44,7 @@ def judge(facts: Facts, under: Under, moment: Moment) -> Verdict:
     settled = max((moment.since(job.state) + settle for job in _all(under) if job.up and job.state), default=now)
     if settled > now:
         return Verdict("running", _settling(under, settle), wake=settled)
-    return _held(under, now)
+    return _held(facts, under, now)
 
 
 def failure(job: Known) -> str:
@@ -78,11 +79,13 @@ def _settling(under: Under, settle: float) -> str:
     return f"all are up; {what} once they have stayed so for {settle:g} s"
 
 
-def _held(under: Under, now: float) -> Verdict:
+def _held(facts: Facts, under: Under, now: float) -> Verdict:
     """All is up: done, but for a step that is held."""
     deploy = under.deploy
     if deploy.hold < 0 or deploy.promoted:
         return Verdict("done")
+    if bad := worse(facts, deploy):
+        return Verdict("failed", bad, next((job.job.id for job in _all(under)), ""))
     app = f"-a {deploy.app}"
     if not deploy.hold:
         words = f"`flynn deployment promote {app}` goes on, `flynn deployment cancel {app}` goes back"

@@ -1,0 +1,102 @@
+"""Takes the receipts of deploys, on the leader: asks the routers what they count when a deploy begins, moves on, ends.
+
+It only looks on: no deploy waits for its receipt. One whose leader died is gone on with by the next leader.
+"""
+
+import asyncio
+
+import aiohttp
+import msgspec
+from msgspec.structs import replace
+
+from flynn.core import keys, model
+from flynn.core.brick import Context
+from flynn.core.change import Change, commit
+from flynn.core.election import Claim
+from flynn.core.errors import Conflict, Unavailable
+from flynn.core.facts import Facts
+from flynn.core.route_stats import GridStats
+from flynn.plugins.controller.deploy.receipts import begun, counted, left, noted, summed
+
+ASK = 2.0
+"""Seconds that a router has for its answer."""
+
+EVERY = 2.0
+"""Seconds between two looks at a canary that is watched, and at processes that are about to end."""
+
+
+class Told(GridStats, frozen=True, kw_only=True):
+    """What one router answers."""
+
+    started: float = 0.0
+
+
+class Taker:
+    """One term of the leader."""
+
+    def __init__(self, ctx: Context, claim: Claim) -> None:
+        self._ctx, self._claim = ctx, claim
+        self._open: set[str] = set()
+        """The apps whose last deploy has no final receipt yet."""
+        self._seen: object = None
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            facts = self._ctx.mirror.facts
+            if facts.tables.get("deploys") is not self._seen:
+                self._seen = facts.tables.get("deploys")
+                self._open = {deploy.app for deploy in facts.deploys.values() if self._unfinished(facts, deploy)}
+            for app in sorted(self._open):
+                await self._take(app)
+            await self._ctx.mirror.catch_up(facts, EVERY if self._open else 60.0)
+
+    def _unfinished(self, facts: Facts, deploy: model.Deploy) -> bool:
+        receipt = facts.receipts.get(f"{deploy.app}/{deploy.new}")
+        return deploy.state == "running" if receipt is None else not receipt.ended
+
+    async def _take(self, app: str) -> None:
+        facts = self._ctx.mirror.facts
+        deploy = facts.deploys.get(app)
+        if deploy is None or app not in facts.apps or not self._unfinished(facts, deploy):
+            self._open.discard(app)
+            return
+        receipt = facts.receipts.get(f"{app}/{deploy.new}")
+        over = deploy.state != "running" and left(facts, deploy, self._ctx.clock())
+        watched = deploy.held > 0 and not deploy.promoted
+        if receipt and noted(receipt, deploy) == receipt and not over and not watched:
+            return
+        await self._write(facts, deploy, receipt, over)
+
+    async def _write(self, facts: Facts, deploy: model.Deploy, receipt: model.Receipt | None, over: bool) -> None:
+        told, silent = await self._ask(facts, deploy.app)
+        now = {host: counted(one.started, one) for host, one in told.items()}
+        bounds = next((one.bounds for one in told.values() if one.bounds), ())
+        new = noted(receipt, deploy) if receipt else begun(deploy, now)
+        new = summed(new, now, silent, bounds)
+        new = replace(new, ended=self._ctx.clock()) if over else new
+        if new == receipt:
+            return
+        key = keys.receipt(deploy.app, deploy.new)
+        seen = (keys.app(deploy.app), keys.release(deploy.app, deploy.new))
+        try:
+            revision = await commit(self._ctx.store, facts, Change(puts={key: new}, seen=seen), self._claim.fence)
+            await self._ctx.mirror.reach(revision)
+        except (Conflict, Unavailable) as error:
+            self._ctx.log.info("the receipt of %s v%d is taken later: %s", deploy.app, deploy.new, error)
+
+    async def _ask(self, facts: Facts, app: str) -> tuple[dict[str, Told], list[str]]:
+        """What each router counts for an app, and the names of those that do not answer."""
+        routers = sorted(facts.routers.items())
+        answers = await asyncio.gather(*(self._one(router.url, app) for _, router in routers))
+        told = {host: answer for (host, _), answer in zip(routers, answers, strict=True) if answer}
+        return told, [host for host, _ in routers if host not in told]
+
+    async def _one(self, url: str, app: str) -> Told | None:
+        try:
+            async with asyncio.timeout(ASK):
+                async with self._ctx.http.get(f"{url}/v1/router/stats", params={"app": app}) as response:
+                    response.raise_for_status()
+                    return msgspec.json.decode(await response.read(), type=Told)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
