@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from bench.common.measure import Bench, Group, measure
-from bench.scheduler import decisions, packing, placements, rest, scaling
+from bench.scheduler import changes, decisions, packing, placements, rest, scaling
 from bench.scheduler.page import HEADING, section
 from bench.scheduler.versions import versions
 
@@ -19,6 +19,7 @@ BENCH = Bench(
         Group(("S4",), "how evenly an app is spread", packing.measure_spread),
         Group(("S5",), "an app scaled from 0 to 1 000", scaling.measure),
         Group(("S6",), "the leader of a large grid at rest", rest.measure),
+        Group(("P4",), "requests that fail while an app is deployed, rolled back and scaled", changes.measure),
     ),
     heading=HEADING,
     section=section,

@@ -37,6 +37,10 @@ HOW = """\
   three members.
 - S6: each host renews a lease of its own every 2.5 s and tells its load every 15 s, which is as often as hosts do at
   most. CPU is what the kernel says that all threads of the daemon have run in 30 s.
+- P4: a whole daemon with all its bricks, jobs in sandboxes, over an etcd of its own. Eight clients that keep their
+  connections ask an app all the time; config changes, rollbacks and scale changes follow each other, each begun when
+  the one before is done. Failed is an answer other than 200, one that is not whole within 10 s, a connection refused,
+  and one that ends without the router having said so.
 """
 
 
