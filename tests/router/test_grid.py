@@ -78,7 +78,7 @@ async def test_all_routers_added_up_and_the_silent_named(tmp_path: Path) -> None
     assert 0.05 < route["seconds"]["p50"] < 0.1
     assert total["services"]["app-web"] == {
         "answers": {"2xx": 2}, "in_flight": 0, "instances": 2, "orphans": 0,
-        "connections": {"opened": 2, "reused": 6},
+        "connections": {"opened": 2, "reused": 6}, "releases": {},
     }  # fmt: skip
 
 
