@@ -62,7 +62,7 @@ def _release(
     try:
         built = msgspec.json.decode(state.result, type=Built)
         processes = described(process_types(built.processes), built.described, built.file)
-        told = described_deploy(built.described, strategies)
+        told = described_deploy(built.described, strategies, built.file)
         cron = entries(built.described.get(CRON, {}), processes)
     except msgspec.DecodeError as error:
         return _failed(facts, build, f"it left no usable result ({error})", now)

@@ -29,7 +29,7 @@ class Verdict:
 
 def judge(facts: Facts, under: Under, moment: Moment) -> Verdict:
     """Of the step under way."""
-    now, settle = moment.now, moment.limits.settle
+    now, settle = moment.now, moment.limits.settle if _proves(under) else 0.0
     for job in _all(under):
         if reason := failure(job):
             return Verdict("failed", f"{job.job.type} {reason}", job.job.id)
@@ -73,9 +73,19 @@ def _missing(facts: Facts, under: Under) -> str:
     return ""
 
 
+def _proves(under: Under) -> bool:
+    """Whether the step is one in which processes must stay up for a while: it has the first of a type, or is the last.
+    In between it would only take time: the same was seen to stay up."""
+    first = any(under.target(type) and not under.moved(type) for type in under.new)
+    return first or _ends(under) or under.deploy.hold >= 0
+
+
+def _ends(under: Under) -> bool:
+    return all(under.target(type) == under.counts[type] for type in under.new)
+
+
 def _settling(under: Under, settle: float) -> str:
-    ends = all(under.target(type) == under.counts[type] for type in under.new)
-    what = f"v{under.deploy.new} takes over" if ends else f"step {under.deploy.step} is done"
+    what = f"v{under.deploy.new} takes over" if _ends(under) else f"step {under.deploy.step} is done"
     return f"all are up; {what} once they have stayed so for {settle:g} s"
 
 

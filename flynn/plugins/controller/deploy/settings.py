@@ -40,12 +40,12 @@ def merged(*told: model.Deploying) -> model.Deploying:
     return how
 
 
-def described_deploy(told: Mapping[str, Any], strategies: Collection[str]) -> model.Deploying:
-    """What the file `flynn.json` says of deploys, under `deploy`. Invalid: it cannot be so."""
+def described_deploy(told: Mapping[str, Any], strategies: Collection[str], file: str = "flynn.json") -> model.Deploying:
+    """What the app's own file says of its deploys, under `deploy`. Invalid: it cannot be so."""
     said = told.get("deploy", {})
     if not isinstance(said, dict):
-        raise Invalid('flynn.json, deploy: it is no object; write {"strategy": ...}')
-    return checked("flynn.json, deploy", said, strategies)
+        raise Invalid(f"{file}, deploy: it is no table of names and values, as strategy and batch")
+    return checked(f"{file}, deploy", said, strategies)
 
 
 def checked(place: str, said: Mapping[str, Any], strategies: Collection[str]) -> model.Deploying:

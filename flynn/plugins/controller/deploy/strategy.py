@@ -1,8 +1,9 @@
 """What a deploy strategy is: a pure function that says, from where a deploy stands, what its next step is. Pure.
 
 It decides only how many processes of the new release there shall be next. The rest is the same for all: a step is done
-once all that it wants has been up and registered for the settling time; only then have these processes taken over, and
-as many of the old release end; the next step begins once they have. A step that fails, or takes too long, ends the
+once all that it wants is up and registered (and, of the first of a type and at the end, has been for the settling
+time); only then have these processes taken over, and as many of the old release end; the next step begins once they
+have. A step that fails, or takes too long, ends the
 deploy, and the old release is whole again.
 """
 

@@ -157,7 +157,7 @@ def test_the_apps_own_file_sets_it() -> None:
         ({"share": float("nan")}, "share cannot be nan"),
         ({"timeout": 1e9}, "timeout cannot be 1e\\+09; 0 to 86400 seconds"),
         ({"hold": "long"}, "Expected `float`, got `str`"),
-        ([], "it is no object"),
+        ([], "it is no table"),
     ],
 )
 def test_what_cannot_be(said: object, words: str) -> None:

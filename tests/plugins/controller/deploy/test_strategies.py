@@ -1,5 +1,7 @@
 """Each strategy, event by event (FLYNN.md, 47 to 50, 52 to 54, 62)."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from flynn.core.change import Change
 from flynn.plugins.controller.deploy.orders import cancel, promote
 from flynn.plugins.controller.deploy.strategies import canaries
 from flynn.plugins.controller.deploy.wanted import RESTORE
+from flynn.plugins.controller.plan import Limits
 from tests.plugins.controller.world import World
 
 
@@ -46,6 +49,23 @@ def test_rolling_takes_as_many_at_a_time_as_there_are_hosts() -> None:
         *("+3 web v2", "+1 worker v2", "-3 web v1", "-1 worker v1"),
         *("+3 web v2", "-3 web v1", "+1 web v2", "-1 web v1"),
     ]
+
+
+def test_the_first_of_a_type_and_the_last_step_must_stay_up_for_a_while() -> None:
+    """The steps in between go on as soon as all are up."""
+    world = served(web=4)
+    world.planner.limits = world.limits = Limits(settle=30.0, deploy=100.0, lost=30.0)
+    world.deploy("hello", "web", strategy="one-by-one")
+    done: list[float] = []
+    while world.facts.deploys["hello"].state == "running":
+        before = world.facts.deploys["hello"].step
+        world.settle()
+        world.obey()
+        world.now += 1
+        if world.facts.deploys["hello"].step > before:
+            done.append(world.now)
+    taken = [round(after - began) for began, after in itertools.pairwise([*done, world.now])]
+    assert [seconds >= 30 for seconds in taken] == [True, False, False, True]
 
 
 def test_rolling_in_batches_of_a_stated_size() -> None:
@@ -228,3 +248,28 @@ def test_a_strategy_of_a_plugin_that_is_gone_is_as_usual() -> None:
     world = served(web=2)
     world.deploy("hello", "web", strategy="blue-green")
     assert world.trace("hello") == ["+1 web v2", "-1 web v1", "+1 web v2", "-1 web v1"]
+
+
+@pytest.mark.parametrize(("strategy", "steps"), [("all-at-once", 1), ("rolling", 1), ("one-by-one", 3)])
+def test_a_type_on_every_host_is_replaced_on_every_host(strategy: str, steps: int) -> None:
+    """FLYNN.md, 54."""
+    world = served(hosts=3, web=1)
+    omni = {"web": model.Placement(omni=True)}
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 1}, placement=omni))
+    world.run()
+    assert world.up("hello") == {(1, "web"): 3}
+    world.deploy("hello", "web", strategy=strategy)
+    assert world.trace("hello") == [f"+{3 // steps} web v2", f"-{3 // steps} web v1"] * steps
+    assert sorted(a.host for a in world.facts.jobs.values()) == ["host-0", "host-1", "host-2"]
+
+
+@pytest.mark.parametrize("strategy", ["all-at-once", "rolling", "one-by-one"])
+def test_a_type_that_is_once_on_a_host_is_replaced_where_it_is(strategy: str) -> None:
+    world = served(hosts=2, web=2)
+    once = {"web": model.Placement(one_per_host=True)}
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 2}, placement=once))
+    world.run()
+    world.deploy("hello", "web", strategy=strategy)
+    world.run()
+    assert world.up("hello") == {(2, "web"): 2}
+    assert sorted(a.host for a in world.facts.jobs.values()) == ["host-0", "host-1"]
