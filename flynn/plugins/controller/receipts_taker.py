@@ -16,7 +16,7 @@ from flynn.core.election import Claim
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.route_stats import GridStats
-from flynn.plugins.controller.deploy.receipts import begun, counted, left, noted, summed
+from flynn.plugins.controller.deploy.receipts import LEAVING, begun, counted, left, noted, summed
 
 ASK = 2.0
 """Seconds that a router has for its answer."""
@@ -39,6 +39,8 @@ class Taker:
         self._open: set[str] = set()
         """The apps whose last deploy has no final receipt yet."""
         self._seen: object = None
+        self._begun: dict[str, model.Receipt] = {}
+        """By key: receipts that were begun and could not be written yet."""
 
     async def run(self) -> None:
         """For ever."""
@@ -53,36 +55,49 @@ class Taker:
 
     def _unfinished(self, facts: Facts, deploy: model.Deploy) -> bool:
         receipt = facts.receipts.get(f"{deploy.app}/{deploy.new}")
-        return deploy.state == "running" if receipt is None else not receipt.ended
+        if receipt is None:
+            return deploy.state == "running" or self._ctx.clock() < deploy.ended + LEAVING
+        return not receipt.ended
 
     async def _take(self, app: str) -> None:
         facts = self._ctx.mirror.facts
         deploy = facts.deploys.get(app)
         if deploy is None or app not in facts.apps or not self._unfinished(facts, deploy):
             self._open.discard(app)
+            self._begun = {key: one for key, one in self._begun.items() if one.app != app}
             return
-        receipt = facts.receipts.get(f"{app}/{deploy.new}")
+        key = keys.receipt(app, deploy.new)
+        receipt = facts.receipts.get(f"{app}/{deploy.new}") or self._begun.get(key)
         over = deploy.state != "running" and left(facts, deploy, self._ctx.clock())
         watched = deploy.held > 0 and not deploy.promoted
-        if receipt and noted(receipt, deploy) == receipt and not over and not watched:
+        if receipt and noted(receipt, deploy) == receipt and not over and not watched and key not in self._begun:
             return
         await self._write(facts, deploy, receipt, over)
 
     async def _write(self, facts: Facts, deploy: model.Deploy, receipt: model.Receipt | None, over: bool) -> None:
+        """What there is to tell now; the receipt of a deploy before, if it is open still, ends with this one."""
         told, silent = await self._ask(facts, deploy.app)
         now = {host: counted(one.started, one) for host, one in told.items()}
         bounds = next((one.bounds for one in told.values() if one.bounds), ())
         new = noted(receipt, deploy) if receipt else begun(deploy, now)
         new = summed(new, now, silent, bounds)
         new = replace(new, ended=self._ctx.clock()) if over else new
-        if new == receipt:
-            return
         key = keys.receipt(deploy.app, deploy.new)
-        seen = (keys.app(deploy.app), keys.release(deploy.app, deploy.new))
+        if new == facts.get(key):
+            return
+        puts: dict[str, model.Record] = {
+            keys.receipt(deploy.app, one.version): replace(one, ended=self._ctx.clock())
+            for one in facts.receipts_of(deploy.app).values()
+            if not one.ended and one.version != deploy.new
+        }
+        puts[key] = new
+        seen = (keys.release(deploy.app, deploy.new),)
         try:
-            revision = await commit(self._ctx.store, facts, Change(puts={key: new}, seen=seen), self._claim.fence)
+            revision = await commit(self._ctx.store, facts, Change(puts=puts, seen=seen), self._claim.fence)
+            self._begun.pop(key, None)
             await self._ctx.mirror.reach(revision)
         except (Conflict, Unavailable) as error:
+            self._begun[key] = new
             self._ctx.log.info("the receipt of %s v%d is taken later: %s", deploy.app, deploy.new, error)
 
     async def _ask(self, facts: Facts, app: str) -> tuple[dict[str, Told], list[str]]:
