@@ -73,7 +73,8 @@ class ProcessType(Record, frozen=True, kw_only=True):
     in MiB. `cpu_reserve` is what a job of it reserves, `cpu` what it may take at most (0: no limit), in thousandths of
     a core. `pids`, `files` as above.
     An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
-    killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees.
+    killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees. `limits` is
+    what the app says itself of these, by the names and in the units of `App.limits`, which go over it.
     """
 
     command: str
@@ -88,3 +89,4 @@ class ProcessType(Record, frozen=True, kw_only=True):
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
+    limits: dict[str, int] = {}

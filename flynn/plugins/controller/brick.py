@@ -37,6 +37,7 @@ from flynn.plugins.controller.deployment_api import strategies
 from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.moment import Limits
+from flynn.plugins.controller.place import Ground
 from flynn.plugins.controller.planner import Planner
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.receipts_taker import Taker
@@ -150,6 +151,7 @@ class Leadership:
 
     async def run(self) -> None:
         """Plan for ever. What cannot be written now is planned again from the next photo."""
+        await asyncio.to_thread(Ground)  # It loads numpy, which takes a tenth of a second.
         planner = Planner(self.limits, self.new_id)
         while True:
             facts = self.ctx.mirror.facts

@@ -4,6 +4,7 @@ they end. Pure.
 It is a user's file: what is not known, or cannot be, is refused by its place in it, with the remedy.
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from msgspec.structs import fields, replace
 
 from flynn.core.errors import Invalid
 from flynn.core.model import Check, ProcessType
+from flynn.plugins.controller.limits import check
 
 NAME = "flynn.json"
 CRON = "cron"
@@ -26,6 +28,9 @@ TIMES = {
     "timeout": (0.1, 60.0), "interval": (0.1, 3600.0), "start_timeout": (1.0, 3600.0), "kill_after": (1.0, 86400.0),
 }  # fmt: skip
 """Seconds that each may be."""
+
+CORES = ("cpu", "cpu_reserve")
+"""Limits that are written in cores."""
 
 ENDING = (0.1, 3600.0)
 LONGEST = 1000
@@ -41,6 +46,7 @@ class Described(msgspec.Struct, frozen=True):
     check: dict[str, Any] = {}
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
+    limits: dict[str, float] = {}
 
 
 def described(
@@ -64,8 +70,24 @@ def _one(place: str, process: ProcessType, said: Mapping[str, Any]) -> ProcessTy
         raise Invalid(f"{place}: stop_signal {one.stop_signal[:20]!r} is none of {', '.join(SIGNALS)}")
     if "stop_timeout" in said:
         _between(f"{place}: stop_timeout", one.stop_timeout, ENDING)
-    check = _check(f"{place}, check", one.check, process.serves) if "check" in said else process.check
-    return replace(process, check=check, stop_signal=one.stop_signal, stop_timeout=one.stop_timeout)
+    checked = _check(f"{place}, check", one.check, process.serves) if "check" in said else process.check
+    own = _limits(f"{place}, limits", place.rpartition(" ")[2], one.limits)
+    return replace(process, check=checked, stop_signal=one.stop_signal, stop_timeout=one.stop_timeout, limits=own)
+
+
+def _limits(place: str, type: str, said: Mapping[str, float]) -> dict[str, int]:
+    """In the grid's units: cores are thousandths there."""
+    found = {name: number * 1000 if name in CORES else number for name, number in said.items()}
+    if broken := [name for name, number in found.items() if not math.isfinite(number) or round(number) != number]:
+        raise Invalid(
+            f"{place}: {broken[0][:40]} cannot be {said[broken[0]]:g}; it is a whole number, or of cores 0.001"
+        )
+    whole = {name: round(number) for name, number in found.items()}
+    try:
+        check(type, whole)
+    except Invalid as error:
+        raise Invalid(f"{place}: {error}") from None
+    return whole
 
 
 def _check(place: str, said: Mapping[str, Any], serves: bool) -> Check:

@@ -32,9 +32,8 @@ def effective(facts: Facts, name: str) -> dict[str, dict[str, int]]:
     """All limits of each type of the release that serves, and of one-off jobs, as they would be in its next release."""
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
-    types = {
-        type: model.ProcessType(command="") for type in [*(release.processes if release else ()), *app.limits, ONE_OFF]
-    }
+    own = release.processes if release else {}
+    types = {**own, **{type: model.ProcessType(command="") for type in [*app.limits, ONE_OFF] if type not in own}}
     return {type: _shown(process) for type, process in limited(types, app.limits).items()}
 
 
@@ -46,7 +45,7 @@ def set_limits(facts: Facts, name: str, put: Limits, unset: Mapping[str, Iterabl
         _check_type(release, type)
     changed = replace(app, limits=_merged(app.limits, put, unset))
     for type, limits in changed.limits.items():
-        _check(type, limits)
+        check(type, limits)
     if changed == app:
         return Change()
     if release is None or limited(release.processes, changed.limits) == release.processes:
@@ -75,7 +74,8 @@ def _check_type(release: model.Release | None, type: str) -> None:
         )
 
 
-def _check(type: str, limits: Mapping[str, int]) -> None:
+def check(type: str, limits: Mapping[str, int]) -> None:
+    """Invalid: a type cannot have such limits."""
     for name, number in limits.items():
         if name not in BOUNDS:
             raise Invalid(f"there is no limit {name[:40]!r}; known are: {', '.join(BOUNDS)}")

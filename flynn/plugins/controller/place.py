@@ -5,6 +5,7 @@ that a job fills best. `choose` is all that decides: the leader's passes, `expla
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -12,12 +13,14 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller import place_volumes, place_yield
-from flynn.plugins.controller.place_ground import Ground, Kind, kind_of
+from flynn.plugins.controller.place_ground import Ground
 from flynn.plugins.controller.place_refusals import none_fits, refusal, same_words
-from flynn.plugins.controller.place_score import UNFIT
-from flynn.plugins.controller.place_site import Demand, demand_of, placement_of
+from flynn.plugins.controller.place_site import Alike, Want, want_of
 
 __all__ = ["Ground", "choose", "place_queued"]
+
+WAYS = 50
+"""Services that batch jobs make way for in one pass, at most, as that takes a while: the others have the next one."""
 
 FRESH = 20
 """Jobs at the head of the line whose reason has the numbers of now; behind them it is written anew for new words."""
@@ -34,41 +37,53 @@ def place_queued(
 
     `tell` is called with why there is none ("": there is one) before the next is asked for.
     """
-    changes = []
-    apps, hopeless = facts.apps, set[Demand]()
-    for place, queued in enumerate(line):
+    one_pass = _Pass(facts, ground, now, tell)
+    return [change for place, queued in enumerate(line) if (change := one_pass.change(place, queued))]
+
+
+@dataclass
+class _Pass:
+    """One time through the line. `refused`: what has found no place in this pass, in which there is only less of it."""
+
+    facts: Facts
+    ground: Ground
+    now: float
+    tell: Callable[[str], None]
+    refused: dict[Alike, str] = field(default_factory=dict)
+    ways: int = WAYS
+
+    def change(self, place: int, queued: model.Queued) -> Change | None:
+        """Of the job at this place in the line; None: all is said of it."""
         job = queued.job
-        if job.app not in apps:
-            continue
-        host, reason = choose(facts, ground, job)
+        if job.app not in self.facts.apps:
+            return None
+        want = want_of(self.facts, job)
+        known = "" if job.mounts else self.refused.get(want.alike, "")
+        host, reason = (not known and _found(self.facts, self.ground, job, want)) or ("", known)
         if host:
-            assignment = model.Assignment(job=job, host=host, assigned=now)
-            ground.take(assignment)
-            change: Change | None = _assign(facts, assignment)
-        else:
-            preempts = job.queue == "services" and ground.batch
-            change = _make_way(facts, ground, job, now, hopeless) if preempts else None
-        tell("" if change else reason)
-        if change:
-            changes.append(change)
-        elif reason != queued.reason and (place < FRESH or not same_words(reason, queued.reason)):
-            key = keys.queued(job.queue, job.id)
-            changes.append(Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}"))
-    return changes
+            assignment = model.Assignment(job=job, host=host, assigned=self.now)
+            self.ground.take(assignment)
+            self.tell("")
+            return _assign(self.facts, assignment)
+        may = job.queue == "services" and self.ground.batch and want.alike not in self.refused and self.ways
+        if may and (change := _make_way(self.facts, self.ground, job, want, self.now)):
+            self.ways -= 1
+            self.tell("")
+            return change
+        if not reason:
+            reason = self.refused[want.alike] = none_fits(self.ground, want)
+        self.tell(reason)
+        if reason == queued.reason or (place >= FRESH and same_words(reason, queued.reason)):
+            return None
+        key = keys.queued(job.queue, job.id)
+        return Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}")
 
 
-def _make_way(facts: Facts, ground: Ground, job: model.Job, now: float, hopeless: set[Demand]) -> Change | None:
-    """A place for a service where batch jobs make way; None: there is none. `hopeless`: what was found to have none in
-    this pass, in which there will only be less."""
-    placement = placement_of(facts, job)
-    demand = demand_of(job, placement)
+def _make_way(facts: Facts, ground: Ground, job: model.Job, want: Want, now: float) -> Change | None:
+    """A place for a service where batch jobs make way; None: there is none."""
     bound, why = place_volumes.bound(facts, job, ground.writer)
-    if why or demand in hopeless:
-        return None
-    way = place_yield.find_way(ground, demand, kind_of(job), most_of(facts, job, placement), bound)
+    way = None if why else place_yield.find_way(ground, want, bound)
     if way is None:
-        if not bound:
-            hopeless.add(demand)
         return None
     change, own = place_yield.make_way(facts, job, way, now)
     place_yield.count(ground, way, own)
@@ -77,50 +92,24 @@ def _make_way(facts: Facts, ground: Ground, job: model.Job, now: float, hopeless
 
 def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
-    placement = placement_of(facts, job)
-    demand, kind, most = demand_of(job, placement), kind_of(job), most_of(facts, job, placement)
+    want = want_of(facts, job)
+    return _found(facts, ground, job, want) or ("", none_fits(ground, want))
+
+
+def _found(facts: Facts, ground: Ground, job: model.Job, want: Want) -> tuple[str, str] | None:
+    """The same; None: no host takes it, and it is to be found out why."""
     if job.mounts:
         bound, why = place_volumes.bound(facts, job, ground.writer)
         if why or bound:
-            return ("", why) if why else _bound(facts, ground, job, bound)
-    if (row := best(ground, demand, kind, most)) >= 0:
+            return ("", why) if why else _bound(facts, ground, job, want, bound)
+    if (row := ground.lowest(want)) >= 0:
         return ground.columns.names[row], ""
-    return "", none_fits(ground, demand, kind, most)
+    return None
 
 
-def most_of(facts: Facts, job: model.Job, placement: model.Placement) -> int:
-    """How many jobs of its kind a host may have; 0: any number."""
-    if placement.omni:
-        return facts.formations[job.app].counts.get(job.type, 0)
-    return 1 if placement.one_per_host else 0
-
-
-def best(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> int:
-    """The row that a job goes to; -1: none can take it."""
-    scores, zones = ground.crowded(ground.scores(demand), kind, most)
-    if not len(scores):
-        return -1
-    if demand.starts and (held := ground.held(demand)):
-        scores = scores.copy()
-        scores[held] = UNFIT
-    if len(zones) < 2 or min(zones) == max(zones):
-        row = int(scores.argmin())
-        return row if scores[row] < UNFIT else -1
-    slices = ground.columns.slices
-    for count in sorted(set(zones)):
-        parts = [slices[zone] for zone, has in enumerate(zones) if has == count]
-        rows = [start + int(scores[start:stop].argmin()) for start, stop in parts]
-        row = min(rows, key=lambda row: (float(scores[row]), row))
-        if scores[row] < UNFIT:
-            return row
-    return -1
-
-
-def _bound(facts: Facts, ground: Ground, job: model.Job, host: str) -> tuple[str, str]:
+def _bound(facts: Facts, ground: Ground, job: model.Job, want: Want, host: str) -> tuple[str, str]:
     """The host that has its volume, or why it cannot be there now."""
-    placement = placement_of(facts, job)
-    row = ground.columns.row[host]
-    if refused := refusal(ground, row, demand_of(job, placement), kind_of(job), most_of(facts, job, placement)):
+    if refused := refusal(ground, ground.columns.row[host], want):
         return "", f"its volume {place_volumes.named(facts, job, host)} is on {host}, which {refused}"
     return host, ""
 

@@ -11,10 +11,10 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller import place_volumes
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import RELEASE, Known, find_job, jobs_of, slot_of
-from flynn.plugins.controller.place import Ground, choose, most_of
-from flynn.plugins.controller.place_ground import NO_LIMIT, kind_of
+from flynn.plugins.controller.place import Ground, choose
 from flynn.plugins.controller.place_refusals import asked, refusal
-from flynn.plugins.controller.place_site import demand_of, placement_of
+from flynn.plugins.controller.place_site import placement_of, want_of
+from flynn.plugins.controller.place_starting import NO_LIMIT
 
 FIRST = {"queued": 0, "next": 2}
 
@@ -55,7 +55,7 @@ def _explain(facts: Facts, ground: Ground, one: Known, behind: int = 0) -> Expla
     job, queued = one.job, facts.queues.get(f"{one.job.queue}/{one.job.id}")
     own = facts.jobs.get(f"{one.host}/{job.id}") if one.host else None
     if own:
-        ground.release(own)
+        ground.release(own, starting=one.state is None or one.state.state == "starting")
     state = one.state.state if one.state else "starting" if one.host else "queued" if job.id else "next"
     reason = one.state.reason if one.state else queued.reason if queued else ""
     if own and not one.state and own.after:
@@ -72,24 +72,23 @@ def _explain(facts: Facts, ground: Ground, one: Known, behind: int = 0) -> Expla
 
 
 def _order(verdict: Verdict) -> tuple[bool, int, int, float, str, str]:
-    """As places are given: see `place.best`."""
+    """As places are given: see `Ground.lowest`."""
     return bool(verdict.refusal), verdict.in_zone, verdict.on_host, verdict.fit, verdict.zone, verdict.host
 
 
 def _verdicts(facts: Facts, ground: Ground, job: model.Job, host: str) -> Iterator[Verdict]:
-    placement, columns = placement_of(facts, job), ground.columns
-    demand, kind, most = demand_of(job, placement), kind_of(job), most_of(facts, job, placement)
-    spread, scores = ground.spreads.get(kind), ground.scores(demand).array
+    columns, want = ground.columns, want_of(facts, job)
+    spread, scores = ground.spreads.get(want.kind), ground.scores(want.demand)
     bound, _ = place_volumes.bound(facts, job, ground.writer)
     for row, site in enumerate(columns.sites):
         if site is None:
             continue
         name, zone = columns.names[row], columns.zone[row]
-        refused = refusal(ground, row, demand, kind, most)
+        refused = refusal(ground, row, want)
         if bound and name != bound:
             refused = f"has not its volume {place_volumes.named(facts, job, bound)}, which is on {bound}"
         elif refused.startswith("has "):
-            refused += f", {asked(demand)} asked"
+            refused += f", {asked(want.demand)} asked"
         yield Verdict(
             host=name, zone=site.zone, refusal=refused, here=name == host,
             in_zone=spread.zones[zone] if spread else 0, on_host=spread.rows.get(row, 0) if spread else 0,

@@ -3,9 +3,9 @@
 It is learnt from a photo (`of`, `follow`), and counted on while a pass gives places away (`take`, `release`).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flynn.core import model
 from flynn.core.facts import Facts
@@ -14,7 +14,8 @@ from flynn.core.lazy import Lazy
 from flynn.plugins.controller.jobs import RELEASE
 from flynn.plugins.controller.place_columns import Columns, Numbers
 from flynn.plugins.controller.place_score import CROWD, UNFIT, Scores
-from flynn.plugins.controller.place_site import Demand, Needs, site_of, unfit
+from flynn.plugins.controller.place_site import Demand, Kind, Needs, Want, kind_of, site_of, unfit
+from flynn.plugins.controller.place_starting import NO_LIMIT, Starting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,17 +23,8 @@ if TYPE_CHECKING:
 else:
     np = Lazy("numpy")
 
-Kind = tuple[str, int, str]
-"""What is spread: the jobs of an app, a release, a type."""
-
-REMEMBERED = 128
-"""Demands whose scores are kept: those that were asked for last."""
-
-LOG = 1 << 16
-"""Changed rows that are remembered for them."""
-
-NO_LIMIT: Mapping[str, int] = {}
-"""Any number of jobs may start on a host."""
+CROWDS = 256
+"""Kinds with many jobs for which is kept where these are, as an array."""
 
 FEW = 24
 """Rows with jobs of a kind, up to which they are gone through one by one."""
@@ -55,14 +47,12 @@ class Ground:
 
     def __init__(self) -> None:
         self.columns = Columns({}, ())
-        self._given: list[tuple[model.Assignment, int]] = []
+        self.starting = Starting()
+        self._given: list[tuple[_Counted, int]] = []
         self.spreads: dict[Kind, Spread] = {}
         self.writers: dict[tuple[str, str], dict[str, str]] = {}
         self.batch: dict[str, dict[str, model.Assignment]] = {}
-        self.starting: dict[str, dict[str, int]] = {}
-        self.most_starting = NO_LIMIT
-        self._log: list[int] = []
-        self._scores: dict[Demand, Scores] = {}
+        self._scores = Scores(self.columns)
         self._fits: dict[Needs, NDArray[np.bool_]] = {}
         self._crowds: dict[Kind, Numbers] = {}
         self._scratch: Numbers = np.zeros(0)
@@ -74,75 +64,83 @@ class Ground:
         ground.most_starting = most_starting
         return ground
 
+    @property
+    def most_starting(self) -> Mapping[str, int]:
+        """How many jobs may start on one host, by queue; 0, or none: any number."""
+        return self.starting.most
+
+    @most_starting.setter
+    def most_starting(self, most: Mapping[str, int]) -> None:
+        self.starting.most = most
+
     def follow(self, before: Facts, after: Facts) -> "Ground":
         """From the ground of the photo `before` to that of `after`, at the cost of what changed; itself."""
         self.restore()
         changed = {key for name in ("jobs", "states") for key in _changed(before, after, name)}
-        gone = [(a, before.states.get(key)) for key in changed if (a := before.jobs.get(key))]
-        come = [(a, after.states.get(key)) for key in changed if (a := after.jobs.get(key))]
+        counted = [(_counted(before, key), _counted(after, key)) for key in changed]
+        gone = [was for was, now in counted if was and was != now]
+        come = [now for was, now in counted if now and was != now]
         self._meet_hosts(before, after, {a.host for a, _ in come if a.host not in self.columns.row})
-        for a, state in gone:
-            self._count(a, state, -1)
-        for a, state in come:
-            self._count(a, state, 1)
+        for each in gone:
+            self._count(each, -1)
+        for each in come:
+            self._count(each, 1)
         return self
 
     def take(self, a: model.Assignment) -> None:
         """Count a job as given to a host, until the next photo is followed, which shows whether it was."""
-        self._given.append((a, 1))
-        self._count(a, None, 1)
+        self._give(_Counted(a, not a.stop and a.job.queue != "services"), 1)
 
-    def release(self, a: model.Assignment) -> None:
-        """Count a job no more, until then."""
-        self._given.append((a, -1))
-        self._count(a, None, -1)
+    def release(self, a: model.Assignment, starting: bool = False) -> None:
+        """Count a job no more, until then; `starting`: its host has not said that it is up."""
+        self._give(_Counted(a, starting and a.job.queue != "services"), -1)
+
+    def _give(self, counted: "_Counted", sign: int) -> None:
+        self._given.append((counted, sign))
+        self._count(counted, sign)
 
     def restore(self) -> None:
         """Forget what was counted since the last photo."""
         while self._given:
-            a, sign = self._given.pop()
-            self._count(a, None, -sign)
+            counted, sign = self._given.pop()
+            self._count(counted, -sign)
 
-    def crowded(self, scores: Scores, kind: Kind, most: int) -> tuple[Numbers, list[int]]:
-        """The scores with CROWD for each job of the kind that a row has, UNFIT where it has `most`; and how many each
-        zone has. To be read at once: the next call writes over them."""
-        spread = self.spreads.get(kind)
+    def lowest(self, want: Want) -> int:
+        """The row that such a job goes to: of the zone that has the fewest of its kind the host that has the fewest,
+        and of these the one with the lowest score, the first if there are several; -1: none can take it."""
+        demand, kind, most = want
+        scores, spread = self.scores(demand), self.spreads.get(kind)
+        if (held := self.starting.held(demand.starts)) is not None:
+            scores = np.where(held, UNFIT, scores)
         if spread is None:
-            return scores.array, []
-        if len(self._scratch) != len(scores.array):
-            self._scratch = np.empty_like(scores.array)
-        crowded = self._scratch
+            return _lowest(scores, (), ())
         if len(spread.rows) > FEW:
             crowd = self._crowd(kind, spread)
-            np.add(scores.array, crowd, out=crowded)
+            np.add(scores, crowd, out=self._scratch)
             if most:
-                crowded[crowd >= most * CROWD] = UNFIT
-            return crowded, spread.zones
-        np.copyto(crowded, scores.array)
+                self._scratch[crowd >= most * CROWD] = UNFIT
+            return _lowest(self._scratch, self.columns.slices, spread.zones)
+        kept = [(row, scores[row]) for row in spread.rows]
         for row, count in spread.rows.items():
-            crowded[row] = UNFIT if most and count >= most else crowded[row] + count * CROWD
-        return crowded, spread.zones
+            scores[row] = UNFIT if most and count >= most else scores[row] + count * CROWD
+        found = _lowest(scores, self.columns.slices, spread.zones)
+        for row, score in kept:
+            scores[row] = score
+        return found
 
     def _crowd(self, kind: Kind, spread: Spread) -> Numbers:
+        """CROWD for each job of a kind, by row."""
         found = self._crowds.get(kind)
         if found is None:
-            if len(self._crowds) >= REMEMBERED:
+            if len(self._crowds) >= CROWDS:
                 del self._crowds[next(iter(self._crowds))]
             found = self._crowds[kind] = np.zeros(len(self.columns.names))
             found[list(spread.rows)] = np.fromiter(spread.rows.values(), float) * CROWD
         return found
 
-    def scores(self, demand: Demand) -> Scores:
-        """How well each row fits a demand now."""
-        found = self._scores.get(demand)
-        if found is None:
-            found = Scores(self.columns, demand, self.fit(demand.needs), len(self._log))
-            if len(self._scores) >= REMEMBERED:
-                del self._scores[next(iter(self._scores))]
-            self._scores[demand] = found
-        elif found.seen < len(self._log):
-            found.follow(self._log)
-        return found
+    def scores(self, demand: Demand) -> Numbers:
+        """How well each row fits a demand; they change as hosts do."""
+        return self._scores.of(demand, self.fit(demand.needs))
 
     def fit(self, needs: Needs) -> "NDArray[np.bool_]":
         """Which rows have what is needed, room or not."""
@@ -156,13 +154,6 @@ class Ground:
         """The job that writes to a volume which has one writer; empty: none does."""
         return min(self.writers.get((app, volume), {}).values(), default="")
 
-    def held(self, demand: Demand) -> list[int]:
-        """The rows where as many jobs of its queue start as may at a time."""
-        most = self.most_starting.get(demand.starts)
-        if not most:
-            return []
-        return [self.columns.row[host] for host, n in self.starting.get(demand.starts, {}).items() if n >= most]
-
     def said(self) -> dict[str, Any]:
         """All that it says of hosts that are up, by their names: the same for two grounds of one photo."""
         columns = self.columns
@@ -172,14 +163,8 @@ class Ground:
             kind: ({columns.names[row]: n for row, n in spread.rows.items() if columns.sites[row]}, spread.zones)
             for kind, spread in self.spreads.items()
         }
-        return {
-            "hosts": hosts,
-            "kinds": kinds,
-            "writers": self.writers,
-            "batch": self.batch,
-            "zones": columns.slices,
-            "starting": self.starting,
-        }
+        return {"hosts": hosts, "kinds": kinds, "writers": self.writers, "batch": self.batch, "zones": columns.slices,
+                "starting": self.starting.counts}  # fmt: skip
 
     def _meet_hosts(self, before: Facts, after: Facts, assigned: Collection[str]) -> None:
         """Hosts that came, went, or offer something else; those that are `assigned` to need a row."""
@@ -194,9 +179,10 @@ class Ground:
                 return
             if site and site != was:
                 columns.replace(row, site)
-                self._note(row)
                 for needs, fit in self._fits.items():
                     fit[row] = not unfit(site, needs)
+                    self._scores.refit(row, needs, bool(fit[row]))
+                self._scores.follow(row)
 
     def _lay_out(self, facts: Facts) -> None:
         """The rows anew, with all that is counted on them."""
@@ -205,8 +191,11 @@ class Ground:
         away = {*facts.jobs_by_host} | {name for name, row in old.row.items() if old.jobs[row]}
         self.columns = Columns(sites, away - sites.keys())
         moved = self.columns.take_over(old)
-        for forgotten in (self._log, self._scores, self._fits, self._crowds):
-            forgotten.clear()
+        self._fits.clear()
+        self._crowds.clear()
+        self.starting.lay_out(self.columns.row)
+        self._scores = Scores(self.columns)
+        self._scratch = np.zeros(len(self.columns.names))
         for spread in self.spreads.values():
             spread.rows = {moved[row]: count for row, count in spread.rows.items()}
             spread.zones = self._by_zone(spread.rows)
@@ -218,9 +207,8 @@ class Ground:
                 zones[zone] += count
         return zones
 
-    def _count(self, a: model.Assignment, state: model.JobState | None, sign: int) -> None:
-        if state is not None and state.state == "down":
-            return
+    def _count(self, counted: "_Counted", sign: int) -> None:
+        a, starting = counted
         columns, job = self.columns, a.job
         row = columns.row[a.host]
         columns.jobs[row] += sign
@@ -236,13 +224,13 @@ class Ground:
                 _mark(self.batch, a.host, job.id, a, sign)
                 columns.yielding[row] += sign * job.memory
                 columns.yielding_cpu[row] += sign * job.cpu_reserve
-        if job.queue != "services" and (state is None or state.state == "starting"):
-            self._starts(job.queue, a.host, sign)
+        if starting:
+            self.starting.count(job.queue, a.host, sign)
         for mount in job.mounts:
             if mount.one_writer:
                 _mark(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
         columns.weigh(row)
-        self._note(row)
+        self._scores.follow(row)
 
     def _spread(self, row: int, job: model.Job, sign: int) -> None:
         kind = kind_of(job)
@@ -260,25 +248,22 @@ class Ground:
             if not rows:
                 del self.spreads[kind]
 
-    def _starts(self, queue: str, host: str, sign: int) -> None:
-        hosts = self.starting.setdefault(queue, {})
-        hosts[host] = hosts.get(host, 0) + sign
-        if not hosts[host]:
-            del hosts[host]
-            if not hosts:
-                del self.starting[queue]
 
-    def _note(self, row: int) -> None:
-        """Remember that a row changed."""
-        if len(self._log) >= LOG:
-            self._log.clear()
-            self._scores.clear()
-        self._log.append(row)
-
-
-def kind_of(job: model.Job) -> Kind:
-    """What the job is spread among."""
-    return job.app, job.release, job.type
+def _lowest(scores: Numbers, slices: Sequence[tuple[int, int]], zones: Sequence[int]) -> int:
+    """The first row with the lowest score, in the zones with the lowest count where any is fit; -1: none is."""
+    if not zones or min(zones) == max(zones):
+        row = int(scores.argmin()) if len(scores) else -1
+        return row if row >= 0 and scores[row] < UNFIT else -1
+    for count in sorted(set(zones)):
+        best, least = -1, UNFIT
+        for (start, stop), has in zip(slices, zones, strict=True):
+            if has == count:
+                row = start + int(scores[start:stop].argmin())
+                if scores[row] < least:
+                    best, least = row, scores[row]
+        if best >= 0:
+            return best
+    return -1
 
 
 def _mark(marks: dict[K, dict[str, V]], owner: K, key: str, value: V, sign: int) -> None:
@@ -289,6 +274,21 @@ def _mark(marks: dict[K, dict[str, V]], owner: K, key: str, value: V, sign: int)
         marks[owner].pop(key, None)
         if not marks[owner]:
             del marks[owner]
+
+
+class _Counted(NamedTuple):
+    """A job that has not ended, and whether it counts among those that start; services do not."""
+
+    a: model.Assignment
+    starting: bool
+
+
+def _counted(facts: Facts, key: str) -> _Counted | None:
+    """The assignment at `HOST/JOB`, unless its job has ended."""
+    a, state = facts.jobs.get(key), facts.states.get(key)
+    if a is None or (state is not None and state.state == "down"):
+        return None
+    return _Counted(a, a.job.queue != "services" and (state is None or state.state == "starting"))
 
 
 def _changed(before: Facts, after: Facts, name: str) -> Iterator[str]:

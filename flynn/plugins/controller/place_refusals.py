@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
+from functools import lru_cache
 
-from flynn.plugins.controller.place_ground import Ground, Kind
-from flynn.plugins.controller.place_site import CORE, Demand, Site, unfit
+from flynn.plugins.controller.place_ground import Ground
+from flynn.plugins.controller.place_site import CORE, Demand, Site, Want, unfit
 
 NAMED = 5
 """Hosts up to which each one's refusal is told; of more it is told how many refuse for the same reason."""
@@ -12,23 +13,24 @@ NAMED = 5
 NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
-def refusal(ground: Ground, row: int, demand: Demand, kind: Kind, most: int = 0) -> str:
+def refusal(ground: Ground, row: int, want: Want) -> str:
     """Why the host of a row does not take a job now, in words that follow its name; empty: it does."""
     site = ground.columns.sites[row]
     if site is None:
         return "is away"
-    return unfit(site, demand.needs) or _full(ground, row, site, demand) or _crowded(ground, row, kind, most)
+    demand = want.demand
+    return unfit(site, demand.needs) or _full(ground, row, site, demand) or _crowded(ground, row, want)
 
 
-def none_fits(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> str:
+def none_fits(ground: Ground, want: Want) -> str:
     """Why no host takes a job."""
     up = [row for row, site in enumerate(ground.columns.sites) if site]
     if not up:
         return "no host is up"
     names = ground.columns.names
-    told = {names[row]: refusal(ground, row, demand, kind, most) for row in up}
+    told = {names[row]: refusal(ground, row, want) for row in up}
     short = any(said.startswith("has ") for said in told.values())
-    begin = f"no host has room for {asked(demand)}: " if short else ""
+    begin = f"no host has room for {asked(want.demand)}: " if short else ""
     if len(told) <= NAMED:
         return begin + "; ".join(f"{name} {said}" for name, said in sorted(told.items()))
     return begin + _counted(told)
@@ -36,7 +38,12 @@ def none_fits(ground: Ground, demand: Demand, kind: Kind, most: int = 0) -> str:
 
 def same_words(reason: str, other: str) -> bool:
     """Whether two reasons differ in their numbers at most."""
-    return NUMBER.sub("", reason) == NUMBER.sub("", other)
+    return _words(reason) == _words(other)
+
+
+@lru_cache(1024)
+def _words(reason: str) -> str:
+    return NUMBER.sub("", reason)
 
 
 def _full(ground: Ground, row: int, site: Site, demand: Demand) -> str:
@@ -49,12 +56,15 @@ def _full(ground: Ground, row: int, site: Site, demand: Demand) -> str:
     if demand.build and columns.builds[row] < 1:
         most = site.builds
         return f"runs {most} build{'s' if most > 1 else ''} already, as many as it may at once"
-    if demand.starts and row in ground.held(demand):
-        return f"starts {ground.starting[demand.starts][columns.names[row]]} of the queue {demand.starts} already"
+    if (held := ground.starting.held(demand.starts)) is not None and held[row]:
+        return (
+            f"starts {ground.starting.counts[demand.starts][columns.names[row]]} of the queue {demand.starts} already"
+        )
     return ""
 
 
-def _crowded(ground: Ground, row: int, kind: Kind, most: int) -> str:
+def _crowded(ground: Ground, row: int, want: Want) -> str:
+    _, kind, most = want
     spread = ground.spreads.get(kind)
     count = spread.rows.get(row, 0) if spread else 0
     return f"runs {count} {kind[2]} of {kind[0]} already, as many as it may" if most and count >= most else ""

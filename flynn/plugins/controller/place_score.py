@@ -1,16 +1,15 @@
-"""How well each host fits a demand, kept up to date as hosts change. Pure.
+"""How well each host fits each demand, kept up to date as hosts change. Pure.
 
 The lower a score, the better; UNFIT cannot take the job now. A host that runs nothing yet comes after all others. Among
 these it says how much of the host would be left over, and above all how much more unevenly than now: memory without
 CPU, or CPU without memory, is hard to use.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from flynn.core.lazy import Lazy
 from flynn.plugins.controller.place_columns import SCORED, UNEVEN, Columns, Numbers
-from flynn.plugins.controller.place_site import Demand
+from flynn.plugins.controller.place_site import Demand, Needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,38 +22,117 @@ UNFIT = float("inf")
 CROWD = 1e6
 """What each job of its kind that a host has already adds to its score: more than any fit."""
 
+REMEMBERED = 128
+"""Demands whose scores are kept; then the one that came first is forgotten."""
+
 
 class Scores:
-    """The scores of all hosts for one demand. `fit`: which have what it needs, room or not. `seen`: how much of the
-    log of changed rows is in them."""
+    """The scores of all hosts, a line for each demand that was asked for. A host that changes is scored anew for all of
+    them at once (`follow`)."""
 
-    def __init__(self, columns: Columns, demand: Demand, fit: "NDArray[np.bool_]", seen: int) -> None:
-        self.table, self.demand, self.fit, self.seen = columns.table[:SCORED], demand, fit, seen
-        self.array = _scores(self.table, demand, fit)
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._line: dict[Demand, int] = {}
+        self._lines = _Lines(8, len(columns.names))
 
-    def follow(self, log: Sequence[int]) -> None:
-        """Score the rows anew that changed since."""
-        rows = np.array([*{*log[self.seen :]}])
-        self.array[rows] = _scores(self.table.take(rows, 1), self.demand, self.fit.take(rows))
-        self.seen = len(log)
+    def of(self, demand: Demand, fit: "NDArray[np.bool_]") -> Numbers:
+        """The scores for a demand: they change as hosts do. `fit`: which hosts have what it needs, room or not."""
+        line = self._line.get(demand)
+        if line is None:
+            line = self._add(demand, fit)
+        found: Numbers = self._lines.scores[line]
+        return found
+
+    def refit(self, row: int, needs: Needs, fits: bool) -> None:
+        """Whether a host has what is needed, which is to be followed then."""
+        for demand, line in self._line.items():
+            if demand.needs == needs:
+                self._lines.unfit[line, row] = not fits
+
+    def follow(self, row: int) -> None:
+        """Score a host anew, which has changed."""
+        if self._line:
+            self._lines.score(row, self.columns)
+
+    def _add(self, demand: Demand, fit: "NDArray[np.bool_]") -> int:
+        """The line of a demand that is asked for the first time."""
+        if len(self._line) == REMEMBERED:
+            line = self._line.pop(next(iter(self._line)))
+        else:
+            line = len(self._line)
+            if line == len(self._lines.memory):
+                self._lines = self._lines.doubled()
+        self._line[demand] = line
+        self._lines.fill(line, demand, fit, self.columns)
+        return line
 
 
-def _scores(table: Numbers, demand: Demand, fit: "NDArray[np.bool_]") -> Numbers:
-    """The scores of hosts by their numbers, in the order of `Columns.table`."""
-    memory, cpu, builds, per_memory, per_cpu, base, tilt = table
-    room, taken = memory >= demand.memory, demand.memory * per_memory
-    room &= fit
-    scores: Numbers = tilt - taken
-    if demand.cpu:
-        room &= cpu >= demand.cpu
-        of_cpu = demand.cpu * per_cpu
-        scores += of_cpu
-        taken += of_cpu
-    if demand.build:
-        room &= builds >= 1
+class _Lines:
+    """`memory`, `cpu`, `build` is what each line asks; `unfit` which hosts have not what it needs. Lines that are not
+    used yet fit nowhere."""
+
+    def __init__(self, lines: int, hosts: int) -> None:
+        self.scores: Numbers = np.full((lines, hosts), UNFIT)
+        self.unfit: NDArray[np.bool_] = np.ones((lines, hosts), dtype=np.bool_)
+        self.memory: Numbers = np.zeros(lines)
+        self.cpu: Numbers = np.zeros(lines)
+        self.least_cpu: Numbers = np.zeros(lines)
+        self.build: NDArray[np.bool_] = np.zeros(lines, dtype=np.bool_)
+        self._machines: dict[tuple[float, float], tuple[Numbers, Numbers]] = {}
+
+    def doubled(self) -> "_Lines":
+        """The same, and as many again that are not used yet."""
+        lines, hosts = self.scores.shape
+        more = _Lines(2 * lines, hosts)
+        for name in ("scores", "unfit", "memory", "cpu", "least_cpu", "build"):
+            getattr(more, name)[:lines] = getattr(self, name)
+        return more
+
+    def fill(self, line: int, demand: Demand, fit: "NDArray[np.bool_]", columns: Columns) -> None:
+        """Let a line be for this demand."""
+        self.memory[line], self.cpu[line], self.build[line] = demand.memory, demand.cpu, demand.build
+        self.least_cpu[line] = demand.cpu or -UNFIT
+        self.unfit[line] = ~fit
+        self._machines.clear()
+        memory, cpu, builds, per_memory, per_cpu, base, tilt = columns.table[:SCORED]
+        full = (self.memory[line] > memory) | (self.least_cpu[line] > cpu) | self.unfit[line]
+        if demand.build:
+            full |= builds < 1
+        asked, leaning = _asked(self.memory[line], self.cpu[line], per_memory, per_cpu)
+        scores = _scores(tilt, base, asked, leaning)
+        scores[full] = UNFIT
+        self.scores[line] = scores
+
+    def score(self, row: int, columns: Columns) -> None:
+        """Score one host for all lines."""
+        machine = columns.per_memory[row], columns.per_cpu[row]
+        found = self._machines.get(machine)
+        if found is None:
+            found = self._machines[machine] = _asked(self.memory, self.cpu, *machine)
+        scores = _scores(columns.tilt[row], columns.base[row], *found)
+        full = self.memory > columns.memory[row]
+        full |= self.least_cpu > columns.cpu[row]
+        full |= self.unfit[:, row]
+        if columns.builds[row] < 1:
+            full |= self.build
+        scores[full] = UNFIT
+        self.scores[:, row] = scores
+
+
+Some: TypeAlias = "Numbers | float"
+"""Of many, or of one."""
+
+
+def _asked(memory: Some, cpu: Some, per_memory: Some, per_cpu: Some) -> tuple[Numbers, Numbers]:
+    """Which share of a host a job takes of both together, and how much more of memory."""
+    of_memory, of_cpu = memory * per_memory, cpu * per_cpu
+    return np.asarray(of_memory + of_cpu), np.asarray(of_memory - of_cpu)
+
+
+def _scores(tilt: Some, base: Some, asked: Numbers, leaning: Numbers) -> Numbers:
+    scores: Numbers = tilt - leaning
     np.abs(scores, scores)
     scores *= UNEVEN
     scores += base
-    scores -= taken
-    scores[~room] = UNFIT
+    scores -= asked
     return scores

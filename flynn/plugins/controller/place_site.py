@@ -36,6 +36,10 @@ class Needs(NamedTuple):
     mounts: tuple[model.Mount, ...] = ()
 
 
+Kind = tuple[str, int, str]
+"""What is spread: the jobs of an app, a release, a type."""
+
+
 class Demand(NamedTuple):
     """What a job asks: MiB, thousandths of a core, a place among the builds of its host; and its needs. `starts`: the
     queue among whose jobs that start on its host it counts ("": services, which nothing holds there)."""
@@ -45,6 +49,22 @@ class Demand(NamedTuple):
     build: bool = False
     needs: Needs = Needs()
     starts: str = ""
+
+
+Alike = tuple[Demand, Kind | None, int]
+
+
+class Want(NamedTuple):
+    """What a job asks, what it is spread among, and how many of that a host may have (0: any number)."""
+
+    demand: Demand
+    kind: Kind
+    most: int = 0
+
+    @property
+    def alike(self) -> Alike:
+        """The same for all that the same hosts refuse: the kind matters only where that is limited."""
+        return self.demand, self.kind if self.most else None, self.most
 
 
 def site_of(facts: Facts, name: str) -> Site | None:
@@ -57,17 +77,30 @@ def site_of(facts: Facts, name: str) -> Site | None:
     return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, closed, tags, host.mounts)
 
 
+def want_of(facts: Facts, job: model.Job) -> Want:
+    """What a job asks of its host. One-off jobs and builds may be anywhere."""
+    where = placement_of(facts, job)
+    mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
+    tags = tuple(sorted(where.tags.items())) if where.tags else ()
+    needs, starts = Needs(bool(job.image), tags, mounts), "" if job.queue == "services" else job.queue
+    demand = Demand(job.memory, job.cpu_reserve, job.queue == "builders", needs, starts)
+    return Want(demand, kind_of(job), _most(facts, job, where))
+
+
 def placement_of(facts: Facts, job: model.Job) -> model.Placement:
-    """Where jobs of its type may be, as its app's formation says now. One-off jobs and builds may be anywhere."""
+    """Where a job may be, as its app's formation says now of its type."""
     return matching.placement(facts, job.app, job.type) if job.queue == "services" else matching.ANYWHERE
 
 
-def demand_of(job: model.Job, placement: model.Placement) -> Demand:
-    """What a job asks of its host."""
-    mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
-    tags = tuple(sorted(placement.tags.items())) if placement.tags else ()
-    starts = "" if job.queue == "services" else job.queue
-    return Demand(job.memory, job.cpu_reserve, job.queue == "builders", Needs(bool(job.image), tags, mounts), starts)
+def kind_of(job: model.Job) -> Kind:
+    """What a job is spread among."""
+    return job.app, job.release, job.type
+
+
+def _most(facts: Facts, job: model.Job, where: model.Placement) -> int:
+    if where.omni:
+        return facts.formations[job.app].counts.get(job.type, 0)
+    return 1 if where.one_per_host else 0
 
 
 def unfit(site: Site, needs: Needs) -> str:

@@ -17,8 +17,8 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.core.lazy import Lazy
 from flynn.plugins.controller import place_volumes
-from flynn.plugins.controller.place_ground import Ground, Kind
-from flynn.plugins.controller.place_site import Demand
+from flynn.plugins.controller.place_ground import Ground
+from flynn.plugins.controller.place_site import Demand, Want
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ MOST = 30
 """Jobs that make way for one service, at most: all that changes goes in one commit."""
 
 
-LOOKED_AT = 100
+LOOKED_AT = 25
 """Hosts that are looked at closely, at most: those with the most memory left."""
 
 
@@ -48,21 +48,21 @@ class Way:
         return len(self.victims), -oldest, sum(a.job.memory for a in self.victims), self.host
 
 
-def find_way(ground: Ground, demand: Demand, kind: Kind, most: int, only: str = "") -> Way | None:
+def find_way(ground: Ground, want: Want, only: str = "") -> Way | None:
     """The way that costs least; None: there is none, or a host has room soon. `only`: no other host will do."""
-    columns = ground.columns
+    columns, demand = ground.columns, want.demand
     fit = ground.fit(demand.needs)
     if only:
         fit = fit & (np.arange(len(fit)) == columns.row[only])
     memory, cpu = columns.line("memory"), columns.line("cpu")
     leaving, leaving_cpu = columns.line("leaving"), columns.line("leaving_cpu")
     soon = (leaving > 0) & (memory + leaving >= demand.memory) & (cpu + leaving_cpu >= demand.cpu)
-    if _allowed(ground, fit & soon, kind, most):
+    if _allowed(ground, fit & soon, want):
         return None
     enough = memory + columns.line("yielding") >= demand.memory
     if demand.cpu:
         enough &= cpu + columns.line("yielding_cpu") >= demand.cpu
-    rows = _allowed(ground, fit & enough, kind, most)
+    rows = _allowed(ground, fit & enough, want)
     rows = sorted(rows, key=lambda row: (-memory[row], columns.names[row]))[:LOOKED_AT]
     ways = [way for row in rows if (way := _on(ground, columns.names[row], demand))]
     return min(ways, key=lambda way: way.cost, default=None)
@@ -92,14 +92,15 @@ def make_way(facts: Facts, job: model.Job, way: Way, now: float) -> tuple[Change
 def count(ground: Ground, way: Way, own: model.Assignment) -> None:
     """Count on what was decided: who stops is there until it is down."""
     for a in way.victims:
-        ground.release(a)
+        ground.release(a, starting=a.job.id not in own.after)
         if a.job.id in own.after:
             ground.take(replace(a, stop=True))
     ground.take(own)
 
 
-def _allowed(ground: Ground, rows: "NDArray[np.bool_]", kind: Kind, most: int) -> list[int]:
+def _allowed(ground: Ground, rows: "NDArray[np.bool_]", want: Want) -> list[int]:
     """Which of these rows have not as many jobs of the kind as they may."""
+    _, kind, most = want
     spread = ground.spreads.get(kind)
     found: list[int] = rows.nonzero()[0].tolist()
     return [row for row in found if spread.rows.get(row, 0) < most] if most and spread else found

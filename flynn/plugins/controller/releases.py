@@ -29,7 +29,9 @@ def limited(
 
 
 def _limited(process: model.ProcessType, limits: Mapping[str, int]) -> model.ProcessType:
-    """A limit of memory is reserved too, unless it is said what is."""
+    """A limit of memory is reserved too, unless it is said what is. What the app says itself counts where nothing is
+    set."""
+    limits = {**process.limits, **limits}
     usual, memory = model.ProcessType(command=""), limits.get("memory", 0)
     return replace(
         process,

@@ -7,6 +7,7 @@ import pytest
 from flynn.core.errors import Invalid
 from flynn.core.model import Check, ProcessType
 from flynn.plugins.controller.described import described
+from flynn.plugins.controller.releases import limited
 
 TYPES = {"web": ProcessType(command="serve", serves=True), "worker": ProcessType(command="work")}
 
@@ -34,6 +35,29 @@ def test_nothing_said_changes_nothing() -> None:
 )
 def test_kinds_of_checks(said: dict[str, Any], check: Check) -> None:
     assert of("web", check=said).check == check
+
+
+def test_limits_are_in_mebibytes_and_cores_and_what_is_set_goes_over_them() -> None:
+    web = of("web", limits={"memory": 512, "cpu": 0.5, "cpu_reserve": 0.25})
+    assert web.limits == {"memory": 512, "cpu": 500, "cpu_reserve": 250}
+    made = limited({"web": web}, {"web": {"cpu": 1000, "pids": 100}})["web"]
+    assert (made.memory, made.memory_limit, made.cpu, made.cpu_reserve, made.pids) == (512, 512, 1000, 250, 100)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"memory": 1}, "flynn.json, web, limits: memory of web cannot be 1"),
+        ({"memory": 64.5}, "flynn.json, web, limits: memory cannot be 64.5; it is a whole number"),
+        ({"cpu": float("inf")}, "flynn.json, web, limits: cpu cannot be inf"),
+        ({"cpu": 0.5, "cpu_reserve": 1}, "web cannot reserve 1000 thousandths of a core"),
+        ({"disk": 5}, "there is no limit 'disk'"),
+    ],
+)
+def test_limits_that_cannot_be(limits: dict[str, float], said: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        of("web", limits=limits)
+    assert said in str(raised.value)
 
 
 def test_a_worker_is_checked_by_a_command_and_ends_in_its_own_way() -> None:

@@ -75,7 +75,7 @@ def act(world: World, name: str, which: int, number: int) -> None:
 def scores(ground: Ground) -> list[dict[str, float]]:
     """By name, for hosts that are up: a host that is away has none."""
     columns = ground.columns
-    found = [ground.scores(demand).array.tolist() for demand in DEMANDS]
+    found = [ground.scores(demand).tolist() for demand in DEMANDS]
     return [
         {n: score for n, score in zip(columns.names, of, strict=True) if columns.sites[columns.row[n]]} for of in found
     ]
@@ -111,11 +111,10 @@ def test_the_load_of_a_host_changes_nothing() -> None:
     world = World()
     act(world, "host", 0, 4)
     ground = Ground.of(world.facts)
-    before, scored, columns = world.facts, ground.scores(Demand(10)), ground.columns
+    before, columns = world.facts, ground.columns
     world.put(keys.host("a"), replace(before.hosts["a"], load=None))
     ground.follow(before, world.facts)
     assert ground.columns is columns
-    assert ground.scores(Demand(10)) is scored
 
 
 def test_what_was_counted_meanwhile_is_forgotten_with_the_next_photo() -> None:
