@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
@@ -145,3 +146,44 @@ def test_an_app_alone_is_spread_evenly(zones: list[str], count: int) -> None:
     totals = [sum(of) for of in by_zone.values()]
     assert max(totals) - min(totals) <= 1
     assert all(max(of) - min(of) <= 1 for of in by_zone.values())
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from(("ssd", "hdd", ""))), max_size=5),
+    st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12),
+)
+def test_never_on_a_host_that_is_full_drained_or_has_other_tags(
+    machines: list[tuple[bool, bool, str]], jobs: list[tuple[int, bool]]
+) -> None:
+    """Where `app1` and `app2` need a disk of a kind, also when a host becomes so between two photos."""
+    world = World()
+    for number, (_, _, disk) in enumerate(machines):
+        world.put(keys.host(f"h{number}"), a_host(f"h{number}", disk=disk))
+    ground, seen = Ground.of(world.facts), world.facts
+    for number, (full, drained, _) in enumerate(machines):
+        host = world.facts.hosts[f"h{number}"]
+        world.put(keys.host(host.name), replace(host, full="its disk is nearly full" if full else ""))
+        world.put(keys.wish(host.name), model.Wish(host=host.name, drained=world.now * drained))
+    needs = {"app0": {}, "app1": {"disk": "ssd"}, "app2": {"disk": "hdd"}}
+    for app, tags in needs.items():
+        world.put(keys.app(app), model.App(name=app, created=1.0))
+        where = {"web": model.Placement(tags=tags)}
+        world.put(keys.formation(app), model.Formation(app=app, counts={"web": 9}, placement=where))
+    line = [
+        model.Queued(job=replace(a_job(number, f"app{app}"), image="shop/hello:1" if image else ""))
+        for number, (app, image) in enumerate(jobs)
+    ]
+    ground.follow(seen, world.facts)
+    changes = place_queued(world.facts, ground, line, 5.0)
+    assert changes == place_queued(world.facts, Ground.of(world.facts), line, 5.0)
+    for change in changes:
+        for record in change.puts.values():
+            if isinstance(record, model.Queued):
+                assert record.reason
+            elif isinstance(record, model.Assignment):
+                full, drained, disk = machines[int(record.host[1:])]
+                assert not full
+                assert not drained
+                assert not record.job.image
+                assert needs[record.job.app].get("disk", disk) == disk
