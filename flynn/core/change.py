@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flynn.core import model
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts, encode
-from flynn.core.store import Batch, Delete, Item, Op, Put, Store, Unchanged
+from flynn.core.store import Delete, Op, Put, Store, Unchanged
 
 if TYPE_CHECKING:
     from flynn.core.mirror import Mirror
@@ -33,11 +33,10 @@ class Change:
         return [facts.unchanged(key) for key in dict.fromkeys([*self.puts, *self.deletes, *self.seen])]
 
 
-def applied(facts: Facts, change: Change) -> Facts:
-    """The photo that a change would lead to, if nothing else happened."""
-    revision = facts.revision + 1
-    puts = [Item(key, encode(record), revision, revision) for key, record in change.puts.items()]
-    return facts.after(Batch(revision, tuple(puts), change.deletes))
+def applied(facts: Facts, *changes: Change) -> Facts:
+    """The photo that changes would lead to, if nothing else happened. No two of them have the same key."""
+    puts = {key: record for change in changes for key, record in change.puts.items()}
+    return facts.imagined(puts, [key for change in changes for key in change.deletes]) if changes else facts
 
 
 async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unchanged] = ()) -> int:

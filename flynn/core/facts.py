@@ -51,19 +51,40 @@ class Facts:
 
         A record that cannot be read is left out, and logged; its stamp is there, so that it can be written over.
         """
-        tables, stamps, groups = dict(self.tables), dict(self.stamps), dict(self.groups)
+        stamps, records = dict(self.stamps), dict[str, dict[str, model.Record | None]]()
         for name, items in _by_table(batch).items():
-            old = self._table(name)
             written = {rest: item for rest, item in items.items() if item}
-            records = {rest: record for rest, item in written.items() if (record := _decode(name, item))}
-            new = tables[name] = old.changed(records, items.keys() - records.keys())
+            records[name] = {rest: _decode(name, item) if item else None for rest, item in items.items()}
             marks = {rest: Stamp(item.created, item.revision) for rest, item in written.items()}
             stamps[name] = stamps.get(name, EMPTY).changed(marks, items.keys() - written.keys())
+        return self._changed(batch.revision, stamps, records)
+
+    def imagined(self, puts: Mapping[str, model.Record], deletes: Iterable[str]) -> "Facts":
+        """The photo as it would be with these written and removed. Its stamps are those of now: what is decided on it
+        is guarded by what is there."""
+        records = dict[str, dict[str, model.Record | None]]()
+        for key, record in (*puts.items(), *((key, None) for key in deletes)):
+            table, rest = _split(key)
+            records.setdefault(table, {})[rest] = record
+        return self._changed(self.revision, self.stamps, records)
+
+    def _changed(
+        self,
+        revision: int,
+        stamps: Mapping[str, Frozen[Stamp]],
+        records: Mapping[str, Mapping[str, model.Record | None]],
+    ) -> "Facts":
+        """The photo with these records by table; None: it is gone."""
+        tables, groups = dict(self.tables), dict(self.groups)
+        for name, changed in records.items():
+            old, new = self._table(name), {rest: record for rest, record in changed.items() if record is not None}
+            table: Frozen[Any] = old.changed(new, changed.keys() - new.keys())
+            tables[name] = table
             if owners := OWNERS.get(name):
-                changes = list(diff(old, new))
+                changes = [(rest, old.get(rest), record) for rest, record in changed.items()]
                 for by, owner in owners.items():
                     groups[f"{name}/{by}"] = regrouped(groups.get(f"{name}/{by}", EMPTY), changes, owner)
-        return Facts(batch.revision, tables, stamps, groups)
+        return Facts(revision, tables, stamps, groups)
 
     def get(self, key: str) -> model.Record | None:
         table, rest = _split(key)
@@ -230,6 +251,16 @@ class Facts:
     def routes_of(self, app: str) -> list[model.Route]:
         """The routes of an app, oldest first."""
         return sorted(self.routes_by_app.get(app, EMPTY).values(), key=lambda route: (route.created, route.id))
+
+
+Changes = Mapping[str, list[tuple[str, Any, Any]]]
+"""By table: the rest of a key, its old record, its new one (None: there is none)."""
+
+
+def changed(before: Facts, after: Facts) -> Changes:
+    """What is not the same in two photos, at the cost of what is not."""
+    tables = {name for name in (*before.tables, *after.tables) if before.tables.get(name) is not after.tables.get(name)}
+    return {name: list(diff(before._table(name), after._table(name))) for name in tables}
 
 
 def encode(record: model.Record) -> bytes:

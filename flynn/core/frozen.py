@@ -76,6 +76,9 @@ class Frozen(Mapping[str, V]):
     def __len__(self) -> int:
         return sum(map(len, self._shards))
 
+    def __bool__(self) -> bool:
+        return any(self._shards)
+
     def items(self) -> ItemsView[str, V]:
         return self._shards[0].items() if len(self._shards) == 1 else _Items(self._shards, self)
 
@@ -95,6 +98,8 @@ def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | No
     What both share is passed over at once: the cost is that of the shards which differ.
     """
     before, after = old._shards, new._shards
+    if before is after:
+        return
     if len(before) < len(after):
         before = _spread(before[0])
     elif len(before) > len(after):

@@ -18,6 +18,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller.backoff import Pause, pause_of
 from flynn.plugins.controller.place_refusals import same_words
 from flynn.plugins.controller.queue_limits import QueueLimits, Queues
+from flynn.plugins.controller.waiting import Waiting
 
 ORDER: tuple[model.Queue, ...] = ("services", "builders", "ephemeral")
 """Which queue goes before which."""
@@ -35,6 +36,7 @@ class Line:
     queues: Queues
     now: float
     services_only: bool = False
+    waiting: Waiting = field(default_factory=Waiting)
     held: list[tuple[model.Queued, str]] = field(default_factory=list)
     wake: float | None = None
     _reason: str = ""
@@ -80,7 +82,7 @@ class Line:
         """The apps with jobs in a queue, but for those that must pause."""
         rows = []
         for app in waiting_apps(self.facts, queue):
-            row = Row.of(self.facts, app, queue)
+            row = Row.of(self.facts, app, queue, self.waiting)
             if pause := pause_of(self.facts, app, queue, limits, self.now):
                 self._hold(row, pause)
             else:
@@ -102,8 +104,8 @@ class Row:
     refused: dict[Any, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(facts: Facts, app: str, queue: model.Queue) -> "Row":
-        waiting = sorted(facts.queued_of(app, queue).values(), key=age, reverse=True)
+    def of(facts: Facts, app: str, queue: model.Queue, kept: Waiting | None = None) -> "Row":
+        waiting = (kept or Waiting()).of(facts, app, queue)
         return Row(len(facts.jobs_of(app, queue)), waiting)
 
     @property
@@ -176,11 +178,6 @@ def begun(facts: Facts, queue: model.Queue) -> tuple[int, int]:
                 starting += state is None or state.state == "starting"
                 running += state is not None and state.state in ("up", "stopping")
     return starting, running
-
-
-def age(queued: model.Queued) -> tuple[float, str]:
-    """To tell which job has waited longest."""
-    return queued.job.created, queued.job.id
 
 
 def like(job: model.Job) -> Any:

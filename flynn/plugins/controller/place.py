@@ -6,6 +6,7 @@ that a job fills best. `choose` is all that decides: the leader's passes, `expla
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -32,13 +33,16 @@ def place_queued(
     line: Iterable[model.Queued],
     now: float,
     tell: Callable[[str], None] = lambda reason: None,
+    most: int | None = None,
 ) -> list[Change]:
-    """For each queued job in this order: its move to a host, or a new reason why it waits. Counted on in the ground.
+    """For each queued job in this order: its move to a host, or a new reason why it waits; `most` of these (None: any
+    number). Counted on in the ground.
 
     `tell` is called with why there is none ("": there is one) before the next is asked for.
     """
     one_pass = _Pass(facts, ground, now, tell)
-    return [change for place, queued in enumerate(line) if (change := one_pass.change(place, queued))]
+    changes = (change for place, queued in enumerate(line) if (change := one_pass.change(place, queued)))
+    return list(islice(changes, most))
 
 
 @dataclass

@@ -7,26 +7,24 @@ decides the same. Changes are small: each is done whole, and one that was overta
 next photo.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.builds import end_build
 from flynn.plugins.controller.cron.due import due
 from flynn.plugins.controller.deploy.move import move_deploy
 from flynn.plugins.controller.deploy.old_releases import clear_old
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
-from flynn.plugins.controller.line import Line
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import Ground, place_queued
+from flynn.plugins.controller.placing import Kept, give_places
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
 
-__all__ = ["Limits", "Moment", "Part", "Plan", "apart", "owners", "plan", "plan_app"]
+__all__ = ["Limits", "Moment", "Part", "Plan", "owners", "plan", "plan_app"]
 
 
 @dataclass(frozen=True)
@@ -47,21 +45,6 @@ class Part:
     held: str = ""
 
 
-@dataclass
-class Touched:
-    """What the changes chosen so far write and remove."""
-
-    keys: set[str] = field(default_factory=set)
-
-    def allows(self, change: Change) -> bool:
-        """Whether a change was decided on nothing that another has just changed; if so, it is chosen."""
-        mine = {*change.puts, *change.deletes}
-        if not self.keys.isdisjoint(mine) or not self.keys.isdisjoint(change.seen):
-            return False
-        self.keys |= mine
-        return True
-
-
 def plan(facts: Facts, moment: Moment) -> Plan:
     """All that can be done now, from nothing but the photo. Applied until it has no changes left, it settles."""
     parts = {app: plan_app(facts, app, moment) for app in sorted(owners(facts))}
@@ -72,20 +55,9 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     wakes = [part.wake for part in parts.values() if part.wake is not None]
     wakes += [at for _, at in host_wakes(facts, moment) if at > moment.now]
     said = Counts.of(facts).sentence(facts, held)
-    ground, balancer = Ground.of(facts), Balancer.of(facts)
-    seated = seat(facts, ground, moment, changes)
-    moves = balancer.plan(facts, ground, moment)
-    wakes += [wake for wake in (seated.wake, balancer.wake) if wake is not None]
-    return Plan(apart([*changes, *seated.changes, *moves]), said, min(wakes, default=None))
-
-
-def seat(facts: Facts, ground: Ground, moment: Moment, changes: Iterable[Change] = ()) -> Part:
-    """Places for what is queued, and reasons for what has none. While `changes` queue services nothing else gets a
-    place: it might be the one that they were ended in and come back for."""
-    line = Line(facts, moment.limits.queues, moment.now, services_only=queues_services(changes))
-    ground.most_starting = moment.limits.queues.per_host
-    placed = place_queued(facts, ground, line, moment.now, line.tell)
-    return Part([*placed, *line.holds()], line.wake)
+    placed = give_places(facts, changes, Kept.of(facts), moment)
+    wakes += [placed.wake] if placed.wake is not None else []
+    return Plan(placed.changes, said, min(wakes, default=None))
 
 
 def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
@@ -103,11 +75,6 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
     return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
 
 
-def queues_services(changes: Iterable[Change]) -> bool:
-    """Whether some of the changes queue a job of a service."""
-    return any(key.startswith("queues/services/") for change in changes for key in change.puts)
-
-
 def owners(facts: Facts) -> set[str]:
     """The apps that there are, and those of which something is left."""
     found = {*facts.apps, *facts.formations, *facts.deploys, *facts.builds}
@@ -116,10 +83,3 @@ def owners(facts: Facts) -> set[str]:
     for group in ("queues/app", "jobs/app"):
         found.update(line.partition("/")[0] for line in facts.groups.get(group, ()))
     return found - {""}
-
-
-def apart(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """The changes without those that touch, or were decided on, what an earlier one changes: these wait for the next
-    photo."""
-    touched = Touched()
-    return tuple(change for change in changes if touched.allows(change))

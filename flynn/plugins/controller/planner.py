@@ -5,7 +5,7 @@ changed, when its time has come, or when it had changes the last time, which may
 assignment, also when its host has come, gone, or become full. A host that tells its load costs next to nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,10 @@ from msgspec.structs import replace
 
 from flynn.core import model
 from flynn.core.change import Change
-from flynn.core.facts import Facts
-from flynn.core.frozen import EMPTY, diff
-from flynn.plugins.controller.balancer import Balancer
+from flynn.core.facts import Changes, Facts, changed
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.place import Ground
-from flynn.plugins.controller.plan import Part, Plan, apart, plan_app, queues_services, seat
+from flynn.plugins.controller.placing import AT_ONCE, Kept, give_places
+from flynn.plugins.controller.plan import Part, Plan, plan_app
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 
@@ -62,28 +60,24 @@ class Planner:
     """What is to be said or done later, by app; most have nothing."""
 
     _apps: set[str] = field(default_factory=set)
+    _left: frozenset[str] = frozenset()
     _jobs: set[str] = field(default_factory=set)
     _places: bool = True
-    _ground: Ground = field(default_factory=Ground)
-    _counted: Facts = field(default_factory=Facts)
-    """The photo that the ground shows."""
-
-    _balancer: Balancer = field(default_factory=Balancer)
-    _line_wake: float | None = None
+    _kept: Kept = field(default_factory=Kept)
+    _wake: float | None = None
+    """When a job that waits for a place may be tried again."""
 
     def plan(self, facts: Facts, now: float, steady: float) -> Plan:
         """What to do on this photo, at this time of day and that of a clock that nobody sets."""
         self._follow(facts, now, steady)
         moment = self.moment(now, steady)
         self._due(moment)
-        changes = [*self._plan(moment), *self._tend(moment)]
-        placed = self._place(moment, changes) if self._places else []
-        self._places = bool(placed) or queues_services(changes)
+        changes = self._place([*self._plan(moment), *self._tend(moment)], moment)
         held = {app: part.held for app, part in self._later.items() if part.held}
         wakes = [part.wake for part in self._later.values() if part.wake is not None]
         wakes += [at for _, at in host_wakes(facts, moment) if at > now]
-        wakes += [wake for wake in (self._line_wake, self._balancer.wake) if wake is not None]
-        return Plan(apart([*changes, *placed]), self.counts.sentence(facts, held), min(wakes, default=None))
+        wakes += [self._wake] if self._wake is not None else []
+        return Plan(changes, self.counts.sentence(facts, held), min(wakes, default=None))
 
     def moment(self, now: float, steady: float) -> Moment:
         """What the leader knows beside the facts."""
@@ -93,92 +87,107 @@ class Planner:
     def _follow(self, facts: Facts, now: float, steady: float) -> None:
         """Note what has changed since the last photo."""
         before, self.facts = self.facts, facts
-        self.counts.follow(before, facts)
-        for table, owner in APPS.items():
-            for key, was, record in _diff(before, facts, table):
-                self._apps.update({owner(key, each) for each in (was, record) if each is not None})
-        for app, _, _ in _diff(before, facts, "formations"):
-            self._jobs.update(facts.jobs_of(app, "services"))
-        for app in {str(a.job.app) for _, *pair in _diff(before, facts, "jobs") for a in pair if a is not None}:
-            if any(where.one_per_host for where in _placements(facts, app)):
-                self._jobs.update(facts.jobs_of(app, "services"))
+        changes = changed(before, facts)
+        self.counts.see(facts, changes)
+        for table in APPS.keys() & changes.keys():
+            owner = APPS[table]
+            for key, was, now_is in changes[table]:
+                self._apps.update(owner(key, record) for record in (was, now_is) if record is not None)
         self._apps.discard("")
-        self._balancer.follow(before, facts)
-        self._balancer.look(self._apps)
-        self._states(before, facts, now)
-        self._hosts(before, facts, steady)
-        self._places |= any(before.tables.get(name) is not facts.tables.get(name) for name in PLACES)
+        self._kept.balancer.look(self._apps)
+        self._jobs.update(key for key, _, _ in changes.get("jobs", ()))
+        self._near(changes)
+        self._states(changes, now, first=not before.revision)
+        self._hosts(changes, steady)
+        self._places |= not changes.keys().isdisjoint(PLACES)
 
-    def _states(self, before: Facts, facts: Facts, now: float) -> None:
-        self._jobs.update(key for key, _, _ in _diff(before, facts, "jobs"))
-        for app in {key.partition("/")[0] for key, _, _ in _diff(before, facts, "volumes")}:
+    def _near(self, changes: Changes) -> None:
+        """Assignments that may not stay where they are since something else of their app has changed."""
+        facts, apps = self.facts, {app for app, _, _ in changes.get("formations", ())}
+        moved = {str(a.job.app) for _, *pair in changes.get("jobs", ()) for a in pair if a is not None}
+        apps |= {app for app in moved if any(where.one_per_host for where in _placements(facts, app))}
+        self._jobs.update(key for app in apps for key in facts.jobs_of(app, "services"))
+        for app in {key.partition("/")[0] for key, _, _ in changes.get("volumes", ())}:
             self._jobs.update(key for queue in model.QUEUES for key in facts.jobs_of(app, queue))
-        for key, was, state in _diff(before, facts, "states"):
+
+    def _states(self, changes: Changes, now: float, first: bool) -> None:
+        for key, was, state in changes.get("states", ()):
             self._jobs.add(key)
             if state is None:
                 self._seen.pop(key, None)
-            elif before.revision and (was is None or (was.state, was.since) != (state.state, state.since)):
+            elif not first and (was is None or (was.state, was.since) != (state.state, state.since)):
                 self._seen[key] = now
 
-    def _hosts(self, before: Facts, facts: Facts, steady: float) -> None:
+    def _hosts(self, changes: Changes, steady: float) -> None:
         """Which hosts have come, gone or become others; one that tells only its load is what it was."""
-        near = {key.partition("/")[0] for key in self._jobs}
-        for name, was, host in _diff(before, facts, "hosts"):
+        others = {name for name, _, _ in changes.get("wishes", ())}
+        for name, was, host in changes.get("hosts", ()):
             if was is None or host is None or replace(was, load=host.load) != host:
-                near.add(name)
-                self._host_changed(facts)
-                self._jobs.update(facts.jobs_by_host.get(name, ()))
-        for name, _, _ in _diff(before, facts, "wishes"):
-            self._host_changed(facts)
-            self._jobs.update(facts.jobs_by_host.get(name, ()))
-        for name in near:
-            if name in facts.hosts or name not in facts.jobs_by_host:
+                others.add(name)
+        if others:
+            self._hosts_changed(others)
+        for name in others | {key.partition("/")[0] for key in self._jobs}:
+            if name in self.facts.hosts or name not in self.facts.jobs_by_host:
                 self.absent.pop(name, None)
             else:
                 self.absent.setdefault(name, steady)
 
-    def _host_changed(self, facts: Facts) -> None:
-        """A host more or less, or another: jobs may go there, and apps that run on every host want more or less."""
+    def _hosts_changed(self, names: Iterable[str]) -> None:
+        """Queued jobs may go there, what is there may have to leave, and what runs on every host wants more or less."""
         self._places = True
-        self._balancer.look(facts.apps)
-        self._apps.update(app for app in facts.formations if any(where.omni for where in _placements(facts, app)))
+        self._kept.balancer.look(self.facts.apps)
+        self._jobs.update(key for name in names for key in self.facts.jobs_by_host.get(name, ()))
+        formations = self.facts.formations
+        self._apps.update(app for app in formations if any(where.omni for where in _placements(self.facts, app)))
 
     def _due(self, moment: Moment) -> None:
         """Note what has waited for its time, which has come."""
-        self._places |= any(at is not None and at <= moment.now for at in (self._line_wake, self._balancer.wake))
+        self._places |= self._wake is not None and self._wake <= moment.now
         self._apps.update(app for app, part in self._later.items() if part.wake and part.wake <= moment.now)
         for host, at in host_wakes(self.facts, moment):
             if at <= moment.now:
                 self._jobs.update(self.facts.jobs_by_host.get(host, ()))
 
     def _plan(self, moment: Moment) -> list[Change]:
-        parts = {app: plan_app(self.facts, app, moment) for app in sorted(self._apps)}
-        for app, part in parts.items():
+        """What is to be done for apps; those that there is no time for in this pass come first in the next."""
+        found: list[Change] = []
+        again: set[str] = set()
+        for app in sorted(self._apps, key=lambda app: (app not in self._left, app)):
+            if len(found) >= AT_ONCE:
+                break
+            self._apps.discard(app)
+            part = plan_app(self.facts, app, moment)
             self._later.pop(app, None)
             if part.wake or part.held:
                 self._later[app] = Part(wake=part.wake, held=part.held)
-        self._apps = {app for app, part in parts.items() if part.changes}
-        return [change for part in parts.values() for change in part.changes]
-
-    def _place(self, moment: Moment, changes: Iterable[Change]) -> list[Change]:
-        """Places for what is queued, and better ones for what runs."""
-        self._ground.follow(self._counted, self.facts)
-        self._counted = self.facts
-        seated = seat(self.facts, self._ground, moment, changes) if self.facts.queues else Part()
-        self._line_wake = seated.wake
-        return [*seated.changes, *self._balancer.plan(self.facts, self._ground, moment)]
+            if part.changes:
+                again.add(app)
+                found += part.changes
+        self._left = frozenset(self._apps)
+        self._apps |= again
+        return found
 
     def _tend(self, moment: Moment) -> list[Change]:
-        tended = {key: tend(self.facts, key, moment) for key in sorted(self._jobs)}
-        self._jobs = {key for key, change in tended.items() if change}
-        return [change for change in tended.values() if change]
+        """What is to be done about assignments."""
+        found: list[Change] = []
+        for key in sorted(self._jobs):
+            if len(found) >= AT_ONCE:
+                break
+            if change := tend(self.facts, key, moment):
+                found.append(change)
+            else:
+                self._jobs.discard(key)
+        return found
+
+    def _place(self, decided: list[Change], moment: Moment) -> tuple[Change, ...]:
+        """All that is decided, with places for what is queued, if there may be any that there was not before."""
+        if not self._places and not decided:
+            return ()
+        placed = give_places(self.facts, decided, self._kept, moment)
+        self._places, self._wake = bool(placed.changes), placed.wake
+        return placed.changes
 
 
 def _placements(facts: Facts, app: str) -> Iterable[model.Placement]:
     formation = facts.formations.get(app)
     return formation.placement.values() if formation else ()
-
-
-def _diff(before: Facts, after: Facts, table: str) -> Iterator[tuple[str, Any, Any]]:
-    old, new = before.tables.get(table, EMPTY), after.tables.get(table, EMPTY)
-    return iter(()) if old is new else diff(old, new)

@@ -8,8 +8,9 @@ from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.queue_room import depth
 from flynn.plugins.controller.backoff import pause_of
-from flynn.plugins.controller.line import Room, Row, age, begun, waiting_apps
+from flynn.plugins.controller.line import Room, Row, begun, waiting_apps
 from flynn.plugins.controller.queue_limits import Queues
+from flynn.plugins.controller.waiting import age
 
 IN_LINE = "is in line"
 """What a job waits for that was not tried yet."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flynn.core import model
-from flynn.core.facts import Facts
-from flynn.core.frozen import EMPTY, diff
+from flynn.core.facts import Changes, Facts, changed
 from flynn.plugins.controller.jobs import hosts_of
 
 Age = tuple[float, str]
@@ -32,12 +31,15 @@ class Counts:
         return counts
 
     def follow(self, before: Facts, after: Facts) -> None:
-        for table in ("jobs", "states"):
-            for key, _, _ in diff(before.tables.get(table, EMPTY), after.tables.get(table, EMPTY)):
-                self._count(key, after)
-        for app, _, deploy in diff(before.tables.get("deploys", EMPTY), after.tables.get("deploys", EMPTY)):
+        self.see(after, changed(before, after))
+
+    def see(self, after: Facts, changes: Changes) -> None:
+        """The same, from what is known to have changed."""
+        for key in {key for table in ("jobs", "states") for key, _, _ in changes.get(table, ())}:
+            self._count(key, after)
+        for app, _, deploy in changes.get("deploys", ()):
             self._deploy(app, deploy)
-        for _, was, queued in diff(before.tables.get("queues", EMPTY), after.tables.get("queues", EMPTY)):
+        for _, was, queued in changes.get("queues", ()):
             self._wait(was, queued)
 
     def sentence(self, facts: Facts, held: Mapping[str, str]) -> str:

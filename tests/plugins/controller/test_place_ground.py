@@ -36,19 +36,21 @@ DEMANDS = [
 ]
 
 
-def a_job(number: int) -> model.Job:
+def a_job(host: str, number: int) -> model.Job:
+    """A job of that host: none is on two."""
     queue: model.Queue = "builders" if number == 5 else "ephemeral" if number == 4 else "services"
     mounts = (model.Mount(path="/data", volume="data", id="1"),) if number == 3 else ()
     return model.Job(
-        id=f"j{number}", app="hello", type=("web", "db")[number % 2], queue=queue, command="run", created=float(number),
-        release=1 + number // 3, memory=100 * (number + 1), cpu_reserve=250 * (number % 3), mounts=mounts,
+        id=f"{host}-j{number}", app="hello", type=("web", "db")[number % 2], queue=queue, command="run",
+        created=float(number), release=1 + number // 3, memory=100 * (number + 1), cpu_reserve=250 * (number % 3),
+        mounts=mounts,
     )  # fmt: skip
 
 
 def act(world: World, name: str, which: int, number: int) -> None:
     """One event of a host, its operator, or the controller."""
     host = HOSTS[which]
-    key = f"{host}/j{number}"
+    key = f"{host}/{host}-j{number}"
     if name == "host":
         tags = {"zone": "xy"[number % 2]} | ({"disk": "ssd"} if number > 3 else {})
         world.put(keys.host(host), model.Host(
@@ -62,7 +64,7 @@ def act(world: World, name: str, which: int, number: int) -> None:
         wish = model.Wish(host=host, tags={"zone": "z"} if number % 2 else {}, drained=world.now * (number > 1))
         world.put(keys.wish(host), wish)
     elif name == "assign" and key not in world.facts.jobs:
-        world.put(keys.job(host, f"j{number}"), model.Assignment(job=a_job(number), host=host, assigned=1.0))
+        world.put(f"jobs/{key}", model.Assignment(job=a_job(host, number), host=host, assigned=1.0))
     elif (a := world.facts.jobs.get(key)) is not None:
         if name == "stop":
             world.put(f"jobs/{key}", model.Assignment(job=a.job, host=host, assigned=1.0, stop=True))
@@ -99,12 +101,12 @@ def test_a_job_that_is_taken_counts_as_one_that_is_assigned() -> None:
     world = World()
     world.host("a")
     ground = Ground.of(world.facts)
-    given = [model.Assignment(job=a_job(number), host="a", assigned=1.0) for number in range(JOBS)]
+    given = [model.Assignment(job=a_job("a", number), host="a", assigned=1.0) for number in range(JOBS)]
     for a in given:
         ground.take(a)
         world.put(keys.job("a", a.job.id), a)
     assert ground.said() == Ground.of(world.facts).said()
-    assert ground.writer("hello", "data") == "j3"
+    assert ground.writer("hello", "data") == "a-j3"
 
 
 def test_the_load_of_a_host_changes_nothing() -> None:
@@ -122,7 +124,7 @@ def test_what_was_counted_meanwhile_is_forgotten_with_the_next_photo() -> None:
     world = World()
     world.host("a")
     ground, before = Ground.of(world.facts), world.facts
-    made, lost = (model.Assignment(job=a_job(number), host="a", assigned=1.0) for number in (1, 2))
+    made, lost = (model.Assignment(job=a_job("a", number), host="a", assigned=1.0) for number in (1, 2))
     ground.take(made)
     ground.take(lost)
     ground.release(lost)

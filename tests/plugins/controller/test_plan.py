@@ -300,7 +300,7 @@ def test_a_deleted_app_leaves_nothing_running() -> None:
     world.write(Change(deletes=(keys.app("hello"),)))
     world.run()
     for table in ("jobs", "queues", "releases", "formations", "deploys"):
-        assert not world.facts.tables[table], table
+        assert not world.facts.tables.get(table), table
 
 
 def test_a_type_that_the_new_release_lacks_ends_with_the_old_one() -> None:
