@@ -159,7 +159,7 @@ class Leadership:
             self.ctx.say(planned.sentence)
             pause = LONGEST if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
             try:
-                if self.claim.held and await self._carry_out(facts, planned.changes):
+                if planned.changes and self.claim.held and await self._carry_out(facts, planned.changes):
                     continue
             except Unavailable:
                 pause = RETRY

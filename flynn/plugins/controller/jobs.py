@@ -1,7 +1,7 @@
 """The jobs of the grid as the plan sees them: queued ones and assigned ones, with what their hosts say. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
@@ -14,8 +14,7 @@ RELEASE = "release"
 """The process type that is a release's command: run once before anything of it starts, and never scaled."""
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """A job, the key of its queue entry or assignment, and what its host says of it (None: nothing yet)."""
 
     job: model.Job

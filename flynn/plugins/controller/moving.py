@@ -42,7 +42,9 @@ def turnover(have: Sequence[Known], count: int, most: int | None = None) -> Turn
 
 def surplus(jobs: Sequence[Known], count: int) -> list[Known]:
     """Which `count` of these to stop: those without a place first, then those not up, then the newest."""
-    return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[: max(count, 0)]
+    if count <= 0:
+        return []
+    return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[:count]
 
 
 def mark_move(facts: Facts, job: Known, now: float) -> Change | None:

@@ -151,11 +151,9 @@ class Planner:
     def _plan(self, moment: Moment) -> list[Change]:
         """What is to be done for apps; those that there is no time for in this pass come first in the next."""
         found: list[Change] = []
-        again: set[str] = set()
-        for app in sorted(self._apps, key=lambda app: (app not in self._left, app)):
-            if len(found) >= AT_ONCE:
-                break
-            self._apps.discard(app)
+        waiting = iter(sorted(self._apps, key=lambda app: (app not in self._left, app)))
+        again = set[str]()  # A new set each time: one that was large once is slow to go through for ever.
+        for app in waiting:
             part = plan_app(self.facts, app, moment)
             self._later.pop(app, None)
             if part.wake or part.held:
@@ -163,20 +161,23 @@ class Planner:
             if part.changes:
                 again.add(app)
                 found += part.changes
-        self._left = frozenset(self._apps)
-        self._apps |= again
+            if len(found) >= AT_ONCE:
+                break
+        self._left = frozenset(waiting)
+        self._apps = again | self._left
         return found
 
     def _tend(self, moment: Moment) -> list[Change]:
         """What is to be done about assignments."""
         found: list[Change] = []
-        for key in sorted(self._jobs):
+        waiting, again = iter(sorted(self._jobs)), set[str]()
+        for key in waiting:
+            if change := tend(self.facts, key, moment):
+                again.add(key)
+                found.append(change)
             if len(found) >= AT_ONCE:
                 break
-            if change := tend(self.facts, key, moment):
-                found.append(change)
-            else:
-                self._jobs.discard(key)
+        self._jobs = again.union(waiting)
         return found
 
     def _place(self, decided: list[Change], moment: Moment) -> tuple[Change, ...]:
