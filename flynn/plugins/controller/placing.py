@@ -83,7 +83,7 @@ def give_places(facts: Facts, decided: Iterable[Change], kept: Kept, moment: Mom
     kept.ground.most_starting = moment.limits.queues.per_host
     line = Line(then, moment.limits.queues, moment.now, waiting=kept.waiting)
     given = place_queued(then, kept.ground, line, moment.now, line.tell, AT_ONCE)
-    moves = kept.balancer.plan(facts, kept.ground, moment)
+    moves = kept.balancer.plan(facts, kept.ground, moment) if len(given) < AT_ONCE else []  # First what waits.
     wakes = [wake for wake in (line.wake, kept.balancer.wake) if wake is not None]
     return Placed(apart(_joined(chosen, [*given, *line.holds(), *moves])), min(wakes, default=None))
 
