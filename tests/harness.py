@@ -3,17 +3,20 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
+from aiohttp import web
 
 from flynn.core import hooks
 from flynn.core.brick import Brick, Context
 from flynn.core.config import Node
+from flynn.core.errors import FlynnError
 from flynn.core.lease import NodeLease, open_lease
 from flynn.core.memory import MemoryStore
 from flynn.core.metrics import Metrics
@@ -21,7 +24,8 @@ from flynn.core.mirror import Mirror, open_mirror
 from flynn.core.outgoing import open_http
 from flynn.core.serve import serve
 from flynn.core.store import Store
-from flynn.core.web import Web
+from flynn.core.web import Route, Stream, Web
+from flynn.core.web.openapi import accepted, refusals
 
 TOKEN = "secret"
 
@@ -93,6 +97,31 @@ class TestNode:
             await asyncio.wait_for(task, 20)
 
 
+class TruthfulWeb(Web):
+    """Routes give what they say they do, or the answer is a 500 and the log says which does not."""
+
+    async def _handled(self, route: Route, request: web.Request, params: Mapping[str, str]) -> web.StreamResponse:
+        told, allowed = f"{request.method} {route.path}", {*refusals(route), *route.also}
+        try:
+            response = await super()._handled(route, request, params)
+        except FlynnError as error:
+            if error.status in allowed:
+                raise
+            raise AssertionError(f"{told} refuses with {error.status}, which its route does not say") from None
+        status = response.status
+        if status >= 400:
+            assert status in allowed, f"{told} refuses with {status}, which its route does not say"
+            return response
+        assert status in (route.status, *route.also), f"{told} answers {status}, which its route does not say"
+        kinds = [kind for kind in accepted(route) if not isinstance(kind, Stream)]
+        if kinds and response.content_type == "application/json" and isinstance(response, web.Response):
+            try:
+                msgspec.json.decode(bytes(response.body or b""), type=kinds[0])  # type: ignore[arg-type]
+            except msgspec.DecodeError as error:
+                raise AssertionError(f"{told} gives what its route does not say: {error}") from None
+        return response
+
+
 @asynccontextmanager
 async def open_node(data: Path, store: Store | None = None, **settings: Any) -> AsyncIterator[TestNode]:
     """A node with its data under `data`, over `store` (default: a new one in memory)."""
@@ -101,8 +130,8 @@ async def open_node(data: Path, store: Store | None = None, **settings: Any) -> 
         store = store or MemoryStore()
         mirror = await stack.enter_async_context(open_mirror(store))
         lease = await stack.enter_async_context(open_lease(store))
-        web, metrics = Web(TOKEN), Metrics()
-        stack.enter_context(web.serving(metrics.route()))
+        server, metrics = TruthfulWeb(TOKEN), Metrics()
+        stack.enter_context(server.serving(metrics.route(), server.described()))
         http = await stack.enter_async_context(open_http(TOKEN))
-        await stack.enter_async_context(serve(web, node.address, node.port))
-        yield TestNode(node, store, mirror, lease, web, http, stack, metrics)
+        await stack.enter_async_context(serve(server, node.address, node.port))
+        yield TestNode(node, store, mirror, lease, server, http, stack, metrics)

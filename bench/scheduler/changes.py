@@ -18,12 +18,12 @@ from bench.common.run import Run
 from bench.host.slugs import slug
 from bench.scheduler.clients import Clients
 from flynn.client import Client, open_client
-from flynn.client.records import Lines
 from flynn.core import model
 from flynn.core.change import Change, carry_out
 from flynn.core.etcd import open_etcd
 from flynn.core.facts import Facts
 from flynn.core.mirror import open_mirror
+from flynn.core.records import Lines
 from flynn.plugins.controller.releases import begin_deploy, process_types
 from tests.etcd import running_etcd
 

@@ -32,7 +32,7 @@ class Hello:
             ctx.say(f"greeted {name}")
             return answer({"greeting": f"{self.config.greeting}, {name}"})
 
-        with ctx.web.serving(Route("GET", "/v1/hello/{name}", greet)):
+        with ctx.web.serving(Route("GET", "/v1/hello/{name}", greet, "greet somebody", dict[str, str])):
             async with ctx.registered("hello"):
                 ctx.say("greeted nobody yet")
                 ctx.ready()

@@ -17,7 +17,7 @@ from flynn.core.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from flynn.client import Client
-    from flynn.client.records import BlobInfo
+    from flynn.core.records import BlobInfo
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

@@ -9,8 +9,8 @@ from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
-from flynn.client.records import Line
 from flynn.core.errors import NotFound
+from flynn.core.records import Line
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

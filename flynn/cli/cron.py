@@ -9,8 +9,8 @@ from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import day, span, table
-from flynn.client.records import CronInfo
 from flynn.core.model import Run
+from flynn.core.records import CronInfo
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

@@ -18,9 +18,9 @@ from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import Session, app_of_remote, git, git_remote
 from flynn.cli.words import paint, size
 from flynn.client.blobs import chunks
-from flynn.client.records import Line
 from flynn.core import keys
 from flynn.core.errors import Exists, Invalid, NotFound
+from flynn.core.records import Line
 
 if TYPE_CHECKING:
     from flynn.client import Client

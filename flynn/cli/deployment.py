@@ -8,7 +8,7 @@ from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
-from flynn.client import records
+from flynn.core import records
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

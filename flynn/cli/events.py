@@ -16,7 +16,7 @@ from flynn.cli.words import count, moment, printable
 
 if TYPE_CHECKING:
     from flynn.client import Client
-    from flynn.client.records import Line
+    from flynn.core.records import Line
 
 
 @click.command()

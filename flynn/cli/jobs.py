@@ -13,10 +13,10 @@ from flynn.cli import show, show_usage
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.words import day, placed
-from flynn.client.records import JobInfo
 from flynn.core import moment
 from flynn.core.errors import FlynnError, NotFound
 from flynn.core.model import Placement
+from flynn.core.records import JobInfo
 from flynn.core.usage import AppUsage
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from flynn.core.logquery import STREAMS
 
 if TYPE_CHECKING:
     from flynn.client import Client
-    from flynn.client.records import Line
+    from flynn.core.records import Line
 
 
 @click.command()

@@ -10,8 +10,8 @@ import msgspec
 
 from flynn.cli import show
 from flynn.cli.words import clock, paint, printable
-from flynn.client.records import Line, Lines
 from flynn.core.errors import FlynnError, Unavailable
+from flynn.core.records import Line, Lines
 
 CUT = "the stream was cut off before its end; what was asked for goes on: 'flynn info' and 'flynn ps' show how it fares"
 

@@ -21,7 +21,7 @@ from flynn.core.errors import Invalid, Unavailable
 if TYPE_CHECKING:
     from flynn.cli.progress import Progress
     from flynn.client import Client
-    from flynn.client.records import Line, Lines
+    from flynn.core.records import Line, Lines
 
 T = TypeVar("T")
 

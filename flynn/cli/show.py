@@ -8,8 +8,7 @@ from flynn.cli.show_receipt import receipt
 from flynn.cli.show_routes import place
 from flynn.cli.show_usage import MIB
 from flynn.cli.words import clock, count, day, moment, printable, size, span, table
-from flynn.client import records
-from flynn.core import model
+from flynn.core import model, records
 
 
 def short_job(job: str, type: str) -> str:

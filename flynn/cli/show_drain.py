@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flynn.cli.words import count, table
-from flynn.client.records import Forecast, Staying
+from flynn.core.records import Forecast, Staying
 
 
 def forecast(found: Forecast) -> list[str]:

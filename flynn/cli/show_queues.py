@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flynn.cli.words import count, span, table
-from flynn.client.records import QueueDetail, QueueInfo
+from flynn.core.records import QueueDetail, QueueInfo
 
 
 def queues(rows: Sequence[QueueInfo], now: float) -> list[str]:

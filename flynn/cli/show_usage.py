@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from flynn.cli.words import count, size, span, table
-from flynn.client.records import HostDetail
+from flynn.core.records import HostDetail
 from flynn.core.usage import HostUsage, JobUsage
 
 MIB = 1024 * 1024

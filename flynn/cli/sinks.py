@@ -9,7 +9,7 @@ from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
-from flynn.client.records import SinkInfo
+from flynn.core.records import SinkInfo
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

@@ -11,8 +11,8 @@ from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
-from flynn.client.records import VolumeInfo
 from flynn.core.errors import Invalid
+from flynn.core.records import VolumeInfo
 
 
 @click.group(cls=Verbs, invoke_without_command=True)

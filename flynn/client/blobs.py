@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from flynn.client.records import BlobInfo
 from flynn.client.wire import STREAM, UNARY, Wire
 from flynn.core.blobs import digest
 from flynn.core.errors import Invalid, NotFound
+from flynn.core.records import BlobInfo
 
 CHUNK = 256 * 1024
 

@@ -11,14 +11,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from flynn.client import records
 from flynn.client.attach import Attached, open_attached
 from flynn.client.blobs import BlobCalls
-from flynn.client.records import Lines
 from flynn.client.wire import UNARY, Wire
-from flynn.core import model
+from flynn.core import model, records
 from flynn.core.errors import NotFound
 from flynn.core.explained import Explained
+from flynn.core.records import Lines
 from flynn.core.route_stats import GridStats
 from flynn.core.usage import AppUsage
 

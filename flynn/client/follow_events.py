@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from flynn.client.records import Lines
 from flynn.client.wire import CONNECT
 from flynn.core.errors import Unavailable
+from flynn.core.records import Lines
 
 if TYPE_CHECKING:
     from flynn.client.client import Client

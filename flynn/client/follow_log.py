@@ -6,10 +6,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flynn.client.records import Line, Lines
 from flynn.client.wire import CONNECT
 from flynn.core.errors import Unavailable
 from flynn.core.logquery import told
+from flynn.core.records import Line, Lines
 
 if TYPE_CHECKING:
     from flynn.client.client import Client

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from flynn.client.records import Event, Line, Lines
 from flynn.core import errors
 from flynn.core.errors import FlynnError, Unavailable
+from flynn.core.records import Event, Line, Lines
 
 CONNECT = 5.0
 """Seconds to reach the node."""

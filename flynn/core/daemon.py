@@ -27,6 +27,7 @@ from flynn.core.model import Grid
 from flynn.core.naming import own_name
 from flynn.core.outgoing import open_http
 from flynn.core.own_metrics import own
+from flynn.core.records import Health, NodeInfo
 from flynn.core.serve import serve
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.succession import Succession, open_succession
@@ -95,7 +96,9 @@ async def _live(
 
         bricks = [supervised(kind) for kind in classes]
         stack.enter_context(metrics.offering("daemon", own(lag)))
-        stack.enter_context(server.serving(*_node_routes(node, mirror, bricks, lag), metrics.route()))
+        stack.enter_context(
+            server.serving(*_node_routes(node, mirror, bricks, lag), metrics.route(), server.described())
+        )
         telling = asyncio.create_task(_tell(up, succession, on_up, node, store), name="tell when up")
         stack.callback(telling.cancel)
         succession.judge = lambda: "the store does not answer now; wait until it does" if mirror.stale_since else ""
@@ -119,7 +122,7 @@ def _node_routes(node: Node, mirror: Mirror, bricks: list[Supervised], lag: Loop
     async def health(request: web.Request) -> web.Response:
         """200 when every brick is ready, 503 before."""
         waiting = [s.brick.name for s in bricks if not s.ready.is_set()]
-        return answer({"status": "starting" if waiting else "ok", "waiting": waiting}, 503 if waiting else 200)
+        return answer(Health("starting" if waiting else "ok", waiting), 503 if waiting else 200)
 
     async def node_status(request: web.Request) -> web.Response:
         """How this node fares, brick by brick."""
@@ -139,7 +142,10 @@ def _node_routes(node: Node, mirror: Mirror, bricks: list[Supervised], lag: Loop
             }
         )
 
-    return [Route("GET", "/health", health, open=True), Route("GET", "/v1/node", node_status)]
+    return [
+        Route("GET", "/health", health, "whether this node is up", Health, also=(503,), open=True),
+        Route("GET", "/v1/node", node_status, "this daemon, brick by brick", NodeInfo),
+    ]
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC
+from typing import Annotated
 
 import msgspec
 
@@ -57,6 +58,33 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in told.items() if value}
 
 
+class LogQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a request may ask of a log. `since`: see `core/moment.py`; `stream`: names with commas between."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=MOST)] | None = None
+    follow: bool = False
+    type: str = ""
+    job: str = ""
+    release: str = ""
+    stream: str = ""
+    since: str = ""
+    text: Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)] = ""
+
+
+class AppLogQuery(LogQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of the log of an app. `times`: before each line of plain text, when it was written."""
+
+    position: str = msgspec.field(default="", name="from")
+    times: bool = False
+
+
+class HostLogQuery(LogQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of the logs on one host; `number`, of the line to go on with, in that of one app alone."""
+
+    app: str = ""
+    number: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = msgspec.field(default=0, name="from")
+
+
 def _runs(block: Block, text: bytes) -> Iterator[Block]:
     lines = block.data.split(b"\n")
     lines.pop()
@@ -69,22 +97,21 @@ def _runs(block: Block, text: bytes) -> Iterator[Block]:
             begun = None
 
 
-def wanted(query: Mapping[str, str], now: float) -> Wanted:
+def wanted(query: LogQuery, now: float) -> Wanted:
     """What a request asks for. Invalid says which part of it is no good."""
-    streams = tuple(part for part in query.get("stream", "").split(",") if part)
+    streams = tuple(part for part in query.stream.split(",") if part)
     if bad := next((stream for stream in streams if stream not in STREAMS), ""):
         raise Invalid(f"stream={bad[:40]} is unknown; known are: {', '.join(STREAMS)}")
-    text = query.get("text", "")
-    if len(text) > TEXT_LIMIT or "\n" in text:
-        raise Invalid(f"text is no good; it is part of one line, {TEXT_LIMIT} characters at most")
+    if "\n" in query.text:
+        raise Invalid("text is no good; it is part of one line", query="text")
     return Wanted(
-        app=query.get("app", ""),
-        type=query.get("type", ""),
-        job=query.get("job", ""),
-        release=_release(query.get("release", "")),
+        app=query.app if isinstance(query, HostLogQuery) else "",
+        type=query.type,
+        job=query.job,
+        release=_release(query.release),
         streams=streams,
-        since=since(query["since"], now, UTC) if query.get("since") else 0.0,
-        text=text,
+        since=since(query.since, now, UTC) if query.since else 0.0,
+        text=query.text,
     )
 
 
@@ -95,22 +122,9 @@ def _release(text: str) -> int:
     return int(told or 0)
 
 
-def count(query: Mapping[str, str]) -> int | None:
-    """How many lines of the past: `n`, else all if `since` says where to begin, else USUAL. None: all. Invalid."""
-    raw = query.get("n", "")
-    if not raw:
-        return None if query.get("since") else USUAL
-    if not (raw.isascii() and raw.isdigit()) or len(raw) > 10 or int(raw) > MOST:
-        raise Invalid(f"n={raw[:40]} is no good; a whole number from 0 to {MOST}")
-    return int(raw)
-
-
-def flag(query: Mapping[str, str], name: str) -> bool:
-    """A yes or no. Invalid: it is neither."""
-    raw = query.get(name, "false").lower()
-    if raw not in ("true", "1", "false", "0", ""):
-        raise Invalid(f"{name}={raw[:40]} is no good; write true or false")
-    return raw in ("true", "1")
+def count(query: LogQuery) -> int | None:
+    """How many lines of the past: `n`, else all if `since` says where to begin, else USUAL. None: all."""
+    return query.n if query.n is not None else None if query.since else USUAL
 
 
 def positions(text: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from contextlib import aclosing, contextmanager
 from aiohttp import hdrs, web
 
 from flynn.core.exposition import CONTENT_TYPE
-from flynn.core.web import Route
+from flynn.core.web import TEXT, Route
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Metrics:
 
     def route(self) -> Route:
         """The route of the node API that tells all."""
-        return Route("GET", "/metrics", self._scrape)
+        return Route("GET", "/metrics", self._scrape, "what this node counts, for Prometheus", TEXT)
 
     async def _scrape(self, request: web.Request) -> web.StreamResponse:
         return await send(request, self._all())

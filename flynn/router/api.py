@@ -3,7 +3,7 @@
 It may have 100 000 routes: whoever goes through them gives the loop its turn every few.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 
 import msgspec
 from aiohttp import web
@@ -11,7 +11,8 @@ from aiohttp import web
 from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.metrics import Part, send
-from flynn.core.web import Handler, Route
+from flynn.core.route_stats import GridStats, RouterStats, RouteStats, ServiceStats, TcpStats
+from flynn.core.web import TEXT, Handler, Route, query
 from flynn.router import grid
 from flynn.router.access import AccessLog
 from flynn.router.counts import BOUNDS
@@ -24,6 +25,23 @@ from flynn.router.tcp_ports import Ports
 from flynn.router.turns import turns
 
 
+class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`all`: routes that had no request as well; `app`, `route`: of this alone."""
+
+    all: bool = False
+    app: str | None = None
+    route: str | None = None
+
+
+class OneRouter(RouterStats, frozen=True, kw_only=True):
+    """What one router counted. `bounds`: in seconds."""
+
+    bounds: tuple[float, ...] = ()
+    services: dict[str, ServiceStats] = {}
+    routes: dict[str, RouteStats] = {}
+    tcp: dict[str, TcpStats] = {}
+
+
 def routes(ctx: Context, proxy: Proxy, ports: Ports, metrics: Part) -> list[Route]:
     """The routes of the node API that a router serves. `metrics`: its part of the node's."""
 
@@ -32,25 +50,24 @@ def routes(ctx: Context, proxy: Proxy, ports: Ports, metrics: Part) -> list[Rout
         return await send(request, metrics())
 
     return [
-        Route("GET", "/v1/router/stats", _stats(proxy, ports, ctx.clock())),
-        Route("GET", "/v1/routers/stats", grid.stats(ctx)),
-        Route("GET", "/v1/router/metrics", scrape),
+        Route("GET", "/v1/router/stats", _stats(proxy, ports, ctx.clock()), "this router", OneRouter, query=Which),
+        Route("GET", "/v1/routers/stats", grid.stats(ctx), "all routers, added up", GridStats, query=Which),
+        Route("GET", "/v1/router/metrics", scrape, "this router, for Prometheus", TEXT),
     ]
 
 
 def _stats(proxy: Proxy, ports: Ports, started: float) -> Handler:
     async def stats(request: web.Request) -> web.StreamResponse:
         """Counters since the router started, by service and by route: HTTP routes that had a request, or all."""
-        query = request.query
-        whole = query.get("all") == "true"
+        asked = query(request, Which)
         shown, named = {}, set()
         async for row in turns(_rows(proxy)):
-            if _asked(row.route, query) and (whole or not idle(row.counts)):
+            if _asked(row.route, asked) and (asked.all or not idle(row.counts)):
                 shown[row.route.id] = raw(route_stats(row.route, row.counts))
                 named.add(row.route.service)
-        some, services = query.keys() & {"app", "route"}, {}
+        some, services = asked.app is not None or asked.route is not None, {}
         async for name, service in turns(tuple(proxy.registry.services.items())):
-            if name in named if some else whole or service.used:
+            if name in named if some else asked.all or service.used:
                 services[name] = raw(service_stats(service))
         told = {
             "clients": len(proxy.clients),
@@ -60,7 +77,7 @@ def _stats(proxy: Proxy, ports: Ports, started: float) -> Handler:
             "bounds": BOUNDS,
             "services": services,
             "routes": shown,
-            "tcp": _tcp(ports, query),
+            "tcp": _tcp(ports, asked),
         }
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
@@ -109,10 +126,10 @@ def _instance(target: Target) -> InstanceSeen:
     )
 
 
-def _tcp(ports: Ports, query: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    asked = {port.route.id for port in ports.ports.values() if _asked(port.route, query)}
-    return {id: told for id, told in ports.counters().items() if id in asked}
+def _tcp(ports: Ports, asked: Which) -> dict[str, dict[str, object]]:
+    shown = {port.route.id for port in ports.ports.values() if _asked(port.route, asked)}
+    return {id: told for id, told in ports.counters().items() if id in shown}
 
 
-def _asked(route: model.Route, query: Mapping[str, str]) -> bool:
-    return query.get("route", route.id) == route.id and query.get("app", route.app) == route.app
+def _asked(route: model.Route, asked: Which) -> bool:
+    return asked.route in (None, route.id) and asked.app in (None, route.app)

@@ -1,7 +1,7 @@
 """The looks of queues and drains."""
 
 from flynn.cli import show_drain, show_queues
-from flynn.client.records import Forecast, Going, QueueDetail, QueueInfo, Staying, Waiting
+from flynn.core.records import Forecast, Going, QueueDetail, QueueInfo, Staying, Waiting
 from tests.cli.fake import T0
 
 HEAD = Waiting(id="hello-run-1", app="hello", type="run", created=T0, reason="no host is up")

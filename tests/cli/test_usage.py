@@ -4,8 +4,8 @@ import json
 
 from flynn.cli import show
 from flynn.cli.show_usage import cpu, host, memory, percent
-from flynn.client.records import HostDetail, HostInfo
 from flynn.core.model import Load
+from flynn.core.records import HostDetail, HostInfo
 from flynn.core.usage import HostUsage, JobUsage, Pressure
 from tests.cli.fake import T0, FakeGrid
 from tests.cli.shell import Shell

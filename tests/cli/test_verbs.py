@@ -11,7 +11,7 @@ import pytest
 
 from flynn.cli import show
 from flynn.cli.app import answer
-from flynn.client.records import HostInfo
+from flynn.core.records import HostInfo
 from tests.cli.fake import T0, TOKEN, FakeGrid
 from tests.cli.shell import Shell
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from datetime import UTC
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from flynn.core import logform
 from flynn.core.errors import Invalid
 from flynn.core.logframe import Beat, Begin, Block, Frame, Head, Live, Lost, Parser, Said, encoded, made
 from flynn.core.logmerge import merging
-from flynn.core.logquery import Wanted, positions, told, wanted
+from flynn.core.logquery import HostLogQuery, Wanted, positions, told, wanted
 from flynn.core.moment import since
 
 
@@ -78,8 +79,8 @@ def test_what_is_asked_for_is_told_on() -> None:
         "since": "5.250000",
         "text": "é",
     }
-    assert wanted(query, 9.0).query() == query
-    assert wanted({}, 9.0).query() == {}
+    assert wanted(msgspec.convert(query, HostLogQuery, strict=False), 9.0).query() == query
+    assert wanted(HostLogQuery(), 9.0).query() == {}
     assert positions(told({"b": 1, "a": 20})) == {"a": 20, "b": 1}
 
 

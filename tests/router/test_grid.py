@@ -10,10 +10,12 @@ from flynn.core import keys
 from flynn.core.facts import encode
 from flynn.core.model import Route as Record
 from flynn.core.model import Router
+from flynn.core.route_stats import GridStats
 from flynn.core.serve import serve
 from flynn.core.store import Put
-from flynn.core.web import Route, Web, answer
+from flynn.core.web import Handler, Route, Web, answer
 from flynn.router import grid
+from flynn.router.api import Which
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.stats import route_stats
 from tests.harness import TOKEN, TestNode, free_port, open_node
@@ -43,6 +45,10 @@ async def ask(node: TestNode, query: str = "") -> Any:
         return await response.json()
 
 
+def grid_route(handler: Handler) -> Route:
+    return Route("GET", "/v1/routers/stats", handler, "all routers", GridStats, query=Which)
+
+
 async def test_all_routers_added_up_and_the_silent_named(tmp_path: Path) -> None:
     asked: list[dict[str, str]] = []
 
@@ -61,10 +67,12 @@ async def test_all_routers_added_up_and_the_silent_named(tmp_path: Path) -> None
         urls = {name: f"http://127.0.0.1:{free_port()}" for name in "abcd"}
         for name, handler in (("a", one), ("b", other), ("c", silent)):
             server = Web(TOKEN)
-            node.stack.enter_context(server.serving(Route("GET", "/v1/router/stats", handler)))
+            node.stack.enter_context(
+                server.serving(Route("GET", "/v1/router/stats", handler, "one router", Any, query=Which))
+            )
             await node.stack.enter_async_context(serve(server, "127.0.0.1", int(urls[name].rpartition(":")[2])))
         await write(node, **urls)
-        with node.web.serving(Route("GET", "/v1/routers/stats", grid.stats(node.context("router"), 0.3))):
+        with node.web.serving(grid_route(grid.stats(node.context("router"), 0.3))):
             total = await ask(node, "?app=app&all=true")
     assert asked == [{"app": "app", "all": "true"}]
     assert total["routers"]["a"] == {"clients": 4, "refused": 1, "revision": 9, "started": 5.0}
@@ -99,10 +107,12 @@ async def test_a_router_of_another_version_is_counted_as_far_as_it_is_understood
         urls = {name: f"http://127.0.0.1:{free_port()}" for name in "abc"}
         for name, handler in (("a", earlier), ("b", other), ("c", current)):
             server = Web(TOKEN)
-            node.stack.enter_context(server.serving(Route("GET", "/v1/router/stats", handler)))
+            node.stack.enter_context(
+                server.serving(Route("GET", "/v1/router/stats", handler, "one router", Any, query=Which))
+            )
             await node.stack.enter_async_context(serve(server, "127.0.0.1", int(urls[name].rpartition(":")[2])))
         await write(node, **urls)
-        with node.web.serving(Route("GET", "/v1/routers/stats", grid.stats(node.context("router")))):
+        with node.web.serving(grid_route(grid.stats(node.context("router")))):
             total = await ask(node)
     assert total["routes"]["r"]["answers"] == {"2xx": 7}
     assert sum(total["routes"]["r"]["durations"]) == 2
@@ -113,6 +123,6 @@ async def test_a_router_of_another_version_is_counted_as_far_as_it_is_understood
 
 async def test_a_grid_without_routers_has_no_counts(tmp_path: Path) -> None:
     async with open_node(tmp_path) as node:
-        with node.web.serving(Route("GET", "/v1/routers/stats", grid.stats(node.context("router")))):
+        with node.web.serving(grid_route(grid.stats(node.context("router")))):
             total = await ask(node)
     assert (total["routers"], total["routes"], total["clients"]) == ({}, {}, 0)

@@ -12,11 +12,19 @@ from flynn.core.errors import Invalid
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body where the handler reads it whole. A handler that streams has its own limit."""
 
+ROUTE: Any = web.RequestKey("route", object) if hasattr(web, "RequestKey") else "flynn.route"
+"""The route of a request."""
+
 T = TypeVar("T")
 
 
 async def body(request: web.Request, wanted: type[T]) -> T:
-    """The request's JSON body as a `wanted`; Invalid says what is wrong with it. An empty body counts as `{}`."""
+    """The request's JSON body as a `wanted`, which is what its route takes. Invalid says what is wrong with it.
+
+    An empty body counts as `{}`.
+    """
+    if request[ROUTE].takes != wanted:
+        raise TypeError(f"{request.method} {request.path} reads {wanted}, but its route does not say so")
     raw = await request.read() or b"{}"
     try:
         told = msgspec.json.decode(raw, type=wanted)

@@ -9,10 +9,14 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from flynn import __version__
 from flynn.core.errors import FlynnError, NotFound, TooLarge, Unsupported
-from flynn.core.web.bodies import BODY_LIMIT
+from flynn.core.web.answers import answer
+from flynn.core.web.bodies import BODY_LIMIT, ROUTE
 from flynn.core.web.guard import Guard
+from flynn.core.web.openapi import document
 from flynn.core.web.problem import HttpError, as_flynn_error, problem
+from flynn.core.web.queries import QUERY, parsed
 from flynn.core.web.route import Route
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,14 @@ class Web:
             for key in added:
                 del self._routes[key]
 
+    def described(self) -> Route:
+        """The route that tells of all the routes there are at the time, to whoever asks."""
+
+        async def openapi(request: web.Request) -> web.Response:
+            return answer(document((route for _, route in self._routes.values()), __version__))
+
+        return Route("GET", "/v1/openapi.json", openapi, "this document", dict[str, Any], open=True)
+
     def application(self) -> web.Application:
         """The aiohttp application that answers for all routes, and for whatever else is asked."""
 
@@ -57,11 +69,14 @@ class Web:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             route, params = self._admitted(request)
-            return await route.handler(request, **params)
+            return await self._handled(route, request, params)
         except Exception as error:
             if request.get(BEGUN) or request.transport is None or request.transport.is_closing():
                 return _broken_off(request, error)
             return problem(as_flynn_error(error, request.method, request.path, BODY_LIMIT))
+
+    async def _handled(self, route: Route, request: web.Request, params: Mapping[str, str]) -> web.StreamResponse:
+        return await route.handler(request, **params)
 
     async def _expected(self, request: web.Request) -> web.StreamResponse | None:
         """Before a body is sent that the client asks about (RFC 9110, section 10.1.1): the refusal, or that it may."""
@@ -91,6 +106,9 @@ class Web:
             raise TooLarge(
                 f"the body of {request.content_length} bytes is too large; {BODY_LIMIT} at most here", limit=BODY_LIMIT
             )
+        request[ROUTE] = route
+        if route.query:
+            request[QUERY] = parsed(request, route.query)
         return route, params
 
     def _find(self, request: web.Request) -> tuple[Route, Mapping[str, str]]:

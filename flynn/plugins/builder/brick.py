@@ -5,6 +5,7 @@ import contextlib
 import secrets
 import shutil
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -17,10 +18,10 @@ from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.model import Artifact, Deploying
 from flynn.core.queue_room import check_room
-from flynn.core.web import Route, lines, send_line
+from flynn.core.web import LINES, Route, Stream, lines, query, send_line
 from flynn.plugins.builder import source, tools
 from flynn.plugins.builder.follow import follow_build
-from flynn.plugins.builder.start import begin, check_app, check_deploying, check_description
+from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description
 from flynn.plugins.builder.upload import received
 
 BUILDPACKS = Path(__file__).parent / "buildpacks"
@@ -44,6 +45,14 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waiting: int = 200
 
 
+class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the developer says of the build, and of the deploy of what is built."""
+
+    description: str = ""
+    strategy: str = ""
+    batch: Annotated[int, msgspec.Meta(ge=0, le=BATCH)] = 0
+
+
 class Builder:
     """Takes source for `POST /v1/apps/{app}/builds`."""
 
@@ -63,8 +72,9 @@ class Builder:
         async def build(request: web.Request, app: str) -> web.StreamResponse:
             check_app(ctx.mirror.facts, app)
             check_room(ctx.mirror.facts, "builders", self._config.waiting)
-            description = check_description(request.query.get("description", ""))
-            how = check_deploying(request.query, strategies(ctx))
+            asked = query(request, Described)
+            description = check_description(asked.description)
+            how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
             job = await self._start(ctx, app, source, await _shelve(ctx, kit), description, how)
             return await _answer(ctx, request, app, job)
@@ -74,7 +84,8 @@ class Builder:
                 group.create_task(_shelve_early(ctx, kit), name="build tools"),
                 group.create_task(_tell(ctx), name="builder sentence"),
             ]
-            with ctx.web.serving(Route("POST", "/v1/apps/{app}/builds", build, streams=True)):
+            path, takes = "/v1/apps/{app}/builds", Stream(("application/gzip",))
+            with ctx.web.serving(Route("POST", path, build, "build and deploy", LINES, takes, query=Described)):
                 ctx.ready()
                 await ctx.stopping.wait()
             for task in tasks:

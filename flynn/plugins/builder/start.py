@@ -1,6 +1,6 @@
 """The start of a build: the record and the job, decided together. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import msgspec
 
@@ -92,11 +92,8 @@ def check_description(text: str) -> str:
     return text
 
 
-def check_deploying(said: Mapping[str, str], strategies: Collection[str]) -> model.Deploying:
-    """What is said of the deploy of what is built: `strategy`, `batch`. Invalid: it cannot be."""
-    strategy, batch = said.get("strategy", ""), said.get("batch", "0")
+def check_deploying(strategy: str, batch: int, strategies: Collection[str]) -> model.Deploying:
+    """What is said of the deploy of what is built. Invalid: there is no such strategy."""
     if strategy and strategy not in strategies:
         raise Invalid(f"there is no strategy {strategy[:40]!r}; there are: {', '.join(sorted(strategies))}")
-    if not (batch.isascii() and batch.isdigit() and len(batch) <= 4 and int(batch) <= BATCH):
-        raise Invalid(f"batch={batch[:40]} is no good; a whole number from 0 to {BATCH}")
-    return model.Deploying(strategy=strategy, batch=int(batch))
+    return model.Deploying(strategy=strategy, batch=batch)

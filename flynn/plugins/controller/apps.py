@@ -13,9 +13,10 @@ from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.matching import wanted
-from flynn.core.web import Route, answer, body, lines, plain, send_line
+from flynn.core.records import AppInfo
+from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide, volumes
-from flynn.plugins.controller.deployment_api import turn
+from flynn.plugins.controller.deployment_api import Turn, turn
 from flynn.plugins.controller.jobs import jobs_of
 
 WORDS = (
@@ -35,16 +36,20 @@ class NewEnv(msgspec.Struct, forbid_unknown_fields=True):
     unset: list[str] = []
 
 
+class WithVolumes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    volumes: bool = False
+
+
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
     api = AppsApi(ctx)
     return [
-        Route("POST", "/v1/apps", api.create),
-        Route("GET", "/v1/apps", api.list),
-        Route("GET", "/v1/apps/{app}", api.show),
-        Route("DELETE", "/v1/apps/{app}", api.delete),
-        Route("GET", "/v1/apps/{app}/env", api.env),
-        Route("PATCH", "/v1/apps/{app}/env", api.set_env),
+        Route("POST", "/v1/apps", api.create, "make an app", AppInfo, NewApp, status=201),
+        Route("GET", "/v1/apps", api.list, "all apps", list[AppInfo]),
+        Route("GET", "/v1/apps/{app}", api.show, "an app, and how it fares", AppInfo),
+        Route("DELETE", "/v1/apps/{app}", api.delete, "delete an app", LINES, query=WithVolumes),
+        Route("GET", "/v1/apps/{app}/env", api.env, "the config of its next release", dict[str, str]),
+        Route("PATCH", "/v1/apps/{app}/env", api.set_env, "change the config, and deploy it", LINES, NewEnv, Turn),
     ]
 
 
@@ -73,7 +78,7 @@ class AppsApi:
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:
         before = self.ctx.mirror.facts
-        data = request.query.get("volumes") == "true"
+        data = query(request, WithVolumes).volumes
         await self._carry_out(lambda facts: (volumes.delete_with_app if data else decide.delete_app)(facts, app))
         response = await lines(request)
         await follow_delete(self.ctx, app, response, before)

@@ -2,8 +2,9 @@
 `wait=true` lets it wait for one under way, `strategy` and `batch` are for it alone."""
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from aiohttp import web
 
 from flynn.core import model
@@ -12,7 +13,8 @@ from flynn.core.change import Change, carry_out
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
 from flynn.core.follow import ended_badly
-from flynn.core.web import Route, answer, body, number
+from flynn.core.records import Deployment, Ordered
+from flynn.core.web import Route, answer, body, query
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy.orders import cancel, promote
 from flynn.plugins.controller.deploy.settings import BOUNDS, checked, set_deploying, settled
@@ -20,6 +22,19 @@ from flynn.plugins.controller.deploy.strategy import Strategy
 
 WAIT = 900.0
 """Seconds that a deploy waits for one under way."""
+
+
+class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`wait`: until no deploy of the app is under way."""
+
+    wait: bool = False
+
+
+class HowDeploy(Turn, frozen=True, forbid_unknown_fields=True):
+    """How this one deploy goes; empty or 0: as those of the app do."""
+
+    strategy: str = ""
+    batch: Annotated[int, msgspec.Meta(ge=0, le=int(BOUNDS["batch"][1]))] = 0
 
 
 def strategies(ctx: Context) -> dict[str, Strategy]:
@@ -32,13 +47,13 @@ def strategies(ctx: Context) -> dict[str, Strategy]:
 
 def how_of(request: web.Request, known: Collection[str]) -> model.Deploying:
     """What a request says of its one deploy. Invalid: it cannot be."""
-    batch = number(request, "batch", 0, int(BOUNDS["batch"][1]))
-    return checked("the query", {"strategy": request.query.get("strategy", ""), "batch": batch}, known)
+    asked = query(request, HowDeploy)
+    return checked("the query", {"strategy": asked.strategy, "batch": asked.batch}, known)
 
 
 async def turn(ctx: Context, app: str, request: web.Request) -> None:
     """Wait until no deploy of the app is under way, if the request says so. Conflict: there still is one."""
-    if request.query.get("wait") != "true":
+    if not query(request, Turn).wait:
         return
     try:
         await ctx.mirror.until(lambda facts: not under_way(facts, app), WAIT)
@@ -77,10 +92,10 @@ def routes(ctx: Context) -> list[Route]:
         return await carry_out(ctx.store, ctx.mirror, decider)
 
     return [
-        Route("GET", "/v1/apps/{app}/deployment", show),
-        Route("PATCH", "/v1/apps/{app}/deployment", change),
-        Route("DELETE", "/v1/apps/{app}/deploy", stop),
-        Route("POST", "/v1/apps/{app}/deploy/promote", go_on),
+        Route("GET", "/v1/apps/{app}/deployment", show, "how its deploys go", Deployment),
+        Route("PATCH", "/v1/apps/{app}/deployment", change, "change how they go", Deployment, dict[str, Any]),
+        Route("DELETE", "/v1/apps/{app}/deploy", stop, "end the deploy under way", Ordered),
+        Route("POST", "/v1/apps/{app}/deploy/promote", go_on, "let a canary go on", Ordered),
     ]
 
 

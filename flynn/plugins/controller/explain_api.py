@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from flynn.core.brick import Context
+from flynn.core.explained import Explained
 from flynn.core.web import Route, answer
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.place_explain import explain_app, explain_job
@@ -23,6 +24,6 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         return answer(await asyncio.to_thread(explain_job, ctx.mirror.facts, job, queues.per_host))
 
     return [
-        Route("GET", "/v1/apps/{app}/explain", app),
-        Route("GET", "/v1/jobs/{job}/explain", job),
+        Route("GET", "/v1/apps/{app}/explain", app, "why its jobs are where they are", list[Explained]),
+        Route("GET", "/v1/jobs/{job}/explain", job, "why a job is where it is", Explained),
     ]

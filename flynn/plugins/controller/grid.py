@@ -11,6 +11,7 @@ from flynn.core import keys, matching, model
 from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY
+from flynn.core.records import HostInfo, NodeInfo, Status
 from flynn.core.web import Route, answer, plain
 
 
@@ -22,13 +23,16 @@ def routes(ctx: Context) -> list[Route]:
         leader = facts.get(keys.election("controller"))
         nodes = await asyncio.gather(*(_node(ctx, host) for _, host in sorted(facts.hosts.items())))
         name = leader.host if isinstance(leader, model.Leader) else None
-        return answer({"domain": ctx.domain, "leader": name, "nodes": nodes})
+        return answer(Status(domain=ctx.domain, leader=name, nodes=tuple(nodes)))
 
     async def hosts(request: web.Request) -> web.Response:
         facts = ctx.mirror.facts
         return answer([host_row(facts, host) for _, host in sorted(facts.hosts.items())])
 
-    return [Route("GET", "/v1/status", status), Route("GET", "/v1/hosts", hosts)]
+    return [
+        Route("GET", "/v1/status", status, "the grid, node by node", Status),
+        Route("GET", "/v1/hosts", hosts, "the hosts that are up", list[HostInfo]),
+    ]
 
 
 def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
@@ -44,11 +48,12 @@ def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:
     }
 
 
-async def _node(ctx: Context, host: model.Host) -> dict[str, Any]:
+async def _node(ctx: Context, host: model.Host) -> NodeInfo:
     """What a node says of itself, or why it says nothing (5 s at most)."""
     try:
         async with asyncio.timeout(5), ctx.http.get(f"{host.url}/v1/node") as response:
-            told: dict[str, Any] = msgspec.json.decode(await response.read())
-            return told
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-        return {"name": host.name, "error": f"{host.url} does not answer: {str(error) or 'no answer within 5 s'}"}
+            response.raise_for_status()
+            return msgspec.json.decode(await response.read(), type=NodeInfo)
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        why = str(error) or "no answer within 5 s"
+        return NodeInfo(name=host.name, error=f"{host.url} does not answer: {why}")

@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from flynn.core import matching, model
+from flynn.core import matching, model, records
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
-from flynn.core.web import Route, answer, body, lines, send_line
+from flynn.core.web import LINES, Route, answer, body, lines, query, send_line
 from flynn.plugins.controller import wishes
 from flynn.plugins.controller.drain import Forecast, Staying, forecast, on_host, staying
+from flynn.plugins.controller.jobs_api import Waiting
 
 TIMEOUT = 600.0
 """Seconds that a drain is followed, and after which a forced one stops what does not end by itself."""
@@ -49,7 +50,7 @@ def routes(ctx: Context) -> list[Route]:
             ctx.store, ctx.mirror, lambda facts: wishes.drain(facts, host, wanted.force, wanted.timeout, now)
         )
         response = await lines(request)
-        if request.query.get("wait") == "false":
+        if not query(request, Waiting).wait:
             told = f"{host} takes no new job and is being drained; `flynn host` shows how it fares"
             await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
         else:
@@ -71,11 +72,12 @@ def routes(ctx: Context) -> list[Route]:
 
         return await change(request, host, decided)
 
+    one = "/v1/hosts/{host}/drain"
     return [
-        Route("GET", "/v1/hosts/{host}/drain", plan),
-        Route("POST", "/v1/hosts/{host}/drain", drain),
-        Route("DELETE", "/v1/hosts/{host}/drain", undrain),
-        Route("PATCH", "/v1/hosts/{host}/tags", tag),
+        Route("GET", one, plan, "what a drain would do now", records.Forecast),
+        Route("POST", one, drain, "move its work away", LINES, Drain, query=Waiting),
+        Route("DELETE", one, undrain, "let it have jobs again", model.Wish),
+        Route("PATCH", "/v1/hosts/{host}/tags", tag, "change its tags", model.Wish, Tags),
     ]
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from flynn.core import model, moment
@@ -10,7 +11,8 @@ from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_scale
-from flynn.core.web import Route, answer, body, lines, plain, send_line
+from flynn.core.records import Id, JobInfo
+from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.events.then import jobs_at
 from flynn.plugins.controller.moving import why
@@ -20,15 +22,28 @@ SCALE_LIMIT = 150.0
 """Seconds that a scale is followed; past it, it goes on without a listener."""
 
 
+class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`wait`: whether to follow it until the counts are met."""
+
+    wait: bool = True
+
+
+class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`all`: those that have ended as well; `at`: as they were then, see `core/moment.py`."""
+
+    all: bool = False
+    at: str = ""
+
+
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
-    api = JobsApi(ctx)
+    api, one = JobsApi(ctx), "/v1/apps/{app}/formation"
     return [
-        Route("GET", "/v1/apps/{app}/formation", api.formation),
-        Route("PATCH", "/v1/apps/{app}/formation", api.scale),
-        Route("GET", "/v1/apps/{app}/placement", api.placement),
-        Route("GET", "/v1/apps/{app}/jobs", api.jobs),
-        Route("DELETE", "/v1/jobs/{job}", api.stop),
+        Route("GET", one, api.formation, "how many processes of each type it shall have", dict[str, int]),
+        Route("PATCH", one, api.scale, "scale it", LINES, dict[str, int | Asked], query=Waiting),
+        Route("GET", "/v1/apps/{app}/placement", api.placement, "where they may be", dict[str, model.Placement]),
+        Route("GET", "/v1/apps/{app}/jobs", api.jobs, "its jobs", list[JobInfo], query=Which),
+        Route("DELETE", "/v1/jobs/{job}", api.stop, "stop a job", Id),
     ]
 
 
@@ -55,7 +70,7 @@ class JobsApi:
         before = self.ctx.mirror.facts
         await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: scale(facts, app, asked))
         response = await lines(request)
-        if request.query.get("wait") == "false":
+        if not query(request, Waiting).wait:
             await send_line(response, {"kind": "done", "ok": True, "message": f"{app} is being scaled", "seconds": 0.0})
         else:
             await follow_scale(self.ctx, app, SCALE_LIMIT, response, before)
@@ -63,13 +78,13 @@ class JobsApi:
 
     async def jobs(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
-        everything = request.query.get("all") == "true"
-        if at := request.query.get("at"):
+        asked = query(request, Which)
+        if asked.at:
             now = self.ctx.clock()
             present = list_jobs(facts, app, everything=True)
-            return answer(jobs_at(facts, app, moment.since(at, now, UTC), now, present, everything))
+            return answer(jobs_at(facts, app, moment.since(asked.at, now, UTC), now, present, asked.all))
         decide.find_app(facts, app)
-        return answer(list_jobs(facts, app, everything))
+        return answer(list_jobs(facts, app, asked.all))
 
     async def stop(self, request: web.Request, job: str) -> web.Response:
         now = self.ctx.clock()

@@ -6,9 +6,9 @@ from aiohttp import web
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.follow import follow_deploy
-from flynn.core.web import Route, answer, body, lines, send_line
+from flynn.core.web import LINES, Route, answer, body, lines, send_line
 from flynn.plugins.controller import limits
-from flynn.plugins.controller.deployment_api import turn
+from flynn.plugins.controller.deployment_api import Turn, turn
 
 
 class NewLimits(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,4 +38,7 @@ def routes(ctx: Context) -> list[Route]:
             await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
         return response
 
-    return [Route("GET", "/v1/apps/{app}/limits", show), Route("PATCH", "/v1/apps/{app}/limits", change)]
+    return [
+        Route("GET", "/v1/apps/{app}/limits", show, "its limits by process type", dict[str, dict[str, int]]),
+        Route("PATCH", "/v1/apps/{app}/limits", change, "change limits, and deploy them", LINES, NewLimits, Turn),
+    ]

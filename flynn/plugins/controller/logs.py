@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from typing import Any
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -11,8 +12,8 @@ from flynn.core import logform
 from flynn.core.brick import Context
 from flynn.core.logframe import ENCODER, Begin, Block, Live, Lost, Said
 from flynn.core.logmerge import Merge, Pair, merging
-from flynn.core.logquery import Wanted, count, flag, positions, told, wanted
-from flynn.core.web import Route
+from flynn.core.logquery import AppLogQuery, Wanted, count, positions, told, wanted
+from flynn.core.web import Route, Stream, query
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.host_log import Reader
 from flynn.plugins.controller.log_feed import Feeds
@@ -30,27 +31,34 @@ def routes(ctx: Context) -> list[Route]:
     feeds = Feeds(ctx)
 
     async def log(request: web.Request, app: str) -> web.StreamResponse:
-        query, now = request.query, ctx.clock()
+        told, now = query(request, AppLogQuery), ctx.clock()
         created = decide.find_app(ctx.mirror.facts, app).created
-        asked = wanted(query, now)
+        asked = wanted(told, now)
         since = max(asked.since, created - SKEW)  # Another app had the name before, perhaps.
-        at = positions(query.get("from", "") or request.headers.get("Last-Event-ID", ""))
-        told = Told(ctx, feeds, request, flag(query, "follow"), None if at else count(query), at)
-        return await told.send(replace(asked, app=app, since=since))
+        at = positions(told.position or request.headers.get("Last-Event-ID", ""))
+        reader = Told(ctx, feeds, request, told, None if at else count(told), at)
+        return await reader.send(replace(asked, app=app, since=since))
 
-    return [Route("GET", "/v1/apps/{app}/log", log)]
+    gives = Stream((logform.JSON, logform.EVENTS, logform.TEXT), dict[str, Any])
+    return [Route("GET", "/v1/apps/{app}/log", log, "the log of all its jobs", gives, query=AppLogQuery)]
 
 
 class Told:
     """One who reads. `count`: lines of the past (None: all); `at`: by host the number of the line to go on with."""
 
     def __init__(
-        self, ctx: Context, feeds: Feeds, request: web.Request, follow: bool, count: int | None, at: dict[str, int]
+        self,
+        ctx: Context,
+        feeds: Feeds,
+        request: web.Request,
+        asked: AppLogQuery,
+        count: int | None,
+        at: dict[str, int],
     ) -> None:
         self.ctx, self.feeds, self.request = ctx, feeds, request
-        self.follow, self.count, self.at = follow, count, at
+        self.follow, self.count, self.at = asked.follow, count, at
         self.begun = ctx.clock()
-        self.times = flag(request.query, "times")
+        self.times = asked.times
         accepted = request.headers.get("Accept", "")
         self.form = next((form for form in (logform.EVENTS, logform.TEXT) if form in accepted), logform.JSON)
 

@@ -1,18 +1,28 @@
 """The API of the queues: how they fare, what waits in one, take a job out of it."""
 
+from typing import Annotated
+
+import msgspec
 from aiohttp import web
 
 from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.errors import NotFound
-from flynn.core.web import Route, answer, number, plain
+from flynn.core.records import Id, QueueDetail, QueueInfo
+from flynn.core.web import Route, answer, plain, query
 from flynn.plugins.controller.cancel import cancel
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.queue_view import queue_info, waiting_jobs
 
 SHOWN, SHOWN_LIMIT = 1000, 100_000
 """Jobs of a queue that are listed, unless more are asked for."""
+
+
+class Most(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`n`: so many of the jobs that wait."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=SHOWN_LIMIT)] = SHOWN
 
 
 def routes(ctx: Context, queues: Queues) -> list[Route]:
@@ -23,7 +33,7 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         return answer([queue_info(facts, name, queues, now) for name in model.QUEUES])
 
     async def show(request: web.Request, queue: str) -> web.Response:
-        most = number(request, "n", SHOWN, SHOWN_LIMIT)
+        most = query(request, Most).n
         facts, now, name = ctx.mirror.facts, ctx.clock(), named(queue)
         jobs = waiting_jobs(facts, name, queues, now, most)
         return answer(plain(queue_info(facts, name, queues, now)) | {"jobs": plain(jobs)})
@@ -34,9 +44,9 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         return answer({"id": job})
 
     return [
-        Route("GET", "/v1/queues", show_all),
-        Route("GET", "/v1/queues/{queue}", show),
-        Route("DELETE", "/v1/queues/{queue}/{job}", take_out),
+        Route("GET", "/v1/queues", show_all, "how each queue fares", list[QueueInfo]),
+        Route("GET", "/v1/queues/{queue}", show, "a queue, and what waits in it", QueueDetail, query=Most),
+        Route("DELETE", "/v1/queues/{queue}/{job}", take_out, "take a job out of its queue", Id),
     ]
 
 

@@ -6,14 +6,15 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
+from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.errors import NotFound
 from flynn.core.follow import follow_deploy
-from flynn.core.web import Route, answer, body, lines, plain
+from flynn.core.web import LINES, Route, answer, body, lines, plain
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy_image import deploy_image
-from flynn.plugins.controller.deployment_api import how_of, strategies, turn
+from flynn.plugins.controller.deployment_api import HowDeploy, how_of, strategies, turn
 
 
 class Rollback(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,8 +75,8 @@ def routes(ctx: Context) -> list[Route]:
         return response
 
     return [
-        Route("GET", "/v1/apps/{app}/releases", list_releases),
-        Route("POST", "/v1/apps/{app}/releases", deploy),
-        Route("GET", "/v1/apps/{app}/releases/{version}", show),
-        Route("POST", "/v1/apps/{app}/rollback", rollback),
+        Route("GET", "/v1/apps/{app}/releases", list_releases, "its releases, newest first", list[model.Release]),
+        Route("POST", "/v1/apps/{app}/releases", deploy, "deploy an image", LINES, NewRelease, HowDeploy),
+        Route("GET", "/v1/apps/{app}/releases/{version}", show, "a release", model.Release),
+        Route("POST", "/v1/apps/{app}/rollback", rollback, "deploy an older release again", LINES, Rollback, HowDeploy),
     ]

@@ -47,14 +47,14 @@ class NewRoute(Options):
 
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
-    api = RoutesApi(ctx)
+    api, of_app = RoutesApi(ctx), "/v1/apps/{app}/routes"
     return [
-        Route("GET", "/v1/apps/{app}/routes", api.list),
-        Route("POST", "/v1/apps/{app}/routes", api.add),
-        Route("PATCH", "/v1/apps/{app}/routes", api.change_all),
-        Route("GET", "/v1/routes/{id}", api.show),
-        Route("PATCH", "/v1/routes/{id}", api.change),
-        Route("DELETE", "/v1/routes/{id}", api.remove),
+        Route("GET", of_app, api.list, "its routes, oldest first", list[model.Route]),
+        Route("POST", of_app, api.add, "make a route", model.Route, NewRoute, status=201),
+        Route("PATCH", of_app, api.change_all, "change its HTTP routes", list[model.Route], Options),
+        Route("GET", "/v1/routes/{id}", api.show, "a route", model.Route),
+        Route("PATCH", "/v1/routes/{id}", api.change, "change a route", model.Route, RouteChange),
+        Route("DELETE", "/v1/routes/{id}", api.remove, "remove a route", model.Route),
     ]
 
 

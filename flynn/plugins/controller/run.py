@@ -9,11 +9,12 @@ from aiohttp import web
 
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
-from flynn.core.errors import NotFound, Unavailable
+from flynn.core.errors import Conflict, NotFound, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.keepalive import keep_alive
 from flynn.core.queue_room import check_room
-from flynn.core.web import Route, answer, body
+from flynn.core.records import Id
+from flynn.core.web import SOCKET, Route, answer, body
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.cancel import CANCELLED
 from flynn.plugins.controller.jobs import find_job
@@ -68,9 +69,9 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         return await relay(ctx, request, await _url(ctx, job, "exec"))
 
     return [
-        Route("POST", "/v1/apps/{app}/run", run),
-        Route("GET", "/v1/jobs/{job}/attach", attach),
-        Route("GET", "/v1/jobs/{job}/exec", execute),
+        Route("POST", "/v1/apps/{app}/run", run, "run a one-off job", Id, NewRun, status=201),
+        Route("GET", "/v1/jobs/{job}/attach", attach, "its standard streams", SOCKET, status=101, errors=(Conflict,)),
+        Route("GET", "/v1/jobs/{job}/exec", execute, "a command beside it", SOCKET, status=101, errors=(Conflict,)),
     ]
 
 

@@ -15,6 +15,7 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Full, Invalid, NotFound
 from flynn.core.facts import Facts
+from flynn.core.records import SinkInfo
 from flynn.core.web import Route, answer, body, plain
 from flynn.plugins.controller import decide
 
@@ -63,9 +64,9 @@ def routes(ctx: Context) -> list[Route]:
         return answer(masked(gone))
 
     return [
-        Route("GET", "/v1/sinks", show),
-        Route("POST", "/v1/sinks", add),
-        Route("DELETE", "/v1/sinks/{id}", remove),
+        Route("GET", "/v1/sinks", show, "log sinks, and how each host fares with them", list[SinkInfo]),
+        Route("POST", "/v1/sinks", add, "send logs somewhere as well", model.Sink, NewSink, status=201),
+        Route("DELETE", "/v1/sinks/{id}", remove, "remove a log sink", model.Sink),
     ]
 
 

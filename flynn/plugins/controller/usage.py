@@ -11,6 +11,7 @@ from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.errors import NotFound
 from flynn.core.facts import Facts
+from flynn.core.records import HostDetail
 from flynn.core.usage import AppUsage, JobUsage, Told
 from flynn.core.web import Route, answer
 from flynn.plugins.controller import decide
@@ -40,7 +41,10 @@ def routes(ctx: Context) -> list[Route]:
         live = {"usage": None, "silent": told} if isinstance(told, str) else {"usage": told.host, "silent": ""}
         return answer(host_row(facts, found) | live)
 
-    return [Route("GET", "/v1/apps/{app}/usage", app_usage), Route("GET", "/v1/hosts/{host}", host)]
+    return [
+        Route("GET", "/v1/apps/{app}/usage", app_usage, "what its running jobs take now", AppUsage),
+        Route("GET", "/v1/hosts/{host}", host, "a host, as it is now", HostDetail),
+    ]
 
 
 def hosts_of(facts: Facts, app: str) -> list[str]:

@@ -10,10 +10,11 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
-from flynn.core.web import Route, answer, body, lines, send_line
+from flynn.core.records import VolumeInfo
+from flynn.core.web import LINES, Route, answer, body, lines, query, send_line
 from flynn.plugins.controller import volumes
 from flynn.plugins.controller.decide import find_app
-from flynn.plugins.controller.deployment_api import turn
+from flynn.plugins.controller.deployment_api import Turn, turn
 
 
 class NewVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,15 +29,27 @@ class NewMounts(msgspec.Struct, forbid_unknown_fields=True):
     unset: dict[str, list[str]] = {}
 
 
+class OfApp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`app`: those of this app alone."""
+
+    app: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`lost`: only forget it, as its host will never come back."""
+
+    lost: bool = False
+
+
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
-    api = VolumesApi(ctx)
+    api, own = VolumesApi(ctx), "/v1/apps/{app}/volumes"
     return [
-        Route("GET", "/v1/volumes", api.list),
-        Route("POST", "/v1/apps/{app}/volumes", api.create),
-        Route("DELETE", "/v1/apps/{app}/volumes/{name}", api.delete),
-        Route("GET", "/v1/apps/{app}/mounts", api.mounts),
-        Route("PATCH", "/v1/apps/{app}/mounts", api.set_mounts),
+        Route("GET", "/v1/volumes", api.list, "volumes", list[VolumeInfo], query=OfApp),
+        Route("POST", own, api.create, "make a volume", model.Volume, NewVolume, status=201),
+        Route("DELETE", f"{own}/{{name}}", api.delete, "delete a volume", VolumeInfo, query=Lost),
+        Route("GET", "/v1/apps/{app}/mounts", api.mounts, "mounts by process type", dict[str, list[str]]),
+        Route("PATCH", "/v1/apps/{app}/mounts", api.set_mounts, "mount, and deploy that", LINES, NewMounts, Turn),
     ]
 
 
@@ -47,7 +60,7 @@ class VolumesApi:
         self.ctx = ctx
 
     async def list(self, request: web.Request) -> web.Response:
-        return answer(volumes.listed(self.ctx.mirror.facts, request.query.get("app", "")))
+        return answer(volumes.listed(self.ctx.mirror.facts, query(request, OfApp).app))
 
     async def create(self, request: web.Request, app: str) -> web.Response:
         new = await body(request, NewVolume)
@@ -64,7 +77,7 @@ class VolumesApi:
         return answer(made, 201)
 
     async def delete(self, request: web.Request, app: str, name: str) -> web.Response:
-        lost, seen = request.query.get("lost") == "true", list[Facts]()
+        lost, seen = query(request, Lost).lost, list[Facts]()
 
         def decided(facts: Facts) -> Change:
             seen.append(facts)

@@ -4,7 +4,9 @@ from aiohttp import web
 
 from flynn.core import keys
 from flynn.core.brick import Context
-from flynn.core.web import Route, answer, body
+from flynn.core.model import Instance
+from flynn.core.records import ServiceInfo
+from flynn.core.web import EVENTS, Route, answer, body
 from flynn.plugins.discovery.events import leader
 from flynn.plugins.discovery.registrar import Registrar
 from flynn.plugins.discovery.registry import Registration, check
@@ -24,10 +26,10 @@ class ServiceApi:
     def routes(self) -> list[Route]:
         instance = "/v1/services/{service}/instances/{id}"
         return [
-            Route("GET", "/v1/services", self.list),
-            Route("GET", "/v1/services/{service}", self.show),
-            Route("PUT", instance, self.register),
-            Route("DELETE", instance, self.unregister),
+            Route("GET", "/v1/services", self.list, "services", dict[str, int]),
+            Route("GET", "/v1/services/{service}", self.show, "a service", (ServiceInfo, EVENTS)),
+            Route("PUT", instance, self.register, "register", Instance, Registration, status=201, also=(200,)),
+            Route("DELETE", instance, self.unregister, "unregister", Instance),
         ]
 
     async def list(self, request: web.Request) -> web.Response:

@@ -2,20 +2,25 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
+from flynn.core import logform
 from flynn.core.brick import Context
-from flynn.core.errors import NotFound
+from flynn.core.errors import Conflict, NotFound
+from flynn.core.logframe import MEDIA_TYPE
+from flynn.core.logquery import HostLogQuery
 from flynn.core.model import Job
-from flynn.core.web import Route
+from flynn.core.usage import Told
+from flynn.core.web import SOCKET, Route, Stream
 from flynn.plugins.host import proxy
 from flynn.plugins.host.attach.attach import attach
 from flynn.plugins.host.attach.execute import execute
 from flynn.plugins.host.life.life import Life
 from flynn.plugins.host.logs.log_api import LogApi
 from flynn.plugins.host.logs.logs import Logs
-from flynn.plugins.host.usage.usage_api import UsageApi
+from flynn.plugins.host.usage.usage_api import OfApp, UsageApi
 
 ARRIVAL = 1.0
 """Seconds that a job may take to arrive here after it was assigned."""
@@ -30,11 +35,13 @@ class Api:
         self.ctx, self.logs, self.used, self.lives, self.jobs = ctx, logs, used, lives, jobs
 
     def routes(self) -> list[Route]:
+        log, job = Stream((logform.JSON, MEDIA_TYPE), dict[str, Any]), "/v1/hosts/{host}/jobs/{job}"
+        busy = (Conflict,)
         return [
-            Route("GET", "/v1/hosts/{host}/log", self.log),
-            Route("GET", "/v1/hosts/{host}/usage", self.usage),
-            Route("GET", "/v1/hosts/{host}/jobs/{job}/attach", self.attach),
-            Route("GET", "/v1/hosts/{host}/jobs/{job}/exec", self.execute),
+            Route("GET", "/v1/hosts/{host}/log", self.log, "the logs of jobs there", log, query=HostLogQuery),
+            Route("GET", "/v1/hosts/{host}/usage", self.usage, "what is taken there now", Told, query=OfApp),
+            Route("GET", f"{job}/attach", self.attach, "its standard streams", SOCKET, status=101, errors=busy),
+            Route("GET", f"{job}/exec", self.execute, "a command beside it", SOCKET, status=101, errors=busy),
         ]
 
     async def log(self, request: web.Request, host: str) -> web.StreamResponse:

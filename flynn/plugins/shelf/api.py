@@ -4,15 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from flynn.core.errors import FlynnError, NotFound, TooLarge, Unavailable
-from flynn.core.web import Route, answer
+from flynn.core.web import BYTES, Route, answer
 from flynn.plugins.shelf.blobs import CHUNK, Blob, BlobStore, check_digest
 from flynn.plugins.shelf.ranges import Unsatisfiable, parse_range
 
 SILENCE = 60.0
 """Seconds that a client may send nothing of a PUT, or take nothing of a GET."""
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """The name of a blob."""
+
+    sha256: str
 
 
 class BlobApi:
@@ -25,11 +32,11 @@ class BlobApi:
     def routes(self) -> list[Route]:
         one = "/v1/blobs/{sha256}"
         return [
-            Route("GET", "/v1/blobs", self.list),
-            Route("PUT", one, self.put, streams=True),
-            Route("GET", one, self.get),
-            Route("HEAD", one, self.get),
-            Route("DELETE", one, self.delete),
+            Route("GET", "/v1/blobs", self.list, "the blobs of this node", list[Blob]),
+            Route("PUT", one, self.put, "keep a blob", Digest, BYTES, status=201, also=(200,)),
+            Route("GET", one, self.get, "a blob", BYTES, also=(206, 304, 416)),
+            Route("HEAD", one, self.get, "whether there is a blob", BYTES, also=(206, 304, 416)),
+            Route("DELETE", one, self.delete, "remove a blob", Digest),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -46,7 +53,7 @@ class BlobApi:
             )
         is_new = await self._store.put(sha256, _chunks(request))
         self._on_change()
-        return answer({"sha256": sha256}, 201 if is_new else 200)
+        return answer(Digest(sha256), 201 if is_new else 200)
 
     async def get(self, request: web.Request, sha256: str) -> web.StreamResponse:
         """The bytes, or the part of them that a Range asks for; only the head of that for a HEAD."""
@@ -73,7 +80,7 @@ class BlobApi:
         if not await self._store.delete(check_digest(sha256)):
             raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
         self._on_change()
-        return answer({"sha256": sha256})
+        return answer(Digest(sha256))
 
     async def _send(
         self, request: web.Request, response: web.StreamResponse, blob: Blob, start: int, stop: int

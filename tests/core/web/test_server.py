@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound, Unauthorized, Unavailable
 from flynn.core.model import App
-from flynn.core.web import BODY_LIMIT, Route, answer, body, lines, number, send_line
+from flynn.core.web import BODY_LIMIT, BYTES, LINES, Route, answer, body, lines, query, send_line
 from flynn.core.web.guard import ADDRESSES, BURST, RATE, Guard
 from tests.harness import TOKEN, TestNode, open_node
 
@@ -27,6 +27,15 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     count: int = 1
     more: dict[str, list[int]] = {}
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    n: Annotated[int, msgspec.Meta(ge=0, le=100)] = 7
+    all: bool = False
+
+
+class Q(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    q: str = ""
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def routes() -> list[Route]:
         return answer(await body(request, Wish), 201)
 
     async def count(request: web.Request) -> web.Response:
-        return answer({"n": number(request, "n", 7, 100)})
+        return answer({"n": query(request, Asked).n})
 
     async def stream(request: web.Request, end: str) -> web.StreamResponse:
         response = await lines(request)
@@ -59,19 +68,28 @@ def routes() -> list[Route]:
             raise KeyError("x")
         return response
 
+    async def lie(request: web.Request, how: str) -> web.Response:
+        if how == "body":
+            await body(request, Asked)
+        if how == "query":
+            query(request, Asked)
+        return answer({"a": "b"} if how == "answer" else {"a": 1}, 202 if how == "status" else 200)
+
     async def swallow(request: web.Request) -> web.Response:
         return answer({"size": len(await request.content.read())})
 
     return [
-        Route("GET", "/open/{a}", show, open=True),
-        Route("GET", "/v1/apps/{app}", show),
-        Route("GET", "/v1/apps/{app}/x/{id}", show),
-        Route("DELETE", "/v1/apps/{app}", show),
-        Route("GET", "/v1/fail/{kind}", fail),
-        Route("POST", "/v1/wish", wish),
-        Route("GET", "/v1/count", count),
-        Route("GET", "/v1/stream/{end}", stream),
-        Route("PUT", "/v1/swallow", swallow, streams=True),
+        Route("GET", "/open/{a}", show, "show", Any, open=True),
+        Route("GET", "/v1/apps/{app}", show, "show", Any, query=Q),
+        Route("GET", "/v1/apps/{app}/x/{id}", show, "show", Any, query=Q),
+        Route("DELETE", "/v1/apps/{app}", show, "show", Any),
+        Route("GET", "/v1/fail/{kind}", fail, "fail", Any, query=Q, errors=(Conflict, Full)),
+        Route("POST", "/v1/wish", wish, "wish", Wish, Wish, status=201),
+        Route("GET", "/v1/count", count, "count", dict[str, int], query=Asked),
+        Route("GET", "/v1/stream/{end}", stream, "stream", LINES),
+        Route("PUT", "/v1/swallow", swallow, "swallow", dict[str, int], BYTES),
+        Route("GET", "/v1/lie/{how}", lie, "lie", dict[str, int]),
+        Route("POST", "/v1/lie/{how}", lie, "lie", dict[str, int], Wish),
     ]
 
 
@@ -111,9 +129,9 @@ async def test_routes_are_there_for_the_length_of_the_block(node: TestNode) -> N
             return response.status
 
     assert await status() == 404
-    with node.web.serving(Route("GET", "/v1/hello", hello)):
+    with node.web.serving(Route("GET", "/v1/hello", hello, "hello", str)):
         assert await status() == 200
-        taken = [Route("GET", "/v1/other", hello), Route("GET", "/v1/hello", hello)]
+        taken = [Route("GET", "/v1/other", hello, "hello", str), Route("GET", "/v1/hello", hello, "hello", str)]
         with pytest.raises(ValueError, match="GET /v1/hello is served already"), node.web.serving(*taken):
             pass
         assert await status() == 200
@@ -240,19 +258,47 @@ async def test_a_handler_that_streams_takes_any_size(node: TestNode) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("asked", "wanted"),
     [
-        *(("", 7), ("?n=0", 0), ("?n=100", 100), ("?n=101", None), ("?n=-1", None), ("?n=", None), ("?n=1.0", None)),
-        *((f"?n={'9' * 5000}", None), ("?n=\u0663", None)),
+        *(("", 7), ("?n=0", 0), ("?n=100", 100), ("?all=true&n=3", 3), ("?n=3&all=0", 3), ("?n=%203", "n")),
+        *(("?n=101", "n"), ("?n=-1", "n"), ("?n=", "n"), ("?n=1.5", "n"), ("?n=\u0663", "n"), ("?n=1&n=1", "n")),
+        *((f"?n={'9' * 5000}", "n"), ("?n=1e999", "n"), ("?n=nan", "n"), ("?all=yes", "all"), ("?all=", "all")),
+        *(("?m=1", "m"), (f"?token={TOKEN}", "token"), ("?N=1", "N")),
     ],
 )
-async def test_a_number_is_in_its_range(node: TestNode, query: str, wanted: int | None) -> None:
-    async with node.http.get(node.url + "/v1/count" + query) as response:
-        if wanted is None:
-            assert response.status == 422
-            assert "from 0 to 100" in (await response.json())["message"]
-        else:
-            assert await response.json() == {"n": wanted}
+async def test_a_query_is_what_is_declared_or_refused(node: TestNode, asked: str, wanted: int | str) -> None:
+    async with node.http.get(node.url + "/v1/count" + asked) as response:
+        told = await response.json()
+    if isinstance(wanted, int):
+        assert told == {"n": wanted}
+    else:
+        assert (response.status, told["code"], told["detail"]["query"]) == (422, "invalid", wanted)
+        assert wanted in told["message"]
+        assert TOKEN not in told["message"]
+        assert ("known are: n, all" in told["message"]) == (wanted not in ("n", "all"))
+
+
+async def test_a_route_that_declares_no_query_has_none(node: TestNode) -> None:
+    async with node.http.get(node.url + "/open/a?x=1") as response:
+        assert response.status == 422
+        assert "known are: none" in (await response.json())["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "how", "why"),
+    [
+        ("GET", "query", "reads Asked, but its route does not declare it"),
+        ("POST", "body", "but its route does not say so"),
+        ("GET", "answer", "gives what its route does not say"),
+        ("GET", "status", "answers 202, which its route does not say"),
+    ],
+)
+async def test_a_route_that_lies_is_found_out(
+    node: TestNode, method: str, how: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with node.http.request(method, f"{node.url}/v1/lie/{how}") as response:
+        assert response.status == 500
+    assert why in caplog.text
 
 
 async def test_a_stream_is_json_lines(node: TestNode) -> None:
@@ -291,7 +337,7 @@ async def test_a_client_that_leaves_harms_nobody(node: TestNode, caplog: pytest.
         finally:
             ended.set()
 
-    with node.web.serving(Route("GET", "/v1/endless", endless)):
+    with node.web.serving(Route("GET", "/v1/endless", endless, "endless", LINES)):
         async with node.http.get(node.url + "/v1/endless") as response:
             await response.content.readexactly(100_000)
             response.close()

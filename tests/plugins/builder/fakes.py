@@ -12,7 +12,7 @@ from aiohttp import web
 from flynn.core import keys, model
 from flynn.core.facts import encode
 from flynn.core.store import Delete, Op, Put
-from flynn.core.web import Route, lines, send_line
+from flynn.core.web import BYTES, LINES, Route, lines, send_line
 from tests.harness import TestNode
 
 HOST = "host-a"
@@ -99,8 +99,11 @@ class Grid:
 async def open_grid(node: TestNode) -> AsyncIterator[Grid]:
     """A grid of this node, with an app called hello, for the length of a block."""
     grid = Grid(node)
-    routes = [Route(m, "/v1/blobs/{sha256}", grid._blob, open=True, streams=True) for m in ("PUT", "HEAD")]
-    with node.web.serving(*routes, Route("GET", "/v1/hosts/{host}/log", grid._log)):
+    routes = [
+        Route(m, "/v1/blobs/{sha256}", grid._blob, "a blob", BYTES, BYTES, also=(201, 404), open=True)
+        for m in ("PUT", "HEAD")
+    ]
+    with node.web.serving(*routes, Route("GET", "/v1/hosts/{host}/log", grid._log, "its log", LINES, query=None)):
         address = node.url.removeprefix("http://")
         await grid.put(
             (keys.app("hello"), model.App(name="hello", created=1.0, env={"K": "v"})),

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from flynn.core import keys, model
+from flynn.core.logquery import HostLogQuery
 from flynn.core.serve import serve
-from flynn.core.web import Route, Web
+from flynn.core.web import LINES, Route, Web
 from flynn.plugins.host.logs.log_api import LogApi
 from flynn.plugins.host.logs.logs import Logs
 from tests.harness import TOKEN, TestNode, free_port
@@ -57,7 +58,9 @@ class LogHost:
 
         record = model.Host(name=self.name, address="127.0.0.1", url=ctx.node.url, started=1.0)
         async with AsyncExitStack() as stack:
-            stack.enter_context(web.serving(Route("GET", "/v1/hosts/{host}/log", log)))
+            stack.enter_context(
+                web.serving(Route("GET", "/v1/hosts/{host}/log", log, "its log", LINES, query=HostLogQuery))
+            )
             await stack.enter_async_context(serve(web, "127.0.0.1", self.port))
             stack.callback(ctx.stopping.set)
             await self.node.lease.put(keys.host(self.name), record)

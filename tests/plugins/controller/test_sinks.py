@@ -26,7 +26,7 @@ async def node(tmp_path: Path) -> AsyncIterator[TestNode]:
         async def sinks(request: Any, host: str) -> Any:
             return answer(dict.fromkeys(node.mirror.facts.sinks, PROGRESS))
 
-        with node.web.serving(Route("GET", "/v1/hosts/{host}/sinks", sinks)):
+        with node.web.serving(Route("GET", "/v1/hosts/{host}/sinks", sinks, "how they fare", Any)):
             async with node.running(Controller(ControllerConfig())):
                 await node.mirror.until(lambda f: "hello" in f.apps and "host-a" in f.hosts, 10)
                 yield node

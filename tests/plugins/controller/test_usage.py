@@ -47,7 +47,7 @@ async def node(tmp_path: Path) -> AsyncIterator[TestNode]:
             app = request.query.get("app")
             return answer(Told(host=MACHINE, jobs={f"{app}-web-{host}": JOB} if app else {}))
 
-        with node.web.serving(Route("GET", "/v1/hosts/{host}/usage", used)):
+        with node.web.serving(Route("GET", "/v1/hosts/{host}/usage", used, "what is taken", Any, query=None)):
             async with node.running(Controller(ControllerConfig())):
                 await node.mirror.until(lambda facts: len(facts.hosts) == 4 and len(facts.jobs) == 6, 10)
                 yield node

@@ -13,9 +13,9 @@ from flynn.core.errors import Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.core.logform import EVENTS, JSON
 from flynn.core.model import Event
-from flynn.core.web import Route, answer, plain
+from flynn.core.web import Route, Stream, answer, plain, query
 from flynn.plugins.controller.events import history
-from flynn.plugins.controller.events.asked import Asked, asked
+from flynn.plugins.controller.events.asked import Asked, EventsQuery, asked
 
 BEAT = 15.0
 """Seconds of silence after which a follower gets a sign of life."""
@@ -26,7 +26,7 @@ def routes(ctx: Context, beat: float = BEAT) -> list[Route]:
 
     async def events(request: web.Request) -> web.StreamResponse:
         form = EVENTS if EVENTS in request.headers.get("Accept", "") else JSON
-        wanted = asked(request.query, request.headers.get("Last-Event-ID", ""), ctx.clock())
+        wanted = asked(query(request, EventsQuery), request.headers.get("Last-Event-ID", ""), ctx.clock())
         headers = {"Content-Type": f"{form}; charset=utf-8", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
@@ -40,7 +40,11 @@ def routes(ctx: Context, beat: float = BEAT) -> list[Route]:
             raise Invalid(f"{id[:40]} is no id of an event; they are numbers")
         return answer(find(ctx.mirror.facts, int(id)))
 
-    return [Route("GET", "/v1/events", events), Route("GET", "/v1/events/{id}", show)]
+    gives = Stream((JSON, EVENTS), dict[str, Any])
+    return [
+        Route("GET", "/v1/events", events, "what has happened in the grid, and happens", gives, query=EventsQuery),
+        Route("GET", "/v1/events/{id}", show, "an event", Event),
+    ]
 
 
 def find(facts: Facts, id: int) -> Event:

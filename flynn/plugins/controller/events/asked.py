@@ -1,12 +1,11 @@
 """Which events somebody asks for. Pure, but for the time zone of a time without one: that is UTC."""
 
-from collections.abc import Mapping
 from datetime import UTC
+from typing import Annotated
 
 import msgspec
 
 from flynn.core.errors import Invalid
-from flynn.core.logquery import flag
 from flynn.core.model import Event
 from flynn.core.moment import since
 from flynn.plugins.controller.events.history import KEPT
@@ -14,6 +13,21 @@ from flynn.plugins.controller.events.views import NAMES
 
 USUAL = 100
 """Events of the past that are shown, unless told otherwise."""
+
+
+Id = Annotated[int, msgspec.Meta(ge=0, lt=10**15)]
+
+
+class EventsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a request may ask. `kind`: names with commas between; `since`: see `core/moment.py`."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=KEPT)] | None = None
+    app: str = ""
+    kind: str = ""
+    since: str = ""
+    after: Id | None = None
+    before: Id | None = None
+    follow: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,27 +50,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def asked(query: Mapping[str, str], last_id: str, now: float) -> Asked:
+def asked(query: EventsQuery, last_id: str, now: float) -> Asked:
     """What a request asks for; `last_id` is its Last-Event-ID. Invalid says which part of it is no good."""
-    kinds = tuple(part.strip() for part in query.get("kind", "").split(",") if part.strip())
+    kinds = tuple(part.strip() for part in query.kind.split(",") if part.strip())
     if bad := next((kind for kind in kinds if kind not in NAMES), ""):
-        raise Invalid(f"kind={bad[:40]} is unknown; known are: {', '.join(NAMES)}")
-    after = _number("Last-Event-ID" if last_id else "after", last_id or query.get("after", ""))
-    begin = since(query["since"], now, UTC) if query.get("since") else 0.0
-    count = _number("n", query.get("n", ""))
-    if count is not None and count > KEPT:
-        raise Invalid(f"n={count} is no good; a whole number from 0 to {KEPT}")
-    if count is None and not begin and after is None:
-        count = USUAL
-    before, follow = _number("before", query.get("before", "")), flag(query, "follow")
+        raise Invalid(f"kind={bad[:40]} is unknown; known are: {', '.join(NAMES)}", query="kind")
+    after = _id(last_id) if last_id else query.after
+    begin = since(query.since, now, UTC) if query.since else 0.0
+    count = USUAL if query.n is None and not begin and after is None else query.n
     return Asked(
-        app=query.get("app", ""), kinds=kinds, since=begin, count=count, after=after, before=before, follow=follow
+        app=query.app, kinds=kinds, since=begin, count=count, after=after, before=query.before, follow=query.follow
     )
 
 
-def _number(name: str, raw: str) -> int | None:
-    if not raw:
-        return None
+def _id(raw: str) -> int:
     if not (raw.isascii() and raw.isdigit()) or len(raw) > 15:
-        raise Invalid(f"{name}={raw[:40]} is no good; a whole number")
+        raise Invalid(f"Last-Event-ID: {raw[:40]} is no good; a whole number")
     return int(raw)

@@ -12,9 +12,9 @@ from flynn.core.errors import Invalid
 from flynn.core.logform import JSON, gathered, json_lines, lost, said
 from flynn.core.logframe import MEDIA_TYPE, Block, Frame, Lost, Said, encoded
 from flynn.core.logmerge import Merge, Pair, merging
-from flynn.core.logquery import Wanted, count, flag, wanted
+from flynn.core.logquery import HostLogQuery, Wanted, count, wanted
 from flynn.core.model import Job
-from flynn.core.web import number
+from flynn.core.web import query as asked_of
 from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.logs.logstream import BEAT, Asked, frames
 from flynn.plugins.host.race import race
@@ -31,14 +31,14 @@ class LogApi:
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         """The last `n` lines asked for, by time; with `follow`, then all new ones as they come."""
-        query = request.query
+        query = asked_of(request, HostLogQuery)
         told = wanted(query, self.ctx.clock())
         apps = await self._apps(told)
         for app in apps:
             await self.logs.take_in(app)
-        if query.get("from") and len(apps) != 1:
+        if query.number and len(apps) != 1:
             raise Invalid("from= is a number in the log of one app; name it with app=")
-        asked = Asked(told, count(query), flag(query, "follow"), number(request, "from", 0, 10**15) or None)
+        asked = Asked(told, count(query), query.follow, query.number or None)
         if request.headers.get("Accept") == MEDIA_TYPE and len(apps) == 1:
             return await self._send(request, MEDIA_TYPE, self._frames(apps[0], asked))
         return await self._send(request, JSON, self._lines(apps, asked))

@@ -11,6 +11,7 @@ from aiohttp import web
 from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.errors import FlynnError
+from flynn.core.records import SinkProgress
 from flynn.core.web import Route, answer
 from flynn.plugins.host import proxy
 from flynn.plugins.host.logs.logs import Logs
@@ -32,7 +33,9 @@ class Shippers:
         self._problems: dict[str, str] = {}
 
     def routes(self) -> list[Route]:
-        return [Route("GET", "/v1/hosts/{host}/sinks", self.sinks)]
+        return [
+            Route("GET", "/v1/hosts/{host}/sinks", self.sinks, "how sinks fare there", dict[str, SinkProgress]),
+        ]
 
     async def sinks(self, request: web.Request, host: str) -> web.StreamResponse:
         """How each sink fares here, by its id."""

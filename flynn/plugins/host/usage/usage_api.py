@@ -3,14 +3,21 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 
+import msgspec
 from aiohttp import web
 
 from flynn.core.model import Job
 from flynn.core.usage import Told
-from flynn.core.web import answer
+from flynn.core.web import answer, query
 from flynn.plugins.host.life.life import Life
 from flynn.plugins.host.usage import families
 from flynn.plugins.host.usage.meter import Meter
+
+
+class OfApp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`app`: its running jobs too, or those of all (empty)."""
+
+    app: str | None = None
 
 
 class UsageApi:
@@ -21,7 +28,7 @@ class UsageApi:
 
     async def usage(self, request: web.Request) -> web.StreamResponse:
         """The machine, and with `app` the running jobs of that app, or of all (empty)."""
-        app = request.query.get("app")
+        app = query(request, OfApp).app
         jobs = await self.meter.jobs(app) if app is not None else {}
         return answer(Told(host=await self.meter.host(paced=app is None), jobs=jobs))
 

@@ -1,7 +1,7 @@
 """What the API answers where it says more than a record of `core/model/`."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -173,6 +173,13 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
     loop_lag_ms: dict[str, float] = {}
     bricks: dict[str, BrickInfo] = {}
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`waiting`: the bricks that are not ready yet; the status is `ok` once there is none."""
+
+    status: Literal["ok", "starting"]
+    waiting: list[str]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
