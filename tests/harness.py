@@ -21,6 +21,7 @@ from flynn.core.lease import NodeLease, open_lease
 from flynn.core.memory import MemoryStore
 from flynn.core.metrics import Metrics
 from flynn.core.mirror import Mirror, open_mirror
+from flynn.core.once import HONOURED
 from flynn.core.outgoing import open_http
 from flynn.core.serve import serve
 from flynn.core.store import Store
@@ -113,6 +114,8 @@ class TruthfulWeb(Web):
             assert status in allowed, f"{told} refuses with {status}, which its route does not say"
             return response
         assert status in (route.status, *route.also), f"{told} answers {status}, which its route does not say"
+        if route.method == "POST" and route.path.startswith("/v1/"):
+            assert HONOURED in request, f"{told} has its effect each time: let it go through flynn.core.once.once"
         kinds = [kind for kind in accepted(route) if not isinstance(kind, Stream)]
         if kinds and response.content_type == "application/json" and isinstance(response, web.Response):
             try:

@@ -1,6 +1,8 @@
 """HTTP as this client speaks it: JSON in and out, errors as `FlynnError`s, streams as lines, a limit on each wait."""
 
+import asyncio
 import json
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -43,6 +45,34 @@ _BY_STATUS: dict[int, type[FlynnError]] = {
 }
 
 
+AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds until each next try of a POST whose connection broke off."""
+
+
+FIRST = 100
+"""Lines of a stream that are known again when it begins anew."""
+
+
+class BrokenOff(Unavailable):
+    """The connection broke in the middle: nobody knows what has been done."""
+
+
+class Again:
+    """The next tries of a POST that broke off. The same key goes with them, so that it has its effect once."""
+
+    def __init__(self, method: str) -> None:
+        self._pauses = iter(AGAIN if method == "POST" else ())
+        self.begun: BrokenOff | None = None
+        """What broke off first."""
+
+    async def after(self, error: Unavailable) -> None:
+        """Wait for the next try. Raises what broke off, or `error` if nothing did, when there shall be none."""
+        self.begun = self.begun or (error if isinstance(error, BrokenOff) else None)
+        if self.begun is None or (pause := next(self._pauses, None)) is None:
+            raise (self.begun or error) from None
+        await asyncio.sleep(pause)
+
+
 class Wire:
     """Calls to one node. Every method raises the FlynnError that the node answers with, or Unavailable."""
 
@@ -56,8 +86,15 @@ class Wire:
         """The answer to a call with a JSON body (None: without a body), as a `wanted`."""
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
-        async with self.open(method, path, UNARY, params=query, data=data, headers=headers) as response:
-            raw = await response.read()
+        headers |= _once(method)
+        again = Again(method)
+        while True:
+            try:
+                async with self.open(method, path, UNARY, params=query, data=data, headers=headers) as response:
+                    raw = await response.read()
+                break
+            except Unavailable as error:
+                await again.after(error)
         try:
             return msgspec.json.decode(raw, type=wanted)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -66,11 +103,22 @@ class Wire:
             ) from None
 
     async def lines(self, method: str, path: str, **how: Any) -> Lines:
-        """Each JSON line of an answer, as it comes. `how` goes to the HTTP client."""
-        async with self.open(method, path, STREAM, **how) as response:
-            async for raw in _split_lines(response.content):
-                if raw.strip():
-                    yield _line(raw)
+        """Each JSON line of an answer, as it comes. `how` goes to the HTTP client.
+
+        A POST that breaks off is sent again, unless its body comes but once: then what was begun is followed on.
+        """
+        how["headers"] = {**how.get("headers", {}), **_once(method)}
+        again, first = Again("" if "data" in how else method), set[bytes]()
+        while True:
+            try:
+                async with self.open(method, path, STREAM, **how) as response:
+                    async for raw in _split_lines(response.content):
+                        if raw.strip() and not (again.begun and raw in first):
+                            first |= set() if again.begun or len(first) > FIRST else {raw}
+                            yield _line(raw)
+                return
+            except Unavailable as error:
+                await again.after(error)
 
     async def events(self, path: str) -> AsyncGenerator[Event, None]:
         """Each server-sent event of an answer, as it comes (WHATWG HTML, section 9.2)."""
@@ -104,11 +152,9 @@ class Wire:
         except aiohttp.ClientConnectorError as error:
             raise Unavailable(self._unreachable(error)) from None
         except aiohttp.ClientPayloadError:
-            raise Unavailable(
-                f"{self.url} broke off in the middle of its answer; what was begun there goes on"
-            ) from None
+            raise BrokenOff(f"{self.url} broke off in the middle of its answer; what was begun there goes on") from None
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unavailable(f"{self.url} broke off: {_reason(error)}; what was begun there goes on") from None
+            raise BrokenOff(f"{self.url} broke off: {_reason(error)}; what was begun there goes on") from None
 
     def _late(self, timeout: aiohttp.ClientTimeout) -> str:
         silence = timeout.sock_read or 0
@@ -152,6 +198,10 @@ def _line(raw: bytes) -> Line:
         return msgspec.json.decode(raw, type=Line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unavailable(f"the stream was cut off in a line: {raw[:80]!r}") from None
+
+
+def _once(method: str) -> dict[str, str]:
+    return {"Idempotency-Key": secrets.token_hex(16)} if method == "POST" else {}
 
 
 def _data(text: str) -> Any:

@@ -59,6 +59,13 @@ class Conflict(FlynnError):
     retry = True
 
 
+class Stale(FlynnError):
+    """It has another version than the one that was to be changed. Read it again, then decide again."""
+
+    code = "stale"
+    status = 409
+
+
 class TooLarge(FlynnError):
     """Over a stated limit; the text names the limit."""
 

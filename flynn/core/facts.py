@@ -179,6 +179,11 @@ class Facts:
         return self._table("volumes")
 
     @property
+    def idempotency(self) -> Mapping[str, model.Once]:
+        """By the digest of the Idempotency-Key."""
+        return self._table("idempotency")
+
+    @property
     def stored(self) -> Mapping[str, model.Stored]:
         """By `HOST/APP/NAME`."""
         return self._table("stored")

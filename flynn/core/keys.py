@@ -22,6 +22,7 @@
 | `stored/<host>/<app>/<name>` | Stored | that host |
 | `crons/<app>/<name>` | Ledger | controller; runs that are due: leader only |
 | `events/<first id>` | Page | controller, leader only |
+| `idempotency/<digest of the key>` | Once | controller (builder for its own); the leader clears it |
 | `elections/<name>` | Leader (leased) | the leader |
 | `locks/<name>` | Leader (leased) | who holds it |
 
@@ -57,6 +58,7 @@ TABLES: dict[str, type[model.Record]] = {
     "stored": model.Stored,
     "crons": model.Ledger,
     "events": model.Page,
+    "idempotency": model.Once,
     "elections": model.Leader,
     "locks": model.Leader,
 }
@@ -146,6 +148,10 @@ def cron(app: str, name: str) -> str:
 def events(first: int) -> str:
     """Pages are in the order of their keys."""
     return f"events/{first:016d}"
+
+
+def idempotency(name: str) -> str:
+    return f"idempotency/{name}"
 
 
 def election(name: str) -> str:

@@ -20,7 +20,7 @@ from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Item, Put, Store
 
 TABLES = (
     "apps", "releases", "formations", "deploys", "receipts", "builds", "queues", "jobs", "states", "routes", "sinks",
-    "volumes", "stored", "wishes", "events", "crons",
+    "volumes", "stored", "wishes", "events", "crons", "idempotency",
 )  # fmt: skip
 """What is carried over besides `grid`."""
 

@@ -82,7 +82,7 @@ def _operation(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path}").strip("_"),
         "summary": route.summary,
         "tags": [_tag(route.path)],
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": _responses(route, schemas),
     }
     if words := (route.handler.__doc__ or "").strip():
@@ -111,6 +111,16 @@ def _query_parameters(route: Route) -> list[Schema]:
     return [{"name": n, "in": "query", "required": n in needed, "schema": s} for n, s in told["properties"].items()]
 
 
+def _header_parameters(route: Route) -> list[Schema]:
+    """`core/once.py` and `core/version.py`."""
+    told = []
+    if route.method == "POST":
+        told.append(("Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}))
+    elif route.versioned and route.method != "GET":
+        told.append(("If-Match", {"type": "string", "pattern": '^"[0-9]{1,18}"$'}))
+    return [{"name": name, "in": "header", "required": False, "schema": schema} for name, schema in told]
+
+
 def _responses(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
     good: Schema = {}
     for status in (route.status, *route.also):
@@ -120,6 +130,8 @@ def _responses(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
             for kind in accepted(route):
                 content |= _content(kind, schemas)
             good[str(status)]["content"] = content
+            if route.versioned and route.method == "GET":
+                good[str(status)]["headers"] = {"ETag": {"schema": {"type": "string"}}}
     bad = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in sorted(refusals(route))}
     return {**bad, **good}
 

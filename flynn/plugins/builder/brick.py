@@ -12,11 +12,12 @@ from aiohttp import web
 
 from flynn.core import blobs
 from flynn.core.brick import Context
-from flynn.core.change import Change, carry_out
+from flynn.core.change import Change
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
-from flynn.core.model import Artifact, Deploying
+from flynn.core.model import Artifact
+from flynn.core.once import Made, once, repeated
 from flynn.core.queue_room import check_room
 from flynn.core.web import LINES, Route, Stream, lines, query, send_line
 from flynn.plugins.builder import source, tools
@@ -70,14 +71,24 @@ class Builder:
             return
 
         async def build(request: web.Request, app: str) -> web.StreamResponse:
-            check_app(ctx.mirror.facts, app)
-            check_room(ctx.mirror.facts, "builders", self._config.waiting)
+            if not repeated(ctx, request):
+                check_app(ctx.mirror.facts, app)
+                check_room(ctx.mirror.facts, "builders", self._config.waiting)
             asked = query(request, Described)
             description = check_description(asked.description)
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
-            job = await self._start(ctx, app, source, await _shelve(ctx, kit), description, how)
-            return await _answer(ctx, request, app, job)
+            kit_there = await _shelve(ctx, kit)
+            timeout, id = self._config.timeout, f"{app}-build-{secrets.token_hex(4)}"
+
+            def begun(facts: Facts) -> tuple[Change, Made]:
+                check_room(facts, "builders", self._config.waiting)
+                now = ctx.clock()
+                change = begin(facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how)
+                return change, {"job": id}
+
+            _, made = await once(ctx, request, begun, source.sha256)
+            return await _answer(ctx, request, app, made["job"])
 
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -102,20 +113,6 @@ class Builder:
                 return await blobs.store(ctx, path)
         finally:
             self._uploads -= 1
-
-    async def _start(
-        self, ctx: Context, app: str, source: Artifact, kit: Artifact, description: str, how: Deploying
-    ) -> str:
-        """Put the build into the queue; its job's id."""
-        job = f"{app}-build-{secrets.token_hex(4)}"
-        timeout = self._config.timeout
-
-        def queued(facts: Facts) -> Change:
-            check_room(facts, "builders", self._config.waiting)
-            return begin(facts, app, job, source.sha256, kit.sha256, timeout, ctx.clock(), description, how)
-
-        await carry_out(ctx.store, ctx.mirror, queued)
-        return job
 
 
 async def _answer(ctx: Context, request: web.Request, app: str, job: str) -> web.StreamResponse:

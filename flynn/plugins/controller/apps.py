@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
 from flynn.core.matching import wanted
+from flynn.core.once import once
 from flynn.core.records import AppInfo
+from flynn.core.version import etag, unless_changed
 from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide, volumes
 from flynn.plugins.controller.deployment_api import Turn, turn
@@ -46,10 +48,19 @@ def routes(ctx: Context) -> list[Route]:
     return [
         Route("POST", "/v1/apps", api.create, "make an app", AppInfo, NewApp, status=201),
         Route("GET", "/v1/apps", api.list, "all apps", list[AppInfo]),
-        Route("GET", "/v1/apps/{app}", api.show, "an app, and how it fares", AppInfo),
-        Route("DELETE", "/v1/apps/{app}", api.delete, "delete an app", LINES, query=WithVolumes),
-        Route("GET", "/v1/apps/{app}/env", api.env, "the config of its next release", dict[str, str]),
-        Route("PATCH", "/v1/apps/{app}/env", api.set_env, "change the config, and deploy it", LINES, NewEnv, Turn),
+        Route("GET", "/v1/apps/{app}", api.show, "an app, and how it fares", AppInfo, versioned=True),
+        Route("DELETE", "/v1/apps/{app}", api.delete, "delete an app", LINES, query=WithVolumes, versioned=True),
+        Route("GET", "/v1/apps/{app}/env", api.env, "the config of its next release", dict[str, str], versioned=True),
+        Route(
+            "PATCH",
+            "/v1/apps/{app}/env",
+            api.set_env,
+            "change the config, and deploy it",
+            LINES,
+            NewEnv,
+            Turn,
+            versioned=True,
+        ),
     ]
 
 
@@ -63,8 +74,10 @@ class AppsApi:
         wanted = await body(request, NewApp)
         name = wanted.name or f"{secrets.choice(WORDS)}-{secrets.choice(THINGS)}-{secrets.randbelow(9000) + 1000}"
         now = self.ctx.clock()
-        facts = await self._carry_out(lambda facts: decide.create_app(facts, name, self.ctx.domain, now))
-        return answer(self._shown(facts, facts.apps[name]), 201)
+        facts, made = await once(
+            self.ctx, request, lambda facts: (decide.create_app(facts, name, self.ctx.domain, now), {"name": name})
+        )
+        return answer(self._shown(facts, decide.find_app(facts, made["name"])), 201)
 
     async def list(self, request: web.Request) -> web.Response:
         facts = self.ctx.mirror.facts
@@ -74,24 +87,30 @@ class AppsApi:
         facts = self.ctx.mirror.facts
         shown = self._shown(facts, decide.find_app(facts, app))
         owned = facts.routes_of(app)
-        return answer(shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned})
+        told = shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned}
+        return answer(told, headers=etag(facts, keys.app(app)))
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:
         before = self.ctx.mirror.facts
         data = query(request, WithVolumes).volumes
-        await self._carry_out(lambda facts: (volumes.delete_with_app if data else decide.delete_app)(facts, app))
+        await self._changed(
+            request, app, lambda facts: (volumes.delete_with_app if data else decide.delete_app)(facts, app)
+        )
         response = await lines(request)
         await follow_delete(self.ctx, app, response, before)
         return response
 
     async def env(self, request: web.Request, app: str) -> web.Response:
-        return answer(dict(sorted(decide.find_app(self.ctx.mirror.facts, app).env.items())))
+        facts = self.ctx.mirror.facts
+        return answer(dict(sorted(decide.find_app(facts, app).env.items())), headers=etag(facts, keys.app(app)))
 
     async def set_env(self, request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, NewEnv)
         await turn(self.ctx, app, request)
         before, now = self.ctx.mirror.facts, self.ctx.clock()
-        facts = await self._carry_out(lambda facts: decide.set_env(facts, app, wanted.set, wanted.unset, now))
+        facts = await self._changed(
+            request, app, lambda facts: decide.set_env(facts, app, wanted.set, wanted.unset, now)
+        )
         response = await lines(request)
         deploy = facts.deploys.get(app)
         if deploy and deploy.started == now:
@@ -101,8 +120,9 @@ class AppsApi:
             await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
         return response
 
-    async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:
-        return await carry_out(self.ctx.store, self.ctx.mirror, decider)
+    async def _changed(self, request: web.Request, app: str, decider: Callable[[Facts], Change]) -> Facts:
+        """The change carried out, if the app still has the version that the request wants."""
+        return await carry_out(self.ctx.store, self.ctx.mirror, unless_changed(request, keys.app(app), decider))
 
     def _shown(self, facts: Facts, app: model.App) -> dict[str, Any]:
         shown: dict[str, Any] = plain(app)

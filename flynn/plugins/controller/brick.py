@@ -36,6 +36,7 @@ from flynn.plugins.controller.cron import api as cron
 from flynn.plugins.controller.deployment_api import strategies
 from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
+from flynn.plugins.controller.forgetting import forget
 from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.place import Ground
 from flynn.plugins.controller.planner import Planner
@@ -127,7 +128,8 @@ class Controller:
                 telling = asyncio.create_task(chronicle.run(), name="tell what happens")
                 taking = asyncio.create_task(Taker(ctx, claim).run(), name="take receipts of deploys")
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
-                tasks = (planning, telling, taking, lost)
+                forgetting = asyncio.create_task(forget(ctx, claim), name="forget keys")
+                tasks = (planning, telling, taking, forgetting, lost)
                 try:
                     with ctx.metrics.offering("queues", queue_metrics.part(ctx, self._limits.queues)):
                         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

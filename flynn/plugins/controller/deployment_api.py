@@ -13,6 +13,7 @@ from flynn.core.change import Change, carry_out
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
 from flynn.core.follow import ended_badly
+from flynn.core.once import once
 from flynn.core.records import Deployment, Ordered
 from flynn.core.web import Route, answer, body, query
 from flynn.plugins.controller import decide
@@ -85,7 +86,7 @@ def routes(ctx: Context) -> list[Route]:
         return answer(_told(facts, app))
 
     async def go_on(request: web.Request, app: str) -> web.Response:
-        facts = await _do(lambda facts: promote(facts, decide.find_app(facts, app).name))
+        facts, _ = await once(ctx, request, lambda facts: (promote(facts, decide.find_app(facts, app).name), {}))
         return answer(_told(facts, app))
 
     async def _do(decider: Callable[[Facts], Change]) -> Facts:

@@ -12,6 +12,7 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
+from flynn.core.once import once
 from flynn.core.web import LINES, Route, answer, body, lines, query, send_line
 from flynn.plugins.controller import wishes
 from flynn.plugins.controller.drain import Forecast, Staying, forecast, on_host, staying
@@ -46,9 +47,7 @@ def routes(ctx: Context) -> list[Route]:
         wanted, now = await body(request, Drain), ctx.clock()
         if not 0 <= wanted.timeout <= TIMEOUT_LIMIT:
             raise Invalid(f"timeout={wanted.timeout:g} is no good; seconds from 0 to {TIMEOUT_LIMIT:g}")
-        await carry_out(
-            ctx.store, ctx.mirror, lambda facts: wishes.drain(facts, host, wanted.force, wanted.timeout, now)
-        )
+        await once(ctx, request, lambda facts: (wishes.drain(facts, host, wanted.force, wanted.timeout, now), {}))
         response = await lines(request)
         if not query(request, Waiting).wait:
             told = f"{host} takes no new job and is being drained; `flynn host` shows how it fares"

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from flynn.core import model, moment
+from flynn.core import keys, model, moment
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_scale
 from flynn.core.records import Id, JobInfo
+from flynn.core.version import etag, unless_changed
 from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.events.then import jobs_at
@@ -39,8 +40,8 @@ def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
     api, one = JobsApi(ctx), "/v1/apps/{app}/formation"
     return [
-        Route("GET", one, api.formation, "how many processes of each type it shall have", dict[str, int]),
-        Route("PATCH", one, api.scale, "scale it", LINES, dict[str, int | Asked], query=Waiting),
+        Route("GET", one, api.formation, "how many there shall be of each type", dict[str, int], versioned=True),
+        Route("PATCH", one, api.scale, "scale it", LINES, dict[str, int | Asked], query=Waiting, versioned=True),
         Route("GET", "/v1/apps/{app}/placement", api.placement, "where they may be", dict[str, model.Placement]),
         Route("GET", "/v1/apps/{app}/jobs", api.jobs, "its jobs", list[JobInfo], query=Which),
         Route("DELETE", "/v1/jobs/{job}", api.stop, "stop a job", Id),
@@ -57,7 +58,7 @@ class JobsApi:
         facts = self.ctx.mirror.facts
         decide.find_app(facts, app)
         formation = facts.formations.get(app)
-        return answer(formation.counts if formation else {})
+        return answer(formation.counts if formation else {}, headers=etag(facts, keys.formation(app)))
 
     async def placement(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
@@ -68,7 +69,8 @@ class JobsApi:
     async def scale(self, request: web.Request, app: str) -> web.StreamResponse:
         asked = await body(request, dict[str, int | Asked])
         before = self.ctx.mirror.facts
-        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: scale(facts, app, asked))
+        decided = unless_changed(request, keys.formation(app), lambda facts: scale(facts, app, asked))
+        await carry_out(self.ctx.store, self.ctx.mirror, decided)
         response = await lines(request)
         if not query(request, Waiting).wait:
             await send_line(response, {"kind": "done", "ok": True, "message": f"{app} is being scaled", "seconds": 0.0})

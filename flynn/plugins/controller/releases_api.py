@@ -1,16 +1,20 @@
 """The API of releases: list, show, deploy an image, roll back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.brick import Context
-from flynn.core.change import carry_out
+from flynn.core.change import Change
 from flynn.core.errors import NotFound
+from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
+from flynn.core.once import Made, once, repeated
+from flynn.core.records import ReleaseInfo
 from flynn.core.web import LINES, Route, answer, body, lines, plain
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy_image import deploy_image
@@ -50,33 +54,39 @@ def routes(ctx: Context) -> list[Route]:
 
     async def deploy(request: web.Request, app: str) -> web.StreamResponse:
         new, how = await body(request, NewRelease), how_of(request, known)
-        await turn(ctx, app, request)
-        before, now = ctx.mirror.facts, ctx.clock()
-        facts = await carry_out(
-            ctx.store,
-            ctx.mirror,
-            lambda facts: deploy_image(
+        return await _deployed(
+            request,
+            app,
+            lambda facts, now: deploy_image(
                 facts, app, new.image, new.processes, new.description, now, new.described, how, known
             ),
         )
-        response = await lines(request)
-        await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
-        return response
 
     async def rollback(request: web.Request, app: str) -> web.StreamResponse:
         wanted, how = await body(request, Rollback), how_of(request, known)
-        await turn(ctx, app, request)
+        return await _deployed(request, app, lambda facts, now: decide.rollback(facts, app, wanted.version, now, how))
+
+    async def _deployed(
+        request: web.Request, app: str, decider: Callable[[Facts, float], Change]
+    ) -> web.StreamResponse:
+        """The deploy begun, once it is its turn, and followed to its end, as is one that was begun already."""
+        if not repeated(ctx, request):
+            await turn(ctx, app, request)
         before, now = ctx.mirror.facts, ctx.clock()
-        facts = await carry_out(
-            ctx.store, ctx.mirror, lambda facts: decide.rollback(facts, app, wanted.version, now, how)
-        )
+
+        def decided(facts: Facts) -> tuple[Change, Made]:
+            change = decider(facts, now)
+            deploy = change.puts.get(keys.deploy(app))
+            return change, {"version": deploy.new if isinstance(deploy, model.Deploy) else facts.apps[app].release}
+
+        _, made = await once(ctx, request, decided)
         response = await lines(request)
-        await follow_deploy(ctx, app, facts.deploys[app].new, response, before)
+        await follow_deploy(ctx, app, made["version"], response, before)
         return response
 
     return [
         Route("GET", "/v1/apps/{app}/releases", list_releases, "its releases, newest first", list[model.Release]),
         Route("POST", "/v1/apps/{app}/releases", deploy, "deploy an image", LINES, NewRelease, HowDeploy),
-        Route("GET", "/v1/apps/{app}/releases/{version}", show, "a release", model.Release),
+        Route("GET", "/v1/apps/{app}/releases/{version}", show, "a release", ReleaseInfo),
         Route("POST", "/v1/apps/{app}/rollback", rollback, "deploy an older release again", LINES, Rollback, HowDeploy),
     ]

@@ -12,6 +12,8 @@ from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
+from flynn.core.once import Made, once
+from flynn.core.version import etag, unless_changed
 from flynn.core.web import Route, answer, body
 from flynn.plugins.controller import decide, routing
 from flynn.plugins.controller.route_ports import POOL
@@ -52,9 +54,9 @@ def routes(ctx: Context) -> list[Route]:
         Route("GET", of_app, api.list, "its routes, oldest first", list[model.Route]),
         Route("POST", of_app, api.add, "make a route", model.Route, NewRoute, status=201),
         Route("PATCH", of_app, api.change_all, "change its HTTP routes", list[model.Route], Options),
-        Route("GET", "/v1/routes/{id}", api.show, "a route", model.Route),
-        Route("PATCH", "/v1/routes/{id}", api.change, "change a route", model.Route, RouteChange),
-        Route("DELETE", "/v1/routes/{id}", api.remove, "remove a route", model.Route),
+        Route("GET", "/v1/routes/{id}", api.show, "a route", model.Route, versioned=True),
+        Route("PATCH", "/v1/routes/{id}", api.change, "change a route", model.Route, RouteChange, versioned=True),
+        Route("DELETE", "/v1/routes/{id}", api.remove, "remove a route", model.Route, versioned=True),
     ]
 
 
@@ -69,27 +71,28 @@ class RoutesApi:
         return answer(self.ctx.mirror.facts.routes_of(app))
 
     async def show(self, request: web.Request, id: str) -> web.Response:
-        return answer(routing.find_route(self.ctx.mirror.facts, id))
+        facts = self.ctx.mirror.facts
+        return answer(routing.find_route(facts, id), headers=etag(facts, keys.route(id)))
 
     async def add(self, request: web.Request, app: str) -> web.Response:
         wanted = new_route(await body(request, NewRoute), app, self.ctx.clock())
-        made = Change()
         luck = 0
 
-        def decided(facts: Facts) -> Change:
-            nonlocal made, luck
+        def decided(facts: Facts) -> tuple[Change, Made]:
+            nonlocal luck
             decide.find_app(facts, app)
-            made = routing.add_route(facts, wanted, luck)
+            change = routing.add_route(facts, wanted, luck)
             luck = secrets.randbelow(len(POOL))  # Somebody else may want the lowest port too: then any.
-            return made
+            [key] = change.puts
+            return change, {"id": key.partition("/")[2]}
 
-        await self._carry_out(decided)
-        [route] = made.puts.values()
-        return answer(route, 201)
+        facts, made = await once(self.ctx, request, decided)
+        return answer(routing.find_route(facts, made["id"]), 201)
 
     async def change(self, request: web.Request, id: str) -> web.Response:
         wanted = given(await body(request, RouteChange))
-        facts = await self._carry_out(lambda facts: routing.change_route(facts, id, wanted))
+        decided = unless_changed(request, keys.route(id), lambda facts: routing.change_route(facts, id, wanted))
+        facts = await self._carry_out(decided)
         return answer(routing.find_route(facts, id))
 
     async def change_all(self, request: web.Request, app: str) -> web.Response:
@@ -109,7 +112,7 @@ class RoutesApi:
 
     async def remove(self, request: web.Request, id: str) -> web.Response:
         route = self.ctx.mirror.facts.routes.get(id)
-        await self._carry_out(lambda facts: routing.remove_route(facts, id))
+        await self._carry_out(unless_changed(request, keys.route(id), lambda facts: routing.remove_route(facts, id)))
         return answer(route)
 
     async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:

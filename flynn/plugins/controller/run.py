@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
-from flynn.core.change import Change, carry_out
+from flynn.core.change import Change
 from flynn.core.errors import Conflict, NotFound, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.keepalive import keep_alive
+from flynn.core.once import Made, once
 from flynn.core.queue_room import check_room
 from flynn.core.records import Id
 from flynn.core.web import SOCKET, Route, answer, body
@@ -45,9 +46,9 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         wanted = await body(request, NewRun)
         id, now = f"{app}-run-{secrets.token_hex(4)}", ctx.clock()
 
-        def queued(facts: Facts) -> Change:
+        def queued(facts: Facts) -> tuple[Change, Made]:
             check_room(facts, "ephemeral", queues.ephemeral.bound)
-            return decide.run_job(
+            change = decide.run_job(
                 facts,
                 app,
                 wanted.command,
@@ -58,9 +59,10 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
                 terminal=wanted.terminal,
                 mounts=wanted.mounts,
             )
+            return change, {"id": id}
 
-        await carry_out(ctx.store, ctx.mirror, queued)
-        return answer({"id": id}, 201)
+        _, made = await once(ctx, request, queued)
+        return answer(made, 201)
 
     async def attach(request: web.Request, job: str) -> web.StreamResponse:
         return await relay(ctx, request, await _url(ctx, job, "attach"))

@@ -15,6 +15,7 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Full, Invalid, NotFound
 from flynn.core.facts import Facts
+from flynn.core.once import once
 from flynn.core.records import SinkInfo
 from flynn.core.web import Route, answer, body, plain
 from flynn.plugins.controller import decide
@@ -55,8 +56,8 @@ def routes(ctx: Context) -> list[Route]:
         made = model.Sink(
             id=secrets.token_hex(4), url=wanted.url, app=wanted.app, options=wanted.options, created=ctx.clock()
         )
-        await carry_out(ctx.store, ctx.mirror, lambda facts: add_sink(facts, made))
-        return answer(masked(made), 201)
+        facts, told = await once(ctx, request, lambda facts: (add_sink(facts, made), {"id": made.id}))
+        return answer(masked(find_sink(facts, told["id"])), 201)
 
     async def remove(request: web.Request, id: str) -> web.Response:
         gone = find_sink(ctx.mirror.facts, id)

@@ -5,12 +5,15 @@ import secrets
 import msgspec
 from aiohttp import web
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
+from flynn.core.errors import NotFound
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
+from flynn.core.once import once
 from flynn.core.records import VolumeInfo
+from flynn.core.version import etag, unless_changed
 from flynn.core.web import LINES, Route, answer, body, lines, query, send_line
 from flynn.plugins.controller import volumes
 from flynn.plugins.controller.decide import find_app
@@ -48,8 +51,19 @@ def routes(ctx: Context) -> list[Route]:
         Route("GET", "/v1/volumes", api.list, "volumes", list[VolumeInfo], query=OfApp),
         Route("POST", own, api.create, "make a volume", model.Volume, NewVolume, status=201),
         Route("DELETE", f"{own}/{{name}}", api.delete, "delete a volume", VolumeInfo, query=Lost),
-        Route("GET", "/v1/apps/{app}/mounts", api.mounts, "mounts by process type", dict[str, list[str]]),
-        Route("PATCH", "/v1/apps/{app}/mounts", api.set_mounts, "mount, and deploy that", LINES, NewMounts, Turn),
+        Route(
+            "GET", "/v1/apps/{app}/mounts", api.mounts, "mounts by process type", dict[str, list[str]], versioned=True
+        ),
+        Route(
+            "PATCH",
+            "/v1/apps/{app}/mounts",
+            api.set_mounts,
+            "mount, and deploy that",
+            LINES,
+            NewMounts,
+            Turn,
+            versioned=True,
+        ),
     ]
 
 
@@ -73,8 +87,11 @@ class VolumesApi:
             shared=new.shared,
             scratch=new.scratch,
         )
-        await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: volumes.create_volume(facts, made))
-        return answer(made, 201)
+        facts, told = await once(self.ctx, request, lambda facts: (volumes.create_volume(facts, made), {"id": made.id}))
+        found = facts.volumes.get(f"{app}/{new.name}")
+        if found is None or found.id != told["id"]:
+            raise NotFound(f"the volume {new.name} of {app} was made, and is deleted since", app=app, volume=new.name)
+        return answer(found, 201)
 
     async def delete(self, request: web.Request, app: str, name: str) -> web.Response:
         lost, seen = query(request, Lost).lost, list[Facts]()
@@ -89,8 +106,9 @@ class VolumesApi:
         )
 
     async def mounts(self, request: web.Request, app: str) -> web.Response:
-        found = find_app(self.ctx.mirror.facts, app).mounts
-        return answer({type: [mount.text for mount in mounts] for type, mounts in found.items()})
+        facts = self.ctx.mirror.facts
+        told = {type: [mount.text for mount in mounts] for type, mounts in find_app(facts, app).mounts.items()}
+        return answer(told, headers=etag(facts, keys.app(app)))
 
     async def set_mounts(self, request: web.Request, app: str) -> web.StreamResponse:
         wanted = await body(request, NewMounts)
@@ -99,7 +117,11 @@ class VolumesApi:
         facts = await carry_out(
             self.ctx.store,
             self.ctx.mirror,
-            lambda facts: volumes.set_mounts(facts, app, wanted.set, wanted.unset, now),
+            unless_changed(
+                request,
+                keys.app(app),
+                lambda facts: volumes.set_mounts(facts, app, wanted.set, wanted.unset, now),
+            ),
         )
         response = await lines(request)
         deploy = facts.deploys.get(app)

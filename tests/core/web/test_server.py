@@ -84,12 +84,12 @@ def routes() -> list[Route]:
         Route("GET", "/v1/apps/{app}/x/{id}", show, "show", Any, query=Q),
         Route("DELETE", "/v1/apps/{app}", show, "show", Any),
         Route("GET", "/v1/fail/{kind}", fail, "fail", Any, query=Q, errors=(Conflict, Full)),
-        Route("POST", "/v1/wish", wish, "wish", Wish, Wish, status=201),
+        Route("PUT", "/v1/wish", wish, "wish", Wish, Wish, status=201),
         Route("GET", "/v1/count", count, "count", dict[str, int], query=Asked),
         Route("GET", "/v1/stream/{end}", stream, "stream", LINES),
         Route("PUT", "/v1/swallow", swallow, "swallow", dict[str, int], BYTES),
         Route("GET", "/v1/lie/{how}", lie, "lie", dict[str, int]),
-        Route("POST", "/v1/lie/{how}", lie, "lie", dict[str, int], Wish),
+        Route("PUT", "/v1/lie/{how}", lie, "lie", dict[str, int], Wish),
     ]
 
 
@@ -217,10 +217,10 @@ async def test_an_error_is_its_status_and_its_sentence(
     ],
 )
 async def test_a_body_is_what_is_wanted_or_refused(node: TestNode, raw: bytes, status: int) -> None:
-    async with node.http.post(node.url + "/v1/wish", data=raw) as response:
+    async with node.http.put(node.url + "/v1/wish", data=raw) as response:
         told = await response.json()
         assert response.status == status
-        assert status == 201 or (told["code"] == "invalid" and "POST /v1/wish" in told["message"])
+        assert status == 201 or (told["code"] == "invalid" and "PUT /v1/wish" in told["message"])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ async def test_a_body_is_what_is_wanted_or_refused(node: TestNode, raw: bytes, s
     ],
 )
 async def test_what_is_wrong_in_a_body_is_named(node: TestNode, raw: bytes, field: str | None) -> None:
-    async with node.http.post(node.url + "/v1/wish", data=raw) as response:
+    async with node.http.put(node.url + "/v1/wish", data=raw) as response:
         told = await response.json()
         assert response.status == 422
         assert told["detail"].get("field") == field
@@ -247,7 +247,7 @@ async def test_a_body_too_large_is_refused(node: TestNode) -> None:
 
     for data in (io.BytesIO(b"x" * (BODY_LIMIT + 1)), chunks()):
         async with aiohttp.ClientSession(headers=node.http.headers) as client:
-            async with client.post(node.url + "/v1/wish", data=data) as response:
+            async with client.put(node.url + "/v1/wish", data=data) as response:
                 assert response.status == 413
                 assert str(BODY_LIMIT) in (await response.json())["message"]
 
@@ -288,7 +288,7 @@ async def test_a_route_that_declares_no_query_has_none(node: TestNode) -> None:
     ("method", "how", "why"),
     [
         ("GET", "query", "reads Asked, but its route does not declare it"),
-        ("POST", "body", "but its route does not say so"),
+        ("PUT", "body", "but its route does not say so"),
         ("GET", "answer", "gives what its route does not say"),
         ("GET", "status", "answers 202, which its route does not say"),
     ],
@@ -357,12 +357,11 @@ async def test_a_compressed_body_is_refused_unread(node: TestNode, encoding: str
     bomb = gzip.compress(bytes(10 << 20))
     headers = {"Content-Encoding": encoding}
     for path in ("wish", "swallow"):
-        method = node.http.post if path == "wish" else node.http.put
-        async with method(f"{node.url}/v1/{path}", data=bomb, headers=headers) as response:
+        async with node.http.put(f"{node.url}/v1/{path}", data=bomb, headers=headers) as response:
             told = await response.json()
             assert (response.status, told["code"]) == (415, "unsupported")
             assert told["detail"] == {"encoding": encoding}
-    async with node.http.post(
+    async with node.http.put(
         f"{node.url}/v1/wish", data=b'{"name": "a"}', headers={"Content-Encoding": "Identity"}
     ) as response:
         assert response.status == 201
@@ -420,7 +419,7 @@ async def test_who_asks_whether_to_send_a_body_is_told_before(node: TestNode) ->
     for path, size, headers, status in (
         ("swallow", 10, "", 401),
         ("nothing", 10, token, 404),
-        ("wish", 10, token, 405),
+        ("count", 10, token, 405),
         ("swallow", 10, f"{token}Content-Encoding: gzip\r\n", 415),
     ):
         [(given, _, _)] = await raw(node, head.format(path, size, headers).encode())

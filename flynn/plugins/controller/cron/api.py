@@ -9,6 +9,9 @@ from aiohttp import web
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.facts import Facts
+from flynn.core.model import Run
+from flynn.core.once import once
+from flynn.core.records import CronInfo, Id
 from flynn.core.web import Route, answer, body, plain
 from flynn.plugins.controller.cron import verbs
 
@@ -30,19 +33,20 @@ def routes(ctx: Context) -> list[Route]:
 
     async def run(request: web.Request, app: str, name: str) -> web.Response:
         id, now = f"{app}-{name}-{secrets.token_hex(4)}", ctx.clock()
-        await carry_out(ctx.store, ctx.mirror, lambda facts: verbs.run_now(facts, app, name, id, now))
-        return answer({"id": id}, 201)
+        _, made = await once(ctx, request, lambda facts: (verbs.run_now(facts, app, name, id, now), {"id": id}))
+        return answer(made, 201)
 
     async def change(request: web.Request, app: str, name: str) -> web.Response:
         wanted, now = await body(request, Paused), ctx.clock()
         facts = await carry_out(ctx.store, ctx.mirror, lambda facts: verbs.pause(facts, app, name, wanted.paused, now))
         return answer(row(facts, app, name, now))
 
+    one = "/v1/apps/{app}/cron/{name}"
     return [
-        Route("GET", "/v1/apps/{app}/cron", show),
-        Route("PATCH", "/v1/apps/{app}/cron/{name}", change),
-        Route("GET", "/v1/apps/{app}/cron/{name}/runs", runs),
-        Route("POST", "/v1/apps/{app}/cron/{name}/run", run),
+        Route("GET", "/v1/apps/{app}/cron", show, "what it runs by the clock", list[CronInfo]),
+        Route("PATCH", one, change, "pause an entry, or resume it", CronInfo, Paused),
+        Route("GET", f"{one}/runs", runs, "its runs, newest first", list[Run]),
+        Route("POST", f"{one}/run", run, "run it now", Id, status=201),
     ]
 
 
