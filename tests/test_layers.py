@@ -28,7 +28,7 @@ LAYERS = [
     "web",
     "metrics",
     "brick own_metrics output",
-    "blobs follow once version serve supervisor succession",
+    "blobs follow once version watched serve supervisor succession",
     "daemon",
     "move",
 ]

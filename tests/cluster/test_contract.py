@@ -2,7 +2,8 @@
 
 Fuzzed are all calls but WebSockets. Not tried: `positive_data_acceptance` and what builds on it (a name that is taken,
 say, is refused by rules that no schema has), and `ignored_auth` (past 50 wrong tokens the answer is 429; that each call
-needs the token is tested below). A log is not followed: that has no end. Nothing is deployed: no command shall run.
+needs the token is tested below). No log is followed and no list watched: that has no end. Nothing is deployed: no
+command shall run.
 """
 
 import asyncio
@@ -67,7 +68,11 @@ def token(grid: Grid) -> str:
 
 async def fuzz(grid: Grid, directory: Path, parameters: dict[str, str], examples: int, *more: str) -> str:
     """What schemathesis says of it, if it finds nothing wrong."""
-    told = {"query.follow": "false", **{name: json.dumps(value) for name, value in parameters.items()}}
+    told = {
+        "query.follow": "false",
+        "query.watch": "false",
+        **{name: json.dumps(value) for name, value in parameters.items()},
+    }
     config = directory / "schemathesis.toml"
     parameters_of = "".join(f'"{name}" = {value}\n' for name, value in told.items())
     config.write_text(f"[parameters]\n{parameters_of}[checks]\nnegative_data_rejection.expected-statuses = {REFUSED}\n")

@@ -16,6 +16,7 @@ from flynn.core.matching import wanted
 from flynn.core.once import once
 from flynn.core.records import AppInfo
 from flynn.core.version import etag, unless_changed
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide, volumes
 from flynn.plugins.controller.deployment_api import Turn, turn
@@ -47,7 +48,7 @@ def routes(ctx: Context) -> list[Route]:
     api = AppsApi(ctx)
     return [
         Route("POST", "/v1/apps", api.create, "make an app", AppInfo, NewApp, status=201),
-        Route("GET", "/v1/apps", api.list, "all apps", list[AppInfo]),
+        Route("GET", "/v1/apps", api.list.answer, "all apps", Watched.gives(AppInfo), query=Watch),
         Route("GET", "/v1/apps/{app}", api.show, "an app, and how it fares", AppInfo, versioned=True),
         Route("DELETE", "/v1/apps/{app}", api.delete, "delete an app", LINES, query=WithVolumes, versioned=True),
         Route("GET", "/v1/apps/{app}/env", api.env, "the config of its next release", dict[str, str], versioned=True),
@@ -69,6 +70,7 @@ class AppsApi:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.list = Watched(ctx, ("apps", "formations", "jobs", "states", "hosts", "routes", "routers"), self._all)
 
     async def create(self, request: web.Request) -> web.Response:
         wanted = await body(request, NewApp)
@@ -79,9 +81,8 @@ class AppsApi:
         )
         return answer(self._shown(facts, decide.find_app(facts, made["name"])), 201)
 
-    async def list(self, request: web.Request) -> web.Response:
-        facts = self.ctx.mirror.facts
-        return answer([self._shown(facts, app) for _, app in sorted(facts.apps.items())])
+    def _all(self, facts: Facts, asked: Watch) -> Rows:
+        return {name: self._shown(facts, app) for name, app in sorted(facts.apps.items())}
 
     async def show(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts

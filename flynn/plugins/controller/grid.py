@@ -12,6 +12,7 @@ from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY
 from flynn.core.records import HostInfo, NodeInfo, Status
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import Route, answer, plain
 
 
@@ -25,14 +26,16 @@ def routes(ctx: Context) -> list[Route]:
         name = leader.host if isinstance(leader, model.Leader) else None
         return answer(Status(domain=ctx.domain, leader=name, nodes=tuple(nodes)))
 
-    async def hosts(request: web.Request) -> web.Response:
-        facts = ctx.mirror.facts
-        return answer([host_row(facts, host) for _, host in sorted(facts.hosts.items())])
+    hosts = Watched(ctx, ("hosts", "jobs", "wishes"), all_hosts)
 
     return [
         Route("GET", "/v1/status", status, "the grid, node by node", Status),
-        Route("GET", "/v1/hosts", hosts, "the hosts that are up", list[HostInfo]),
+        Route("GET", "/v1/hosts", hosts.answer, "the hosts that are up", Watched.gives(HostInfo), query=Watch),
     ]
+
+
+def all_hosts(facts: Facts, asked: Watch) -> Rows:
+    return {name: host_row(facts, host) for name, host in sorted(facts.hosts.items())}
 
 
 def host_row(facts: Facts, host: model.Host) -> dict[str, Any]:

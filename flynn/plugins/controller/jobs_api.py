@@ -13,11 +13,15 @@ from flynn.core.facts import Facts
 from flynn.core.follow import follow_scale
 from flynn.core.records import Id, JobInfo
 from flynn.core.version import etag, unless_changed
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.events.then import jobs_at
 from flynn.plugins.controller.moving import why
 from flynn.plugins.controller.scaling import Asked, scale
+
+TABLES = ("jobs", "states", "queues")
+"""Where jobs are told of."""
 
 SCALE_LIMIT = 150.0
 """Seconds that a scale is followed; past it, it goes on without a listener."""
@@ -29,11 +33,17 @@ class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: bool = True
 
 
-class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Which(Watch, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`all`: those that have ended as well; `at`: as they were then, see `core/moment.py`."""
 
     all: bool = False
     at: str = ""
+
+
+class Ended(Watch, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`all`: those that have ended as well."""
+
+    all: bool = False
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -43,7 +53,8 @@ def routes(ctx: Context) -> list[Route]:
         Route("GET", one, api.formation, "how many there shall be of each type", dict[str, int], versioned=True),
         Route("PATCH", one, api.scale, "scale it", LINES, dict[str, int | Asked], query=Waiting, versioned=True),
         Route("GET", "/v1/apps/{app}/placement", api.placement, "where they may be", dict[str, model.Placement]),
-        Route("GET", "/v1/apps/{app}/jobs", api.jobs, "its jobs", list[JobInfo], query=Which),
+        Route("GET", "/v1/apps/{app}/jobs", api.jobs, "its jobs", Watched.gives(JobInfo), query=Which),
+        Route("GET", "/v1/jobs", api.grid_jobs.answer, "the jobs of all apps", Watched.gives(JobInfo), query=Ended),
         Route("DELETE", "/v1/jobs/{job}", api.stop, "stop a job", Id),
     ]
 
@@ -53,6 +64,8 @@ class JobsApi:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.app_jobs = Watched(ctx, ("apps", *TABLES), jobs_of_app)
+        self.grid_jobs = Watched(ctx, ("apps", *TABLES), jobs_of_grid)
 
     async def formation(self, request: web.Request, app: str) -> web.Response:
         facts = self.ctx.mirror.facts
@@ -78,20 +91,30 @@ class JobsApi:
             await follow_scale(self.ctx, app, SCALE_LIMIT, response, before)
         return response
 
-    async def jobs(self, request: web.Request, app: str) -> web.Response:
+    async def jobs(self, request: web.Request, app: str) -> web.StreamResponse:
         facts = self.ctx.mirror.facts
         asked = query(request, Which)
         if asked.at:
             now = self.ctx.clock()
             present = list_jobs(facts, app, everything=True)
             return answer(jobs_at(facts, app, moment.since(asked.at, now, UTC), now, present, asked.all))
-        decide.find_app(facts, app)
-        return answer(list_jobs(facts, app, asked.all))
+        return await self.app_jobs.answer(request, app=app)
 
     async def stop(self, request: web.Request, job: str) -> web.Response:
         now = self.ctx.clock()
         await carry_out(self.ctx.store, self.ctx.mirror, lambda facts: decide.stop_job(facts, job, now))
         return answer({"id": job})
+
+
+def jobs_of_app(facts: Facts, asked: Which, app: str) -> Rows:
+    """The jobs of an app by id. NotFound."""
+    decide.find_app(facts, app)
+    return {job["id"]: job for job in list_jobs(facts, app, asked.all)}
+
+
+def jobs_of_grid(facts: Facts, asked: Ended) -> Rows:
+    """The jobs of all apps that there are."""
+    return {job["id"]: job for app in sorted(facts.apps) for job in list_jobs(facts, app, asked.all)}
 
 
 def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
@@ -113,6 +136,6 @@ def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
 
 def _soon(job: model.Job, state: str, reason: str) -> dict[str, Any]:
     return {
-        "id": job.id, "type": job.type, "queue": job.queue, "release": job.release, "state": state, "reason": reason,
-        "created": job.created, "since": job.created,
+        "id": job.id, "app": job.app, "type": job.type, "queue": job.queue, "release": job.release, "state": state,
+        "reason": reason, "created": job.created, "since": job.created,
     }  # fmt: skip

@@ -9,7 +9,9 @@ from flynn.core import model
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.errors import NotFound
+from flynn.core.facts import Facts
 from flynn.core.records import Id, QueueDetail, QueueInfo
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import Route, answer, plain, query
 from flynn.plugins.controller.cancel import cancel
 from flynn.plugins.controller.queue_limits import Queues
@@ -28,9 +30,10 @@ class Most(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def routes(ctx: Context, queues: Queues) -> list[Route]:
     """The routes of this part of the API."""
 
-    async def show_all(request: web.Request) -> web.Response:
-        facts, now = ctx.mirror.facts, ctx.clock()
-        return answer([queue_info(facts, name, queues, now) for name in model.QUEUES])
+    def rows(facts: Facts, asked: Watch) -> Rows:
+        return {name: queue_info(facts, name, queues, ctx.clock()) for name in model.QUEUES}
+
+    listed = Watched(ctx, ("queues", "jobs", "states"), rows)
 
     async def show(request: web.Request, queue: str) -> web.Response:
         most = query(request, Most).n
@@ -44,7 +47,7 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
         return answer({"id": job})
 
     return [
-        Route("GET", "/v1/queues", show_all, "how each queue fares", list[QueueInfo]),
+        Route("GET", "/v1/queues", listed.answer, "how each queue fares", Watched.gives(QueueInfo), query=Watch),
         Route("GET", "/v1/queues/{queue}", show, "a queue, and what waits in it", QueueDetail, query=Most),
         Route("DELETE", "/v1/queues/{queue}/{job}", take_out, "take a job out of its queue", Id),
     ]

@@ -15,6 +15,7 @@ from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
 from flynn.core.once import Made, once, repeated
 from flynn.core.records import ReleaseInfo
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import LINES, Route, answer, body, lines, plain
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy_image import deploy_image
@@ -37,11 +38,7 @@ def routes(ctx: Context) -> list[Route]:
 
     known = tuple(strategies(ctx))
 
-    async def list_releases(request: web.Request, app: str) -> web.Response:
-        facts = ctx.mirror.facts
-        decide.find_app(facts, app)
-        found = list(facts.releases_of(app).values())
-        return answer(sorted(found, key=lambda release: -release.version))
+    listed, every = Watched(ctx, ("apps", "releases"), releases_of_app), Watched(ctx, ("releases",), all_releases)
 
     async def show(request: web.Request, app: str, version: str) -> web.Response:
         decide.find_app(ctx.mirror.facts, app)
@@ -84,9 +81,23 @@ def routes(ctx: Context) -> list[Route]:
         await follow_deploy(ctx, app, made["version"], response, before)
         return response
 
+    one = "/v1/apps/{app}/releases"
     return [
-        Route("GET", "/v1/apps/{app}/releases", list_releases, "its releases, newest first", list[model.Release]),
-        Route("POST", "/v1/apps/{app}/releases", deploy, "deploy an image", LINES, NewRelease, HowDeploy),
-        Route("GET", "/v1/apps/{app}/releases/{version}", show, "a release", ReleaseInfo),
+        Route("GET", one, listed.answer, "its releases, newest first", Watched.gives(model.Release), query=Watch),
+        Route("GET", "/v1/releases", every.answer, "all releases", Watched.gives(model.Release), query=Watch),
+        Route("POST", one, deploy, "deploy an image", LINES, NewRelease, HowDeploy),
+        Route("GET", f"{one}/{{version}}", show, "a release", ReleaseInfo),
         Route("POST", "/v1/apps/{app}/rollback", rollback, "deploy an older release again", LINES, Rollback, HowDeploy),
     ]
+
+
+def releases_of_app(facts: Facts, asked: Watch, app: str) -> Rows:
+    """The releases of an app by APP/VERSION, newest first. NotFound."""
+    decide.find_app(facts, app)
+    found = sorted(facts.releases_of(app).values(), key=lambda release: -release.version)
+    return {f"{app}/{release.version}": release for release in found}
+
+
+def all_releases(facts: Facts, asked: Watch) -> Rows:
+    """The releases of all apps."""
+    return dict(sorted(facts.releases.items()))

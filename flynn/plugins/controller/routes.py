@@ -14,6 +14,7 @@ from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.once import Made, once
 from flynn.core.version import etag, unless_changed
+from flynn.core.watched import Rows, Watch, Watched
 from flynn.core.web import Route, answer, body
 from flynn.plugins.controller import decide, routing
 from flynn.plugins.controller.route_ports import POOL
@@ -51,7 +52,8 @@ def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
     api, of_app = RoutesApi(ctx), "/v1/apps/{app}/routes"
     return [
-        Route("GET", of_app, api.list, "its routes, oldest first", list[model.Route]),
+        Route("GET", of_app, api.list.answer, "its routes, oldest first", Watched.gives(model.Route), query=Watch),
+        Route("GET", "/v1/routes", api.all.answer, "all routes", Watched.gives(model.Route), query=Watch),
         Route("POST", of_app, api.add, "make a route", model.Route, NewRoute, status=201),
         Route("PATCH", of_app, api.change_all, "change its HTTP routes", list[model.Route], Options),
         Route("GET", "/v1/routes/{id}", api.show, "a route", model.Route, versioned=True),
@@ -65,10 +67,8 @@ class RoutesApi:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-
-    async def list(self, request: web.Request, app: str) -> web.Response:
-        decide.find_app(self.ctx.mirror.facts, app)
-        return answer(self.ctx.mirror.facts.routes_of(app))
+        self.list = Watched(ctx, ("apps", "routes"), routes_of_app)
+        self.all = Watched(ctx, ("routes",), all_routes)
 
     async def show(self, request: web.Request, id: str) -> web.Response:
         facts = self.ctx.mirror.facts
@@ -117,6 +117,17 @@ class RoutesApi:
 
     async def _carry_out(self, decider: Callable[[Facts], Change]) -> Facts:
         return await carry_out(self.ctx.store, self.ctx.mirror, decider)
+
+
+def routes_of_app(facts: Facts, asked: Watch, app: str) -> Rows:
+    """The routes of an app by id, oldest first. NotFound."""
+    decide.find_app(facts, app)
+    return {route.id: route for route in facts.routes_of(app)}
+
+
+def all_routes(facts: Facts, asked: Watch) -> Rows:
+    """The routes of all apps, and of the grid itself."""
+    return dict(sorted(facts.routes.items()))
 
 
 def new_route(wanted: NewRoute, app: str, now: float) -> model.Route:
