@@ -32,7 +32,7 @@ async def test_a_receipt_is_taken_from_the_beginning_to_the_end(node: TestNode) 
     await call(node, "POST", "/v1/apps", {"name": "hello"})
     await deploy(node, "hello")
     router = Counting(node)
-    with node.web.serving(Route("GET", "/v1/router/stats", router.stats)):
+    with node.web.serving(Route("GET", "/v1/router/stats", router.stats, "one router", Any, query=None)):
         await node.lease.put(keys.router("host-a"), model.Router(host="host-a", revision=1, url=node.url))
         silent = model.Router(host="host-b", revision=1, url="http://127.0.0.1:1")
         await node.lease.put(keys.router("host-b"), silent)
