@@ -252,7 +252,8 @@ class Grid:
                 self.world.write(change)
 
     def _count(self, change: Change) -> None:
-        self.started += [key for key in change.puts if key.startswith("queues/ephemeral/")]
+        new = (key for key in change.puts if self.world.facts.get(key) is None)  # Else it is told why it waits.
+        self.started += [key for key in new if key.startswith("queues/ephemeral/")]
         for record in change.puts.values():
             if isinstance(record, Ledger):
                 before = self.world.facts.crons.get("hello/tick")
