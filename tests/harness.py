@@ -126,9 +126,11 @@ class TruthfulWeb(Web):
 
 
 @asynccontextmanager
-async def open_node(data: Path, store: Store | None = None, **settings: Any) -> AsyncIterator[TestNode]:
+async def open_node(
+    data: Path, store: Store | None = None, name: str = "host-a", **settings: Any
+) -> AsyncIterator[TestNode]:
     """A node with its data under `data`, over `store` (default: a new one in memory)."""
-    node = Node(data=data, name="host-a", port=free_port(), **settings)
+    node = Node(data=data, name=name, port=free_port(), **settings)
     async with AsyncExitStack() as stack:
         store = store or MemoryStore()
         mirror = await stack.enter_async_context(open_mirror(store))

@@ -13,12 +13,17 @@ from flynn.core.errors import Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.core.logform import EVENTS, JSON
 from flynn.core.model import Event
-from flynn.core.web import Route, Stream, answer, plain, query
+from flynn.core.web import Route, Stream, answer, query
 from flynn.plugins.controller.events import history
 from flynn.plugins.controller.events.asked import Asked, EventsQuery, asked
 
 BEAT = 15.0
 """Seconds of silence after which a follower gets a sign of life."""
+
+SLICE = 200
+"""Events that are sent at once: others get their turn in between, and a slow reader holds no more than these."""
+
+FIELDS = Event.__struct_fields__
 
 
 def routes(ctx: Context, beat: float = BEAT) -> list[Route]:
@@ -32,7 +37,8 @@ def routes(ctx: Context, beat: float = BEAT) -> list[Route]:
         await response.prepare(request)
         async with aclosing(Told(ctx, wanted, form, beat).pieces()) as pieces:
             async for piece in pieces:
-                await response.write(piece)
+                if piece:
+                    await response.write(piece)
         return response
 
     async def show(request: web.Request, id: str) -> web.Response:
@@ -71,7 +77,9 @@ class Told:
         shown = [event for event in found if wanted.takes(event)]
         if wanted.count is not None:
             shown = shown[len(shown) - wanted.count :] if wanted.count < len(shown) else shown
-        yield self._gap(at, found) + b"".join(map(self._event, shown))
+        yield self._gap(at, found)
+        for begin in range(0, len(shown), SLICE):
+            yield b"".join(map(self._event, shown[begin : begin + SLICE]))
         if wanted.follow:
             yield self._position(end)
             async with aclosing(self._new(end)) as pieces:
@@ -93,10 +101,11 @@ class Told:
                 facts = self.mirror.facts
                 table = facts.tables.get("events")
                 if found := history.since(facts, at):
+                    found, gap = found[:SLICE], self._gap(at, found)
                     taken = b"".join(self._event(event) for event in found if self.wanted.takes(event))
-                    if piece := self._gap(at, found) + taken:
-                        yield piece
                     at = found[-1].id
+                    if gap or taken:
+                        yield gap + taken
                     continue
                 try:
                     async with asyncio.timeout(self.beat):
@@ -105,7 +114,7 @@ class Told:
                     yield self._beat(at)
 
     def _event(self, event: Event) -> bytes:
-        return self._shown(event.kind, event.id, plain(event))
+        return self._shown(event.kind, event.id, {name: getattr(event, name) for name in FIELDS})
 
     def _gap(self, at: int, found: Sequence[Event]) -> bytes:
         """What says that events are missing, if some are. (Who asks for all that is left misses none.)"""

@@ -54,8 +54,8 @@ class Witness:
     def known(self, facts: Facts) -> Known:
         """What was told by whoever led before."""
         last = newest(facts)
-        if last is None:
-            return begun(facts)
+        if last is None:  # not even where the history begins could be written yet
+            return begun(self._photos[0] if self._photos else facts)
         sure = self._photos[0] if self._photos and self._photos[0].revision <= last.revision else Facts()
         return Known(sure, last.revision, last_of(pages(facts)))
 

@@ -72,7 +72,9 @@ def changes(known: Known, facts: Facts) -> Iterator[Change]:
     """Each thing that may have changed."""
     for table, kind in KINDS.items():
         before, after = known.photo.tables.get(table, EMPTY), facts.tables.get(table, EMPTY)
-        names = dict.fromkeys(name for name, _, _ in diff(before, after)) if before is not after else {}
+        if before is after and not known.told:
+            continue
+        names = dict.fromkeys(name for name, _, _ in diff(before, after))
         names |= dict.fromkeys(name for told, name in known.told if told == kind.name)
         for name in names:
             yield _changed(kind, table, name, before.get(name), after.get(name), facts)

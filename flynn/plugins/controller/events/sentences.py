@@ -36,12 +36,25 @@ def _release(name: str, app: str, was: View | None, now: View | None) -> Said | 
 def _formation(name: str, app: str, was: View | None, now: View | None) -> Said | None:
     if now is None:
         return None
+    if was and was["counts"] == now["counts"]:
+        return "placed", f"{name} shall run {_places(now['placement']) or 'on any host'}"
     before = f" (before: {_counts(was['counts'])})" if was else ""
     return "scaled", f"{name} shall run {_counts(now['counts'])}{before}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return " ".join(f"{type}={count}" for type, count in counts.items()) or "nothing"
+
+
+def _places(placement: Mapping[str, Mapping[str, Any]]) -> str:
+    """`web on hosts with disk=ssd, one on each; clock on all hosts`."""
+    return "; ".join(f"{type} on {_place(where)}" for type, where in placement.items())
+
+
+def _place(where: Mapping[str, Any]) -> str:
+    hosts = "all hosts" if where["omni"] else "hosts"
+    tags = " with " + " ".join(f"{key}={value}" for key, value in where["tags"].items()) if where["tags"] else ""
+    return hosts + tags + (", one on each at most" if where["one_per_host"] else "")
 
 
 def _deploy(name: str, app: str, was: View | None, now: View | None) -> Said | None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import asdict
+
 from flynn.core import model
 from flynn.core.facts import Facts
 
@@ -47,7 +49,8 @@ def _release(release: model.Release) -> View:
 
 
 def _formation(formation: model.Formation) -> View:
-    return {"counts": dict(sorted(formation.counts.items()))}
+    placement = {type: asdict(where) for type, where in sorted(formation.placement.items())}
+    return {"counts": dict(sorted(formation.counts.items())), "placement": placement}
 
 
 def _deploy(deploy: model.Deploy) -> View:

@@ -110,6 +110,10 @@ def test_a_whole_deploy_is_told_of() -> None:
     assert "the deploy of hello to v2 is complete" in said
     assert "release v2 of hello serves" in said
     before = world.facts
+    where = {"web": model.Placement(tags={"disk": "ssd"}, one_per_host=True)}
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 2}, placement=where))
+    assert texts(told(before, world)) == ["hello shall run web on hosts with disk=ssd, one on each at most"]
+    before = world.facts
     world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 3}))
     world.put(keys.app("hello"), replace(kept, release=2, env={"KEY": "secret"}))
     assert set(texts(told(before, world))) == {
