@@ -5,8 +5,8 @@ from typing import Literal
 from flynn.core.model.record import Record
 
 Outcome = Literal["waiting", "queued", "running", "done", "failed", "stopped", "lost", "cancelled", "missed", "skipped"]
-"""What became of a run. `waiting`: for the end of the run before. `stopped`: it ran longer than it may.
-`missed`: nobody was there to start it. `skipped`: the run before had not ended."""
+"""What became of a run. `waiting`: for the end of the run before. `stopped`: by a user, for a service, or as it ran
+longer than it may. `missed`: nobody was there to start it. `skipped`: the run before had not ended."""
 
 
 class Cron(Record, frozen=True, kw_only=True):

@@ -160,8 +160,9 @@ def _stop_late(page: Page, entry: Cron, jobs: Jobs, now: float) -> None:
             if now < run.started + entry.timeout:
                 page.wakes.append(run.started + entry.timeout)
             else:
-                page.puts[keys.job(assignment.host, run.job)] = replace(assignment, stop=True)
-                run = replace(run, reason=f"stopped after {entry.timeout:g} s, which is its timeout")
+                why = f"stopped after {entry.timeout:g} s, which is its timeout"
+                page.puts[keys.job(assignment.host, run.job)] = replace(assignment, stop=True, reason=why)
+                run = replace(run, reason=why)
         runs.append(run)
     page.ledger = replace(page.ledger, runs=tuple(runs))
 

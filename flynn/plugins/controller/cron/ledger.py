@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from flynn.core.facts import Facts
-from flynn.core.model import Assignment, JobState, Ledger, Run
+from flynn.core.model import Assignment, JobState, Ledger, Outcome, Run
 from flynn.plugins.controller.moment import Moment
 
 KEPT = 50
@@ -45,11 +45,11 @@ def _told(facts: Facts, run: Run, assignment: Assignment | None, state: JobState
         return replace(run, started=started, outcome="lost", ended=moment.now, reason=f"{state.host} was lost with it")
     if state.state != "down":
         return replace(run, started=started, outcome="running") if started else run
-    ended = moment.since(state)
+    ended, stopped = moment.since(state), bool(run.reason or (assignment and assignment.stop))
+    outcome: Outcome = "stopped" if stopped else "done" if state.exit_code == 0 else "failed"
     return replace(
-        run, started=started or min(state.created, ended), ended=ended, exit_code=state.exit_code,
-        outcome="stopped" if run.reason else "done" if state.exit_code == 0 else "failed",
-        reason=run.reason or ("" if state.exit_code == 0 else state.reason),
+        run, started=started or min(state.created, ended), ended=ended, exit_code=state.exit_code, outcome=outcome,
+        reason=run.reason or ("" if outcome == "done" else state.reason),
     )  # fmt: skip
 
 

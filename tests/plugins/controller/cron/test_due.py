@@ -17,6 +17,7 @@ from flynn.core.model import Cron, Ledger, Run
 from flynn.plugins.controller.cron import verbs
 from flynn.plugins.controller.cron.due import GRACE, job_name
 from flynn.plugins.controller.cron.ledger import KEPT
+from flynn.plugins.controller.decide import stop_job
 from tests.plugins.controller.world import World
 
 T0 = 1_800_000_000.0
@@ -133,6 +134,16 @@ def test_what_runs_too_long_is_stopped() -> None:
     pass_time(world, 100)
     [run] = ledger(world).runs
     assert (run.outcome, run.reason) == ("stopped", "stopped after 100 s, which is its timeout")
+
+
+def test_what_a_user_stops_is_no_failure() -> None:
+    world = begin()
+    pass_time(world, 300)
+    world.write(stop_job(world.facts, ledger(world).runs[0].job))
+    world.obey()
+    world.settle()
+    [run] = ledger(world).runs
+    assert (run.outcome, run.reason) == ("stopped", "stopped")
 
 
 def test_what_was_lost_and_what_was_taken_out() -> None:
