@@ -56,6 +56,9 @@ class Witness:
         last = newest(facts)
         if last is None:  # not even where the history begins could be written yet
             return begun(self._photos[0] if self._photos else facts)
+        if last.revision > facts.revision:  # The grid was moved to another store, which counts anew.
+            start = self._photos[0] if self._photos else facts
+            return Known(start, start.revision, last_of(pages(facts)))
         sure = self._photos[0] if self._photos and self._photos[0].revision <= last.revision else Facts()
         return Known(sure, last.revision, last_of(pages(facts)))
 

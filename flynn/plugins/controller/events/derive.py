@@ -17,7 +17,6 @@ from flynn.plugins.controller.events.views import (
     KINDS,
     QUIET,
     TABLES,
-    Kind,
     Seen,
     View,
     seen,
@@ -57,7 +56,7 @@ class Change:
     was: Seen | None
     now: Seen | None
     stamps: tuple[tuple[int, int], ...] = ()
-    """Of the records that show it now: the revisions that made them, and that changed them last."""
+    """Of the records that show it now: the revisions that made them, and that changed them last. Only with a cursor."""
 
 
 def derive(known: Known, facts: Facts, now: float, lost: float) -> Iterator[model.Event | None]:
@@ -77,14 +76,9 @@ def changes(known: Known, facts: Facts) -> Iterator[Change]:
         names = dict.fromkeys(name for name, _, _ in diff(before, after))
         names |= dict.fromkeys(name for told, name in known.told if told == kind.name)
         for name in names:
-            yield _changed(kind, table, name, before.get(name), after.get(name), facts)
+            stamps = _stamps(facts, [f"{table}/{name}"]) if known.cursor else ()
+            yield Change(kind.name, name, seen(kind, before.get(name)), seen(kind, after.get(name)), stamps)
     yield from _jobs(known, facts)
-
-
-def _changed(
-    kind: Kind, table: str, name: str, was: model.Record | None, now: model.Record | None, facts: Facts
-) -> Change:
-    return Change(kind.name, name, seen(kind, was), seen(kind, now), _stamps(facts, [f"{table}/{name}"]))
 
 
 def _jobs(known: Known, facts: Facts) -> Iterator[Change]:
@@ -107,8 +101,8 @@ def _jobs(known: Known, facts: Facts) -> Iterator[Change]:
     for job, own in places.items():
         key = queued.get(job, "")
         was, now = seen_job(known.photo, own, key), seen_job(facts, own, key)
-        stamps = _stamps(facts, [f"queues/{key}", *(f"{t}/{place}" for place in own for t in ("jobs", "states"))])
-        yield Change("job", job, was, now, stamps)
+        keys = [f"queues/{key}", *(f"{table}/{place}" for place in own for table in ("jobs", "states"))]
+        yield Change("job", job, was, now, _stamps(facts, keys) if known.cursor else ())
 
 
 def _stamps(facts: Facts, keys: Iterable[str]) -> tuple[tuple[int, int], ...]:

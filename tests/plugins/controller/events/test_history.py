@@ -6,6 +6,7 @@ from flynn.core import keys, model
 from flynn.core.facts import Facts, encode
 from flynn.core.store import COMMIT_LIMIT, check_commit
 from flynn.plugins.controller.events import history
+from flynn.plugins.controller.events.chronicle import Witness
 from flynn.plugins.controller.events.derive import Known, derive, last_of
 from flynn.plugins.controller.events.history import BOUNDS, Bounds, written
 from tests.plugins.controller.world import World
@@ -84,4 +85,17 @@ def test_a_leader_without_a_photo_tells_nothing_again_whose_event_is_gone() -> N
     assert last
     known = Known(Facts(), last.revision, last_of(history.pages(world.facts)))
     found = [one for one in derive(known, world.facts, world.now, 30.0) if one]
+    assert [one.text for one in found if one.name != "hello"] == ["the app new is created"]
+
+
+def test_a_grid_that_was_moved_to_a_store_that_counts_anew_tells_what_happens_there() -> None:
+    world = World()
+    world.put(keys.app("old"), model.App(name="old", created=1.0))
+    told = [event(1.0, "the app old is created")]
+    [change] = written(world.facts, told, 5000, 1.0)
+    world.write(change)
+    witness = Witness()
+    witness.note(world.facts)
+    world.put(keys.app("new"), model.App(name="new", created=1.0))
+    found = [one for one in derive(witness.known(world.facts), world.facts, world.now, 30.0) if one]
     assert [one.text for one in found if one.name != "hello"] == ["the app new is created"]
