@@ -139,7 +139,7 @@ def test_what_runs_too_long_is_stopped() -> None:
 def test_what_a_user_stops_is_no_failure() -> None:
     world = begin()
     pass_time(world, 300)
-    world.write(stop_job(world.facts, ledger(world).runs[0].job))
+    world.write(stop_job(world.facts, ledger(world).runs[0].job, world.now))
     world.obey()
     world.settle()
     [run] = ledger(world).runs
