@@ -97,12 +97,11 @@ class Controller:
                 hosts_api,
                 usage,
                 events,
-                cron,
             )
             for route in part.routes(ctx)
         ]
         self._limits = replace(self._limits, strategies=strategies(ctx))
-        for limited in (run, queues_api, explain_api):
+        for limited in (run, queues_api, explain_api, cron):
             served += limited.routes(ctx, self._limits.queues)
         witness = Witness()
         witness.note(ctx.mirror.facts)

@@ -7,20 +7,22 @@ import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
-from flynn.core.change import carry_out
+from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.model import Run
-from flynn.core.once import once
+from flynn.core.once import Made, once
+from flynn.core.queue_room import check_room
 from flynn.core.records import CronInfo, Id
 from flynn.core.web import Route, answer, body, plain
 from flynn.plugins.controller.cron import verbs
+from flynn.plugins.controller.queue_limits import Queues
 
 
 class Paused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     paused: bool
 
 
-def routes(ctx: Context) -> list[Route]:
+def routes(ctx: Context, queues: Queues) -> list[Route]:
     """The routes of this part of the API."""
 
     async def show(request: web.Request, app: str) -> web.Response:
@@ -33,7 +35,12 @@ def routes(ctx: Context) -> list[Route]:
 
     async def run(request: web.Request, app: str, name: str) -> web.Response:
         id, now = f"{app}-{name}-{secrets.token_hex(4)}", ctx.clock()
-        _, made = await once(ctx, request, lambda facts: (verbs.run_now(facts, app, name, id, now), {"id": id}))
+
+        def begun(facts: Facts) -> tuple[Change, Made]:
+            check_room(facts, "ephemeral", queues.ephemeral.bound)
+            return verbs.run_now(facts, app, name, id, now), {"id": id}
+
+        _, made = await once(ctx, request, begun)
         return answer(made, 201)
 
     async def change(request: web.Request, app: str, name: str) -> web.Response:

@@ -11,6 +11,7 @@ from flynn.core import keys, model
 from flynn.core.facts import Facts, encode
 from flynn.core.store import Delete, Put
 from flynn.plugins.controller.brick import Controller, ControllerConfig
+from flynn.plugins.controller.queue_limits import EphemeralLimits, Queues
 from tests.harness import TestNode, open_node
 from tests.plugins.controller.test_api import SLUG, call
 
@@ -126,3 +127,16 @@ async def test_by_hand_paused_and_resumed(node: TestNode, clock: Clock) -> None:
         status, problem = await call(node, method, f"/v1/apps/hello/{path}", {"paused": True})
         assert (status, "it has: tick" in problem["message"]) == (404, True)
     assert (await call(node, "PATCH", "/v1/apps/hello/cron/tick", {"pause": True}))[0] == 422
+
+
+async def test_a_run_by_hand_is_refused_where_the_queue_is_full(tmp_path: Path) -> None:
+    limits = Queues(ephemeral=EphemeralLimits(bound=1))
+    entry, types = model.Cron(schedule="@daily", command="x"), {"worker": model.ProcessType(command="work")}
+    release = model.Release(app="hello", version=1, created=T0, artifact=SLUG, processes=types, cron={"tick": entry})
+    app = model.App(name="hello", created=T0, release=1)
+    async with open_node(tmp_path) as node, node.running(Controller(ControllerConfig(queues=limits))):
+        await node.store.commit([Put(keys.app("hello"), encode(app)), Put(keys.release("hello", 1), encode(release))])
+        await node.mirror.until(lambda facts: "hello/tick" in facts.crons, 10)
+        assert (await call(node, "POST", "/v1/apps/hello/run", {"command": "x", "detach": True}))[0] == 201
+        status, problem = await call(node, "POST", "/v1/apps/hello/cron/tick/run")
+        assert (status, problem["code"]) == (429, "queue_full")
