@@ -11,6 +11,7 @@ SILENT = {
     "grid": "it is written once, before anybody could tell of it",
     "services": "instances come and go with their jobs; discovery streams them",
     "routers": "what a router has seen changes all the time",
+    "receipts": "what a deploy left behind, which is told of",
     "stored": "a host's own note on data of a volume, which is told of",
     "locks": "held for moments",
     "events": "the history itself",
