@@ -13,6 +13,7 @@ SILENT = {
     "routers": "what a router has seen changes all the time",
     "receipts": "what a deploy left behind, which is told of",
     "stored": "a host's own note on data of a volume, which is told of",
+    "idempotency": "requests that came with a key; what they changed is told of",
     "locks": "held for moments",
     "events": "the history itself",
 }
