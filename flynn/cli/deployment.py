@@ -85,7 +85,12 @@ def shown(app: str, found: records.Deployment) -> list[str]:
     """How they go, and where the last one stands."""
     how = found.how
     rows = [("strategy", how.strategy), ("batch size", f"{how.batch}")]
-    rows.append(("timeout", f"{how.timeout:g} s a step" if how.timeout else "as the grid is set to"))
+    rows.append(
+        (
+            "timeout",
+            f"{how.timeout:g} s a step" if how.timeout else "as controller.deploy of the grid says (300 s, unless set)",
+        )
+    )
     if how.strategy == "canary":
         rows.append(("canary", f"{how.share:.0%} of all, " + (f"for {how.hold:g} s" if how.hold else "until promoted")))
     if deploy := found.deploy:

@@ -13,7 +13,7 @@ async def test_how_deploys_go_is_shown(flynn: Shell) -> None:
         "=== deployment of hello",
         "strategy     canary",
         "batch size   2",
-        "timeout      as the grid is set to",
+        "timeout      as controller.deploy of the grid says (300 s, unless set)",
         "canary       10% of all, for 60 s",
         "last deploy  v1 -> v2 failed: web crashed",
     ]

@@ -154,9 +154,10 @@ def _size(frame: Frame) -> int:
 
 
 def _from(number: int, frames: list[Frame]) -> list[Frame]:
-    """Without the lines before that one."""
+    """Without the lines before that one. Several blocks may be before it: this node may hear of them later than one who
+    read them from the host."""
     first = frames[0]
-    if not isinstance(first, Block) or first.head.number >= number:
+    if isinstance(first, Block) and first.head.number >= number:
         return frames
-    part = first.between(number, first.next)
-    return [*([part] if part else []), *frames[1:]]
+    parts = (frame.between(number, frame.next) if isinstance(frame, Block) else frame for frame in frames)
+    return [part for part in parts if part is not None]

@@ -137,6 +137,14 @@ async def test_one_who_comes_goes_on_in_the_middle_of_a_piece(feed: Feed) -> Non
     assert await some(feed, 10) == [Lost(3)]
 
 
+async def test_one_who_has_read_more_than_this_node_gets_nothing_twice(feed: Feed) -> None:
+    feed._take_all([Begin(5), Live(5)])
+    reading = asyncio.create_task(anext(feed.after(8)))
+    await asyncio.sleep(0)
+    feed._take_all([block(5, 1), block(6, 1), Said("an outage"), block(7, 3)])
+    assert numbers(await reading) == [8, 9]
+
+
 async def test_a_log_that_begins_anew_ends_what_was_read_of_the_old(feed: Feed) -> None:
     feed._take_all([Begin(50), Live(50), block(50, 3)])
     reading = feed.after(50)

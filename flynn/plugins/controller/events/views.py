@@ -21,7 +21,7 @@ REASON = 300
 """Characters of a reason."""
 
 QUIET = {
-    "job": ("reason", "since"), "deploy": ("reason", "target"), "build": ("reason",),
+    "job": ("reason", "since", "created"), "deploy": ("reason", "target"), "build": ("reason",),
 }  # fmt: skip
 """What is told with a change, but is none by itself: what a job waits for changes with each of its neighbours."""
 
