@@ -89,17 +89,36 @@ class Planner:
         before, self.facts = self.facts, facts
         changes = changed(before, facts)
         self.counts.see(facts, changes)
-        for table in APPS.keys() & changes.keys():
-            owner = APPS[table]
-            for key, was, now_is in changes[table]:
-                self._apps.update(owner(key, record) for record in (was, now_is) if record is not None)
-        self._apps.discard("")
+        self._look(changes)
         self._kept.balancer.look(self._apps)
         self._jobs.update(key for key, _, _ in changes.get("jobs", ()))
         self._near(changes)
         self._states(changes, now, first=not before.revision)
         self._hosts(changes, steady)
         self._places |= not changes.keys().isdisjoint(PLACES)
+
+    def _look(self, changes: Changes) -> None:
+        """Note the apps of which a fact has changed, but for what changes nothing for them."""
+        placed = self._placed(changes)
+        for table in APPS.keys() & changes.keys():
+            owner = APPS[table]
+            for key, *pair in changes[table]:
+                if key.partition("/")[2] not in placed or table not in ("queues", "jobs"):
+                    self._apps.update(owner(key, record) for record in pair if record is not None)
+        self._apps.discard("")
+
+    def _placed(self, changes: Changes) -> set[str]:
+        """Services that went from their queue to a host, of apps that have as many as before, and do not ask where."""
+        queued = {was.job.id: was.job for _, was, now in changes.get("queues", ()) if was is not None and now is None}
+        moved = [a.job for _, was, a in changes.get("jobs", ()) if was is None and a.job == queued.get(a.job.id)]
+        asking = {app for app in {job.app for job in moved} if self._asks(app)}
+        return {job.id for job in moved if job.queue == "services" and job.app not in asking}
+
+    def _asks(self, app: str) -> bool:
+        """Whether it matters to an app which of its jobs have a host, and which."""
+        deploy = self.facts.deploys.get(app)
+        deployed = deploy is not None and deploy.state != "complete"
+        return app not in self.facts.apps or deployed or any(where.omni for where in _placements(self.facts, app))
 
     def _near(self, changes: Changes) -> None:
         """Assignments that may not stay where they are since something else of their app has changed."""
