@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ def _daemon(config: Path | None, given: Mapping[str, str], takeover: bool) -> No
     settings = load(settings_types(list(known.values())), config, os.environ, given)
     chosen = choose(known, settings.node.bricks)
     log_to_stderr()
+    heed_signals()
     _runner()(run_daemon(settings, manager, chosen, lambda sentence: banner(sentence, settings), takeover))
 
 
@@ -97,6 +99,14 @@ def banner(sentence: str, settings: Settings) -> None:
     prefix = "" if node.data == default_data() else f"FLYNN_DATA={node.data} "
     click.echo(f"  next  in another terminal: {prefix}flynn create hello, then flynn deploy -a hello DIR")
     sys.stdout.flush()
+
+
+def heed_signals() -> None:
+    """Let jobs hear what this daemon was begun to ignore (`nohup`; `&` in a script): ignored is inherited, a handler is
+    not (execve(2)). Python itself puts right for children what it ignores."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def log_to_stderr() -> None:

@@ -68,7 +68,7 @@ def unknown(path: str, word: str, known: list[str]) -> str:
     """The sentence about a verb that does not exist."""
     plain = word.split(":")[0].lower()
     near = difflib.get_close_matches(plain, known, n=3, cutoff=0.6)
-    meant = ([MEANT[plain]] if path == "flynn" and plain in MEANT else []) + near
+    meant = [MEANT[plain]] if path == "flynn" and plain in MEANT else near
     if not meant:
         return f"'{path}' has no verb {word!r}; it has: {', '.join(known)}"
     shown = " or ".join(f"'{path} {verb}'" for verb in dict.fromkeys(meant))

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -129,3 +131,20 @@ async def test_a_taken_port_is_told(tmp_path: Path) -> None:
         done = await Shell(tmp_path, {})("daemon", "--data", "data", "--port", port)
     assert done.code == 1
     assert f"flynn: the node API cannot listen on 127.0.0.1 port {port}" in done.err
+
+
+NOHUP = """
+import signal, subprocess, sys
+from flynn.cli.daemon import heed_signals
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+if sys.argv[1] == "heeding":
+    heed_signals()
+print(subprocess.run(["sh", "-c", "kill -HUP $$; echo lives on"], stdout=subprocess.PIPE).stdout)
+"""
+
+
+@pytest.mark.parametrize(("words", "told"), [("heeding", b""), ("as it was begun", b"lives on\n")])
+def test_jobs_hear_what_the_daemon_was_begun_to_ignore(words: str, told: bytes) -> None:
+    """As `nohup flynn daemon &` does; and without it, they do not."""
+    done = subprocess.run([sys.executable, "-c", NOHUP, words], stdout=subprocess.PIPE, check=True, timeout=30)
+    assert done.stdout == f"{told!r}\n".encode()
