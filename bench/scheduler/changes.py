@@ -121,6 +121,8 @@ async def _served(work: Path) -> AsyncIterator[Served]:
             def deployed(facts: Facts) -> Change:
                 return begin_deploy(facts, APP, artifact, types, {}, "", time.time())[0]
 
+            with expecting("the app is there", LIMIT):
+                await mirror.until(lambda facts: APP in facts.apps, LIMIT)
             await carry_out(store, mirror, deployed)
             with expecting("the app serves", LIMIT):
                 await mirror.until(lambda facts: facts.apps[APP].release == 1, LIMIT)
