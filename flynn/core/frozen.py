@@ -4,7 +4,7 @@ A small one is one dict, copied whole. A large one is many, of which a change co
 100 000 keys it costs about what it costs with 1 000.
 """
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterator, Mapping, ValuesView
 from itertools import chain, compress
 from operator import is_not
 from typing import Any, TypeVar, overload
@@ -25,14 +25,19 @@ Shards = tuple[dict[str, V], ...]
 class Frozen(Mapping[str, V]):
     """See above. Values are never None. A small one keeps the order in which keys came, a large one has none."""
 
-    __slots__ = ("_shards",)
+    __slots__ = ("_before", "_keys", "_name", "_shards")
 
     def __init__(self, values: Mapping[str, V] | None = None) -> None:
+        self._name = object()
+        self._before: object = None
+        """Of which it was made, by changes of `_keys` alone."""
+
+        self._keys: tuple[str, ...] = ()
         self._shards: Shards[V] = ({},)
         if values:
             self._shards = self.changed(values)._shards
 
-    def changed(self, puts: Mapping[str, V], deletes: Iterable[str] = ()) -> "Frozen[V]":
+    def changed(self, puts: Mapping[str, V], deletes: Collection[str] = ()) -> "Frozen[V]":
         """This one with `puts` written, then `deletes` removed (what is not there is no error); itself, if that is
         nothing."""
         shards = self._shards
@@ -50,7 +55,10 @@ class Frozen(Mapping[str, V]):
         changed = list(shards)
         for number, shard in copies.items():
             changed[number] = shard
-        return _of(tuple(changed))
+        made = _of(tuple(changed))
+        if len(puts) + len(deletes) <= SMALL:
+            made._before, made._keys = self._name, tuple(dict.fromkeys((*puts, *deletes)))
+        return made
 
     def __getitem__(self, key: str) -> V:
         shards = self._shards
@@ -95,8 +103,14 @@ EMPTY: Frozen[Any] = Frozen()
 def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | None]]:
     """Each key whose value is not the same object in both, with the old value and the new one; None: it has none.
 
-    What both share is passed over at once: the cost is that of the shards which differ.
+    What both share is passed over at once: the cost is that of the shards which differ; of one and what one change made
+    of it, that of the change.
     """
+    if new._before is old._name:
+        for key in new._keys:
+            if (value := old.get(key)) is not (found := new.get(key)):
+                yield key, value, found
+        return
     before, after = old._shards, new._shards
     if before is after:
         return
@@ -144,7 +158,7 @@ class _Values(ValuesView[V]):
 
 
 def _of(shards: Shards[V]) -> Frozen[V]:
-    frozen: Frozen[V] = Frozen.__new__(Frozen)
+    frozen: Frozen[V] = Frozen()
     frozen._shards = shards
     return frozen
 
