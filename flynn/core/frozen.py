@@ -18,6 +18,9 @@ SMALL = 256
 SHARDS = 512
 """Dicts of a large one (a power of two)."""
 
+PAST = 64
+"""How many changes back it is known what they changed."""
+
 Shards = tuple[dict[str, V], ...]
 """One dict, or SHARDS of them; a key is in the one that its hash says."""
 
@@ -25,14 +28,13 @@ Shards = tuple[dict[str, V], ...]
 class Frozen(Mapping[str, V]):
     """See above. Values are never None. A small one keeps the order in which keys came, a large one has none."""
 
-    __slots__ = ("_before", "_keys", "_name", "_shards")
+    __slots__ = ("_name", "_past", "_shards")
 
     def __init__(self, values: Mapping[str, V] | None = None) -> None:
         self._name = object()
-        self._before: object = None
-        """Of which it was made, by changes of `_keys` alone."""
+        self._past: tuple[tuple[object, tuple[str, ...]], ...] = ()
+        """The name of the one it was made of, and the keys that were changed; and so on, the newest first."""
 
-        self._keys: tuple[str, ...] = ()
         self._shards: Shards[V] = ({},)
         if values:
             self._shards = self.changed(values)._shards
@@ -56,8 +58,8 @@ class Frozen(Mapping[str, V]):
         for number, shard in copies.items():
             changed[number] = shard
         made = _of(tuple(changed))
-        if len(puts) + len(deletes) <= SMALL:
-            made._before, made._keys = self._name, tuple(dict.fromkeys((*puts, *deletes)))
+        if len(changed) > 1 and len(puts) + len(deletes) <= SMALL:
+            made._past = ((self._name, (*puts, *deletes)), *self._past[: PAST - 1])
         return made
 
     def __getitem__(self, key: str) -> V:
@@ -103,11 +105,11 @@ EMPTY: Frozen[Any] = Frozen()
 def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | None]]:
     """Each key whose value is not the same object in both, with the old value and the new one; None: it has none.
 
-    What both share is passed over at once: the cost is that of the shards which differ; of one and what one change made
-    of it, that of the change.
+    What both share is passed over at once: the cost is that of the shards which differ; of a large one and what PAST
+    small changes at most made of it, that of the changes.
     """
-    if new._before is old._name:
-        for key in new._keys:
+    if (keys := _since(old, new)) is not None:
+        for key in keys:
             if (value := old.get(key)) is not (found := new.get(key)):
                 yield key, value, found
         return
@@ -126,6 +128,14 @@ def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | No
             yield key, value, now[key]
         if kept < len(was):
             yield from ((key, was[key], None) for key in was.keys() - now.keys())
+
+
+def _since(old: Frozen[V], new: Frozen[V]) -> dict[str, None] | None:
+    """The keys that may differ, where it is known how the new one was made of the old one."""
+    for number, (name, _) in enumerate(new._past, 1):
+        if name is old._name:
+            return dict.fromkeys(chain.from_iterable(keys for _, keys in new._past[:number]))
+    return None
 
 
 class _Copies(dict[int, dict[str, V]]):
