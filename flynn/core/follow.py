@@ -119,17 +119,29 @@ def deploy_done(facts: Facts, app: str, version: int, domain: str) -> Done | Non
     deploy = facts.deploys.get(app)
     if app not in facts.apps or deploy is None:
         return {"kind": "done", "ok": False, "message": f"{app} was deleted while v{version} was deployed"}
-    if deploy.new > version > deploy.old:  # Another deploy began before its failure was seen here.
-        message = f"v{version} of {app} was not put in service; v{deploy.new} is tried now"
+    if deploy.new != version and version != deploy.old and (message := _past(facts, deploy, version)):
         return {"kind": "done", "ok": False, "version": version, "message": message}
-    if deploy.new > version or (deploy.new == version and deploy.state == "complete"):
+    if deploy.new != version or deploy.state == "complete":
         url = app_url(facts, app, domain)
-        serves = any(p.serves for p in facts.releases[f"{app}/{deploy.new}"].processes.values())
+        release = facts.releases.get(f"{app}/{version}") or facts.releases.get(f"{app}/{deploy.new}")
+        serves = release is not None and any(process.serves for process in release.processes.values())
         message = f"v{version} of {app} is up" + (f" at {url}" if serves else "")
         return {"kind": "done", "ok": True, "version": version, "url": url if serves else "", "message": message}
-    if deploy.new == version and deploy.state in ("failed", "cancelled"):
+    if deploy.state in ("failed", "cancelled"):
         return {"kind": "done", "ok": False, "version": version, "message": ended_badly(facts, deploy)}
     return None
+
+
+def _past(facts: Facts, deploy: model.Deploy, version: int) -> str:
+    """Why it cannot be said of an earlier release that its deploy went well; empty: it did."""
+    app, receipt = deploy.app, facts.receipts.get(f"{deploy.app}/{version}")
+    if receipt and receipt.state == "complete":
+        return ""
+    if receipt and receipt.state != "running":
+        return f"v{version} of {app} was not put in service: {receipt.reason}"
+    if deploy.new > version > deploy.old:  # Another deploy began before its failure was seen here.
+        return f"v{version} of {app} was not put in service; v{deploy.new} is tried now"
+    return f"what became of v{version} of {app} is not known any more; `flynn release -a {app}` shows what serves"
 
 
 def scale_done(facts: Facts, app: str) -> Done | None:

@@ -1,5 +1,7 @@
 """What a client is told at the end: nothing but the truth."""
 
+from msgspec.structs import replace
+
 from flynn.core import keys, model
 from flynn.core.facts import Facts
 from flynn.core.follow import _late, deploy_done
@@ -38,3 +40,17 @@ def test_what_takes_too_long_says_why_jobs_could_not_be_started() -> None:
     )  # fmt: skip
     told = _late(Facts.of({keys.state("a", "hello-web-1"): state}), "hello", 150)
     assert "after 150 s: blob 0 is not on the shelf; `flynn ps -a hello`" in told
+
+
+def test_what_became_of_an_earlier_release_is_what_its_receipt_says() -> None:
+    """Not what the deploys after it came to."""
+    now = facts(3, model.Deploy(app="hello", old=3, new=4, started=0.0))
+    failed = model.Receipt(app="hello", version=2, old=1, started=0.0, state="failed", reason="web crashed")
+    told = {key: replace(failed, state="complete") if key == "complete" else failed for key in ("failed", "complete")}
+    for state, receipt in told.items():
+        done = deploy_done(now.imagined({keys.receipt("hello", 2): receipt}, ()), "hello", 2, "x")
+        assert done
+        assert done["ok"] == (state == "complete")
+    unknown = deploy_done(now, "hello", 2, "x")
+    assert unknown
+    assert (unknown["ok"], "is not known any more" in unknown["message"]) == (False, True)

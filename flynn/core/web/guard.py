@@ -30,7 +30,8 @@ class Guard:
     def check(self, authorization: str, address: str) -> None:
         """Unauthorized: the token is missing or wrong. TooMany: so it was too often."""
         if not hmac.compare_digest(_given(authorization), self._token):
-            self._count(_network(address))
+            if authorization:  # Who waits to be asked for one has tried none.
+                self._count(_network(address))
             raise Unauthorized(
                 "the token is missing or wrong; set FLYNN_TOKEN to the grid's own (in client.json of a daemon's data). "
                 "It is taken from the header Authorization alone, never from a URL"
@@ -67,4 +68,6 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))

@@ -39,6 +39,8 @@ class Taker:
         self._open: set[str] = set()
         """The apps whose last deploy has no final receipt yet."""
         self._seen: object = None
+        self._asked: dict[str, float] = {}
+        """When routers were asked last, by app, on a clock that nobody sets."""
         self._begun: dict[str, model.Receipt] = {}
         """By key: receipts that were begun and could not be written yet."""
 
@@ -64,14 +66,18 @@ class Taker:
         deploy = facts.deploys.get(app)
         if deploy is None or app not in facts.apps or not self._unfinished(facts, deploy):
             self._open.discard(app)
+            self._asked.pop(app, None)
             self._begun = {key: one for key, one in self._begun.items() if one.app != app}
             return
         key = keys.receipt(app, deploy.new)
         receipt = facts.receipts.get(f"{app}/{deploy.new}") or self._begun.get(key)
         over = deploy.state != "running" and left(facts, deploy, self._ctx.clock())
         watched = deploy.held > 0 and not deploy.promoted
-        if receipt and noted(receipt, deploy) == receipt and not over and not watched and key not in self._begun:
-            return
+        if receipt and noted(receipt, deploy) == receipt:
+            early = asyncio.get_running_loop().time() < self._asked.get(app, 0.0) + EVERY
+            if early or not (over or watched or key in self._begun):
+                return
+        self._asked[app] = asyncio.get_running_loop().time()
         await self._write(facts, deploy, receipt, over)
 
     async def _write(self, facts: Facts, deploy: model.Deploy, receipt: model.Receipt | None, over: bool) -> None:

@@ -487,5 +487,5 @@ def test_guard_remembers_so_many_addresses() -> None:
     guard = Guard(TOKEN, lambda: 0.0)
     for n in range(ADDRESSES + 100):
         with pytest.raises(Unauthorized):
-            guard.check("", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+            guard.check("Bearer wrong", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
     assert len(guard._left) == ADDRESSES

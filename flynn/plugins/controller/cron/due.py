@@ -86,7 +86,7 @@ def _page(
     if ledger is None:
         ledger = Ledger(app=release.app, name=name, after=now, schedule=schedule)
     elif ledger.schedule != schedule:
-        ledger = replace(ledger, after=now, schedule=schedule)
+        ledger = replace(ledger, after=max(now, ledger.after), schedule=schedule)
     page = Page(replace(ledger, runs=tuple(brought_up_to_date(facts, ledger.runs, jobs, moment))))
     _stop_late(page, entry, jobs, now)
     if not page.ledger.paused:

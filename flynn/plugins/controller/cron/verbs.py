@@ -48,7 +48,7 @@ def pause(facts: Facts, app: str, name: str, paused: bool, now: float) -> Change
     _, ledger = find_entry(facts, app, name)
     if ledger.paused == paused and ledger.after:
         return Change()
-    changed = replace(ledger, paused=paused, after=now)
+    changed = replace(ledger, paused=paused, after=max(now, ledger.after))
     words = f"{'pause' if paused else 'resume'} cron {name} of {app}"
     return Change(puts={keys.cron(app, name): changed}, seen=(keys.app(app),), why=words)
 

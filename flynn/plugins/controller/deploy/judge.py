@@ -35,7 +35,7 @@ def judge(facts: Facts, under: Under, moment: Moment) -> Verdict:
             return Verdict("failed", f"{job.job.type} {reason}", job.job.id)
     limit = under.deploy.how.timeout or moment.limits.deploy
     drained = under.deploy.step > 1 or under.deploy.old_first
-    deadline = under.deploy.stepped + limit + (DRAIN if drained else 0.0)
+    deadline = _begun(facts, under, moment) + limit + (DRAIN if drained else 0.0)
     if missing := _missing(facts, under):
         if now < deadline:
             return Verdict("running", wake=deadline)
@@ -45,6 +45,14 @@ def judge(facts: Facts, under: Under, moment: Moment) -> Verdict:
     if settled > now:
         return Verdict("running", _settling(under, settle), wake=settled)
     return _held(facts, under, now)
+
+
+def _begun(facts: Facts, under: Under, moment: Moment) -> float:
+    """Since when the step waits for its processes: from its beginning, or, once all were up, from when one was not."""
+    if not under.deploy.held:
+        return under.deploy.stepped
+    late = [job for job in _all(under) if not ready(facts, job)]
+    return max((moment.since(job.state) if job.state else job.job.created for job in late), default=moment.now)
 
 
 def failure(job: Known) -> str:

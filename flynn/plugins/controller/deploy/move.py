@@ -13,7 +13,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.deploy.judge import Verdict, judge
-from flynn.plugins.controller.deploy.phase import phase, stop_phase
+from flynn.plugins.controller.deploy.phase import phase, stop_commands
 from flynn.plugins.controller.deploy.stage import Under, stage, under_way
 from flynn.plugins.controller.deploy.strategies import USUAL
 from flynn.plugins.controller.deploy.strategy import Stage, Step, Strategy
@@ -25,10 +25,11 @@ def move_deploy(facts: Facts, app: str, moment: Moment) -> tuple[list[Change], l
     deploy = facts.deploys.get(app)
     if deploy is None:
         return [], []
+    stopped = stop_commands(facts, deploy)
     if deploy.state != "running":
-        return stop_phase(facts, deploy), []
+        return stopped, []
     change, wake = _move(facts, deploy, moment)
-    return [change] if change else [], [] if wake is None else [wake]
+    return [*([change] if change else []), *stopped], [] if wake is None else [wake]
 
 
 def _move(facts: Facts, deploy: model.Deploy, moment: Moment) -> tuple[Change | None, float | None]:

@@ -17,16 +17,21 @@ def phase(facts: Facts, under: Under, moment: Moment) -> tuple[Change | None, fl
     if RELEASE not in release.processes:
         return None
     if not deploy.phase:
+        if any(not job.ended for job in _commands(facts, deploy.app)):  # That of a deploy before: it is being stopped.
+            return None, None
         return _start(deploy, release, moment.new_id(deploy.app, RELEASE), now), None
     deadline = deploy.stepped + (deploy.how.timeout or limit)
     state = find_state(facts, deploy.app, deploy.phase, "ephemeral")
+    job = _job(facts, deploy)
+    if job and job.stop and state and state.state == "down":
+        return _failed(deploy, "was stopped", now), None
     if state and state.state == "down" and state.exit_code == 0 and not state.failure:
         done = replace(deploy, phased=True, reason="the release command has ended well")
         return Change(puts={keys.deploy(deploy.app): done}, why=f"{deploy.app} v{deploy.new}: {done.reason}"), None
     if state and state.state == "down":
         return _failed(deploy, state.reason or f"exited with code {state.exit_code}", now), None
-    if not state and not _job(facts, deploy):
-        return _failed(deploy, "was lost with its host", now), None
+    if not state and not job:
+        return _failed(deploy, "was taken out of its queue, or lost with its host", now), None
     if now >= deadline:
         queued = facts.queues.get(f"ephemeral/{deploy.phase}")
         why = f" ({queued.reason})" if queued and queued.reason else ""
@@ -34,15 +39,27 @@ def phase(facts: Facts, under: Under, moment: Moment) -> tuple[Change | None, fl
     return None, deadline
 
 
-def stop_phase(facts: Facts, deploy: model.Deploy) -> list[Change]:
-    """The release command of a deploy that is over without it: it is not to go on."""
-    if not deploy.phase or deploy.phased or deploy.state == "complete" or not (job := _job(facts, deploy)):
-        return []
-    seen, why = (keys.deploy(deploy.app),), f"stop {deploy.phase}"
+def stop_commands(facts: Facts, deploy: model.Deploy) -> list[Change]:
+    """The end of each release command but that of a deploy under way: those whose deploy is over without them, also if
+    another has begun since."""
+    current = deploy.phase if deploy.state == "running" else ""
+    left = [job for job in _commands(facts, deploy.app) if job.job.id != current and not job.stop and not job.ended]
+    return [_stopped(facts, job) for job in left]
+
+
+def _stopped(facts: Facts, job: Known) -> Change:
+    seen, why = (keys.deploy(job.job.app),), f"stop {job.job.id}"
     if not job.host:
-        return [Change(deletes=(job.key,), seen=seen, why=why)]
+        return Change(deletes=(job.key,), seen=seen, why=why)
     assignment = facts.jobs[job.key.removeprefix("jobs/")]
-    return [] if job.stop or job.ended else [Change(puts={job.key: replace(assignment, stop=True)}, seen=seen, why=why)]
+    return Change(puts={job.key: replace(assignment, stop=True)}, seen=seen, why=why)
+
+
+def _commands(facts: Facts, app: str) -> list[Known]:
+    """The release commands of an app that wait or were given to a host; a cron entry may have the name as well."""
+    found = [job for job in jobs_of(facts, app, ("ephemeral",)) if job.job.type == RELEASE]
+    crons = {run.job for ledger in facts.crons_of(app).values() for run in ledger.runs} if found else set()
+    return [job for job in found if job.job.id not in crons]
 
 
 def _job(facts: Facts, deploy: model.Deploy) -> Known | None:

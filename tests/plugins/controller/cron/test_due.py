@@ -310,3 +310,12 @@ def test_each_tick_is_accounted_for_once(acts: list[tuple[str, int]], missed: st
     count, last = ticks.between("*/5 * * * *", "UTC", first, ledger(world).after)
     assert grid.told == count
     assert not count or last == ledger(world).after
+
+
+def test_a_clock_that_is_behind_brings_no_tick_again_by_a_pause() -> None:
+    world = begin()
+    pass_time(world, 301)
+    done = ledger(world).after
+    for paused in (True, False):
+        world.write(verbs.pause(world.facts, "hello", "tick", paused, done - 2))
+    assert ledger(world).after == done

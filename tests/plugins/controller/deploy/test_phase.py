@@ -1,6 +1,7 @@
 """The release command: before anything else, once, and what becomes of a deploy with it."""
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
@@ -94,7 +95,9 @@ def test_one_that_is_lost_with_its_host_fails_the_deploy() -> None:
     world.settle()
     world.write(Change(deletes=(keys.job("host-0", command(world).job.id),)))
     world.run()
-    assert world.facts.deploys["hello"].reason == "the release command was lost with its host"
+    assert (
+        world.facts.deploys["hello"].reason == "the release command was taken out of its queue, or lost with its host"
+    )
     assert world.up("hello") == {(1, "web"): 2}
 
 
@@ -111,3 +114,30 @@ def test_it_runs_also_where_nothing_else_changed() -> None:
     world.run()
     assert world.up("hello") == {(2, "web"): 2}
     assert world.facts.apps["hello"].release == 3
+
+
+def test_that_of_a_cancelled_deploy_has_ended_before_the_next_one_begins() -> None:
+    """Also where the next deploy began before anybody looked: two never run beside each other."""
+    world = migrating()
+    world.settle()
+    first = command(world)
+    world.write(cancel(world.facts, "hello", world.now))
+    begun(world, MIGRATES | {"web": "serve three"})
+    world.settle()
+    assert command(world).job.id == first.job.id
+    assert command(world).stop
+    world.tell(command(world), "down", reason="stopped", exit_code=143)
+    world.settle()
+    assert (command(world).job.release, command(world).stop) == (3, False)
+
+
+def test_one_that_was_stopped_has_not_ended_well() -> None:
+    """Though it ends with code 0 when it is told to."""
+    world = migrating()
+    world.settle()
+    a = command(world)
+    world.put(keys.job(a.host, a.job.id), replace(a, stop=True))
+    world.tell(a, "down", reason="stopped", exit_code=0)
+    world.run()
+    assert world.facts.deploys["hello"].reason == "the release command was stopped"
+    assert world.up("hello") == {(1, "web"): 2}
