@@ -7,6 +7,7 @@ from flynn.core import model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY, diff
+from flynn.plugins.controller.line import Room
 from flynn.plugins.controller.moment import Moment
 from flynn.plugins.controller.place import Ground
 from flynn.plugins.controller.rebalance import Balance, Zones, rebalance
@@ -53,9 +54,9 @@ class Balancer:
         if not moment.limits.rebalance:
             return []
         changes: list[Change] = []
-        looked = self._apps | self._uneven | self._due(moment.now)
+        budget = self._budget(facts, moment)
+        looked = self._apps | self._due(moment.now) | (self._uneven if budget > 0 else set())
         zones = Zones.of(facts) if looked else None
-        budget = moment.limits.rebalance - len(self.moving)
         for app in sorted(looked):
             found = rebalance(facts, zones, ground, app, moment) if zones and app in facts.apps else Balance()
             self._note(app, found)
@@ -66,6 +67,12 @@ class Balancer:
                 changes.append(found.change)
         self._apps = set()
         return changes
+
+    def _budget(self, facts: Facts, moment: Moment) -> float:
+        """How many moves may begin now. One whose next job would have to wait in its queue is not begun."""
+        budget = moment.limits.rebalance - len(self.moving)
+        limits = moment.limits.queues.of("services")
+        return min(budget, Room.of(facts, "services", limits).left) if budget > 0 else 0
 
     def _due(self, now: float) -> set[str]:
         return {app for app, wake in self._wakes.items() if wake <= now}

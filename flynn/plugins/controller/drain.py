@@ -60,7 +60,7 @@ def forecast(facts: Facts, name: str, now: float) -> Forecast:
         if host := places.get(_next(job.id)):
             moves.append(Going(job.id, job.app, job.type, host))
         else:
-            unplaced.append(Staying(job.id, job.app, job.type, reasons[job.app, like(job)]))
+            unplaced.append(Staying(job.id, job.app, job.type, reasons.get((job.app, like(job)), "")))
     others = [staying(facts, one) for one in here if not _moves(facts, one)]
     ends = tuple(one for one in others if not one.for_good)
     return Forecast(name, tuple(moves), tuple(unplaced), ends, tuple(one for one in others if one.for_good))

@@ -16,7 +16,6 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.backoff import Pause, pause_of
-from flynn.plugins.controller.place_refusals import same_words
 from flynn.plugins.controller.queue_limits import QueueLimits, Queues
 from flynn.plugins.controller.waiting import Waiting
 
@@ -131,9 +130,8 @@ class Row:
         return bool(self.waiting)
 
     def _told(self) -> bool:
-        """Whether the head is like one that was refused, and says so already."""
-        reason, said = self.refused.get(like(self.head.job), ""), self.head.reason
-        return bool(reason) and (said == reason or (bool(said) and same_words(said, reason)))
+        """Whether the head is like one that was refused, and says why it waits: those in front of it say why now."""
+        return bool(self.refused.get(like(self.head.job))) and bool(self.head.reason)
 
 
 @dataclass
@@ -173,7 +171,9 @@ def begun(facts: Facts, queue: model.Queue) -> tuple[int, int]:
     starting = running = 0
     for line, jobs in facts.groups.get("jobs/app", {}).items():
         if line.endswith(f"/{queue}"):
-            for key in jobs:
+            for key, a in jobs.items():
+                if a.moving:  # Another is to take its place: it does not hold that up.
+                    continue
                 state = facts.states.get(key)
                 starting += state is None or state.state == "starting"
                 running += state is not None and state.state in ("up", "stopping")

@@ -5,7 +5,7 @@ assignment. The formation then wants one more of its kind, and stops the marked 
 serve than shall.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -25,26 +25,37 @@ class Turnover:
     stop: list[Known]
 
 
-def turnover(have: Sequence[Known], count: int, most: int | None = None) -> Turnover:
-    """From the jobs of a kind that are there to `count` that stay (`most`: so many may); those that move stop as others
-    come up.
+def up(job: Known) -> bool:
+    return job.up
 
-    At no time fewer are up than are now, or `count`, whichever is less.
+
+def turnover(
+    have: Sequence[Known], count: int, most: int | None = None, serves: Callable[[Known], bool] = up
+) -> Turnover:
+    """From the jobs of a kind that are there to `count` that stay (`most`: so many may); those that move stop as others
+    come to serve.
+
+    At no time fewer serve than do now, or `count`, whichever is less.
     """
     stay = [job for job in have if not job.moving]
     leave = [job for job in have if job.moving]
-    needed = max(count - sum(job.up for job in stay), 0)
+    needed = max(count - sum(map(serves, stay)), 0)
     return Turnover(
         missing=max(count - len(stay), 0),
-        stop=[*surplus(stay, len(stay) - (count if most is None else most)), *surplus(leave, len(leave) - needed)],
+        stop=[
+            *surplus(stay, len(stay) - (count if most is None else most), serves),
+            *surplus(leave, len(leave) - needed, serves),
+        ],
     )
 
 
-def surplus(jobs: Sequence[Known], count: int) -> list[Known]:
-    """Which `count` of these to stop: those without a place first, then those not up, then the newest."""
+def surplus(jobs: Sequence[Known], count: int, serves: Callable[[Known], bool] = up) -> list[Known]:
+    """Which `count` of these to stop: those without a place first, then those not up, or up but not well, then the
+    newest."""
     if count <= 0:
         return []
-    return sorted(jobs, key=lambda job: (bool(job.host), job.up, -job.job.created, job.job.id))[:count]
+    order = sorted(jobs, key=lambda job: (bool(job.host), job.up, serves(job), -job.job.created, job.job.id))
+    return order[:count]
 
 
 def mark_move(facts: Facts, job: Known, now: float) -> Change | None:

@@ -15,7 +15,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller import place_volumes, place_yield
 from flynn.plugins.controller.place_ground import Ground
-from flynn.plugins.controller.place_refusals import none_fits, refusal, same_words
+from flynn.plugins.controller.place_refusals import none_fits, refusal
 from flynn.plugins.controller.place_site import Alike, Want, want_of
 
 __all__ = ["Ground", "choose", "place_queued"]
@@ -24,7 +24,7 @@ WAYS = 50
 """Services that batch jobs make way for in one pass, at most, as that takes a while: the others have the next one."""
 
 FRESH = 20
-"""Jobs at the head of the line whose reason has the numbers of now; behind them it is written anew for new words."""
+"""Jobs at the head of the line whose reason is that of now; behind them each says why it waited when it came."""
 
 
 def place_queued(
@@ -70,6 +70,7 @@ class _Pass:
             self.tell("")
             return _assign(self.facts, assignment)
         may = job.queue == "services" and self.ground.batch and want.alike not in self.refused and self.ways
+        may = may and not _for_spread(self.facts, job)
         if may and (change := _make_way(self.facts, self.ground, job, want, self.now)):
             self.ways -= 1
             self.tell("")
@@ -77,10 +78,17 @@ class _Pass:
         if not reason:
             reason = self.refused[want.alike] = none_fits(self.ground, want)
         self.tell(reason)
-        if reason == queued.reason or (place >= FRESH and same_words(reason, queued.reason)):
+        if reason == queued.reason or (place >= FRESH and queued.reason):
             return None
         key = keys.queued(job.queue, job.id)
         return Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}")
+
+
+def _for_spread(facts: Facts, job: model.Job) -> bool:
+    """Whether a service is to take the place of one that runs, for the sake of spread: nobody makes way for that."""
+    kind = (job.release, job.type)
+    running = facts.jobs_of(job.app, "services").values()
+    return any(a.moving == "rebalance" and (a.job.release, a.job.type) == kind for a in running)
 
 
 def _make_way(facts: Facts, ground: Ground, job: model.Job, want: Want, now: float) -> Change | None:
@@ -98,6 +106,12 @@ def choose(facts: Facts, ground: Ground, job: model.Job) -> tuple[str, str]:
     """The name of the host for a job, and why there is none ("" where there is one)."""
     want = want_of(facts, job)
     return _found(facts, ground, job, want) or ("", none_fits(ground, want))
+
+
+def host_for(facts: Facts, ground: Ground, job: model.Job) -> str:
+    """The same, where nobody asks why there is none: that is much to find out on many hosts."""
+    found = _found(facts, ground, job, want_of(facts, job))
+    return found[0] if found else ""
 
 
 def _found(facts: Facts, ground: Ground, job: model.Job, want: Want) -> tuple[str, str] | None:

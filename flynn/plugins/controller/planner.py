@@ -110,7 +110,8 @@ class Planner:
     def _placed(self, changes: Changes) -> set[str]:
         """Services that went from their queue to a host, of apps that have as many as before, and do not ask where."""
         queued = {was.job.id: was.job for _, was, now in changes.get("queues", ()) if was is not None and now is None}
-        moved = [a.job for _, was, a in changes.get("jobs", ()) if was is None and a.job == queued.get(a.job.id)]
+        begun = [a for _, was, a in changes.get("jobs", ()) if was is None and not a.stop and not a.moving]
+        moved = [a.job for a in begun if a.job == queued.get(a.job.id)]
         asking = {app for app in {job.app for job in moved} if self._asks(app)}
         return {job.id for job in moved if job.queue == "services" and job.app not in asking}
 

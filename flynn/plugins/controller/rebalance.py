@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from flynn.core import keys, matching, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
-from flynn.plugins.controller.jobs import Known, jobs_of
+from flynn.plugins.controller.jobs import Known, jobs_of, ready
 from flynn.plugins.controller.moment import Moment
 from flynn.plugins.controller.moving import bound
-from flynn.plugins.controller.place import Ground, choose
+from flynn.plugins.controller.place import Ground, host_for
 
 ZONE = "zone"
 """The tag that says which hosts fail together."""
@@ -112,7 +112,7 @@ class Spread:
 
 def _better(facts: Facts, ground: Ground, same: Sequence[Known], spread: Spread) -> tuple[Known, str] | None:
     """Which of these jobs of a kind should move, and where to a new one would go now; None: it would better nothing."""
-    target, _ = choose(facts, ground, replace(same[0].job, id=f"{same[0].job.id}-next"))
+    target = host_for(facts, ground, replace(same[0].job, id=f"{same[0].job.id}-next"))
     for source in spread.crowded() if target else ():
         movable = [job for job in same if job.host == source and not bound(facts, job.job)]
         if movable and spread.gap(source, target) >= 2:
@@ -123,7 +123,7 @@ def _better(facts: Facts, ground: Ground, same: Sequence[Known], spread: Spread)
 def _quiet(facts: Facts, app: str, jobs: Sequence[Known]) -> bool:
     """Whether an app is at rest: nothing of it starts, stops, moves, or is deployed."""
     deploy = facts.deploys.get(app)
-    return not (deploy and deploy.state == "running") and all(job.up and not job.moving for job in jobs)
+    return not (deploy and deploy.state == "running") and all(ready(facts, job) and not job.moving for job in jobs)
 
 
 def _called_off(facts: Facts, jobs: Sequence[Known]) -> Change | None:

@@ -55,11 +55,18 @@ def set_tags(facts: Facts, name: str, put: Mapping[str, str], remove: Sequence[s
         if not {**own, **wish.tags}.get(tag):
             raise Invalid(f"{name} has no tag {tag[:40]!r}; `flynn host show {name}` lists those it has")
         wanted[tag] = ""
-    kept = {tag: value for tag, value in wanted.items() if (value or tag in own) and own.get(tag, "") != value}
+    kept = {tag: value for tag, value in wanted.items() if _told(host, own, tag, value)}
     if len({**own, **kept}) > TAGS_LIMIT:
         raise Invalid(f"{name} would have over {TAGS_LIMIT} tags")
     words = [*(f"{tag}={value}" for tag, value in put.items()), *(f"no {tag}" for tag in remove)]
     return _changed(wish, replace(wish, tags=kept), f"tags of {name}: {', '.join(words)}")
+
+
+def _told(host: model.Host | None, own: Mapping[str, str], tag: str, value: str) -> bool:
+    """Whether a tag is not as the host has it by itself. Of one that is away nobody knows what it has: all is kept."""
+    if host is None:
+        return True
+    return (bool(value) or tag in own) and own.get(tag, "") != value
 
 
 def _changed(old: model.Wish, new: model.Wish, why: str) -> Change:

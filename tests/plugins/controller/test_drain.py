@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.core import keys, model
-from flynn.plugins.controller import wishes
+from flynn.plugins.controller import decide, wishes
 from flynn.plugins.controller.drain import Forecast, Staying, forecast, on_host, staying
 from flynn.plugins.controller.hosts_api import done
 from tests.plugins.controller.test_api import call, controlled, deploy
@@ -135,3 +135,13 @@ async def test_what_is_no_good(tmp_path: Path) -> None:
             ("PATCH", "/v1/hosts/host-a/tags", {"remove": ["gone"]}, 422),
         ):
             assert (await call(node, method, path, body))[0] == status, (method, path, body)
+
+
+def test_a_forecast_says_nothing_of_jobs_of_deleted_apps() -> None:
+    world = World()
+    world.host("a")
+    world.host("b")
+    world.app("hello", web=2)
+    world.run()
+    world.write(decide.delete_app(world.facts, "hello"))
+    assert forecast(world.facts, "a", world.now).moves == ()

@@ -1,10 +1,12 @@
 """Jobs that leave their host: replaced first, then stopped."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.change import Change
 from flynn.plugins.controller import wishes
 from flynn.plugins.controller.jobs import Known
 from flynn.plugins.controller.moving import turnover
@@ -199,3 +201,30 @@ def test_of_what_is_too_much_those_without_a_host_go_first_then_those_that_leave
     jobs = [known(0, False, "up"), known(1, True, "up"), known(2, False, "up"), known(3, False, "queued")]
     gone = [{job.job.id for job in turnover(jobs, count).stop} for count in (2, 1, 0)]
     assert gone == [{"j3", "j1"}, {"j3", "j1", "j2"}, {"j0", "j1", "j2", "j3"}]
+
+
+def test_what_is_not_well_stops_before_what_serves() -> None:
+    """A process that its check found unwell is up still, but nobody's requests reach it."""
+    world = World()
+    world.host("a")
+    world.app("hello", web=2)
+    world.run()
+    world.write(Change(deletes=(keys.instance("hello-web", "hello-web-2"),)))
+    world.put(keys.formation("hello"), replace(world.facts.formations["hello"], counts={"web": 1}))
+    world.settle()
+    assert [a.job.id for a in world.facts.jobs.values() if a.stop] == ["hello-web-2"]
+
+
+@pytest.mark.parametrize("drained", ["a", "b", "c"])
+def test_of_what_runs_on_every_host_only_that_of_the_drained_one_stops(drained: str) -> None:
+    world = World()
+    for name in "abc":
+        world.host(name)
+    world.app("hello", web=1)
+    every = {"web": model.Placement(omni=True)}
+    world.put(keys.formation("hello"), replace(world.facts.formations["hello"], placement=every))
+    world.run()
+    before = set(world.facts.jobs)
+    world.write(wishes.drain(world.facts, drained, False, 0.0, world.now))
+    world.run()
+    assert set(world.facts.jobs) == {key for key in before if not key.startswith(f"{drained}/")}

@@ -207,3 +207,19 @@ def test_a_clock_that_is_wrong_holds_nothing_back_for_longer() -> None:
         assert world.now < wake <= world.now + 30
         world.now = wake
         world.settle()
+
+
+def test_a_job_that_is_stopped_as_soon_as_it_has_a_host_is_replaced() -> None:
+    """Before the leader has seen that it has one."""
+    world = World()
+    world.host("a", memory=130)
+    world.app("hello", web=1)
+    world.run()
+    world.put(keys.formation("hello"), replace(world.facts.formations["hello"], counts={"web": 2}))
+    world.settle()
+    world.host("b")
+    for change in world.plan().changes:
+        world.write(change)
+    (key,) = (key for key in world.facts.jobs if key.startswith("b/"))
+    world.write(Change(puts={f"jobs/{key}": replace(world.facts.jobs[key], stop=True)}))
+    assert any("start hello-web" in change.why for change in world.plan().changes)

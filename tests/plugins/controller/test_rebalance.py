@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.plugins.controller import wishes
 from flynn.plugins.controller.moment import Limits
+from flynn.plugins.controller.queue_limits import QueueLimits, Queues
 from tests.plugins.controller.test_moving import with_volume
 from tests.plugins.controller.world import World
 
@@ -191,3 +192,33 @@ def test_it_comes_to_rest_and_spreads_what_can_be_spread(
                 if left >= model.Job(id="x", app="x", type="x", queue="services", command="x", created=1.0).memory
             ]
             assert max(have.values(), default=0) - min(roomy, default=99) <= 1
+
+
+def test_no_move_begins_whose_next_job_would_wait_in_its_queue() -> None:
+    """It would be called off, and begun again, for ever."""
+    queues = Queues(services=QueueLimits(running=2))
+    world = World(limits=Limits(settle=1.0, deploy=100.0, lost=30.0, rebalance=2, queues=queues))
+    world.host("a")
+    world.app("hello", web=2)
+    world.run()
+    world.host("b")
+    let(world)
+    assert spread(world, "hello") == {"a": 2}
+
+
+def test_no_batch_job_makes_way_for_the_sake_of_spread() -> None:
+    world = balanced()
+    world.host("a", memory=256)
+    world.app("hello", web=2)
+    world.run()
+    world.put(keys.app("batch"), model.App(name="batch", created=1.0))
+    world.host("b", memory=200)
+    world.now += REST
+    world.step()
+    job = model.Job(id="batch-run-1", app="batch", type="run", queue="ephemeral", created=world.now, command="x")
+    batch = model.Assignment(job=job, host="b", assigned=world.now)
+    world.put(keys.job("b", job.id), batch)
+    world.tell(batch, "up")
+    world.run()
+    assert not world.facts.jobs["b/batch-run-1"].stop
+    assert spread(world, "hello") == {"a": 2}

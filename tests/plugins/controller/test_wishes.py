@@ -1,6 +1,7 @@
 """What operators want of hosts."""
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core import keys, matching, model
 from flynn.core.errors import Invalid, NotFound
@@ -64,3 +65,15 @@ def test_what_is_no_tag(put: dict[str, str], remove: list[str], said: str) -> No
 def test_a_host_that_nobody_knows() -> None:
     with pytest.raises(NotFound, match="no host 'b' now"):
         wishes.drain(grid().facts, "b", False, 1.0, 1.0)
+
+
+def test_what_is_wanted_of_a_host_that_is_away_is_kept() -> None:
+    world = World()
+    world.host("a")
+    host = replace(world.facts.hosts["a"], tags={"disk": "ssd"})
+    world.put(keys.host("a"), host)
+    world.write(wishes.set_tags(world.facts, "a", {}, ["disk"]))
+    world.lose("a")
+    world.write(wishes.set_tags(world.facts, "a", {"rack": "r1"}, []))
+    world.put(keys.host("a"), host)
+    assert matching.tags(world.facts, host) == {"rack": "r1"}
