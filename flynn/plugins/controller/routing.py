@@ -103,11 +103,16 @@ def _plain(path: str) -> str:
 
 
 def _free_id(facts: Facts, place: str) -> tuple[str, tuple[str, ...]]:
-    """The first id of a place that no other has, and the keys of those passed over, which must stay as they are."""
+    """The first id of a place that no other has, and the keys that must stay as they are: of those passed over, and the
+    next one. There the same place may be by now, if the photo is so old that the first was another's meanwhile."""
     passed: list[str] = []
     for number in itertools.count():
-        id = hashlib.sha256(f"{place} {number}".encode()).hexdigest()[:8]
+        id = _id(place, number)
         if facts.stamp(keys.route(id)) is None:
-            return id, tuple(passed)
+            return id, (*passed, keys.route(_id(place, number + 1)))
         passed.append(keys.route(id))
     raise AssertionError("there is no end of numbers")
+
+
+def _id(place: str, number: int) -> str:
+    return hashlib.sha256(f"{place} {number}".encode()).hexdigest()[:8]

@@ -252,6 +252,16 @@ def test_whoever_decides_on_whatever_old_photo_no_two_routes_have_one_place(acts
         assert len(places) == len(set(places))
 
 
+def test_a_place_is_not_taken_twice_though_its_first_id_was_anothers_meanwhile() -> None:
+    world = World()
+    old = world.facts
+    first = added(world, replace(HTTP, domain=TWINS[0]))
+    added(world, replace(HTTP, domain=TWINS[1]))
+    world.write(routing.remove_route(world.facts, first.id))
+    again = routing.add_route(old, replace(HTTP, domain=TWINS[1]))
+    assert any(world.facts.unchanged(guard.key) != guard for guard in again.guards(old))
+
+
 def decided(facts: Facts, name: str, which: int) -> Change:
     ids = sorted(facts.routes) or ["none"]
     if name == "add":
