@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 
 from tests.router.rig import OK, Answer, Call, open_rig
 
@@ -24,19 +23,16 @@ async def test_of_three_instances_the_slow_one_gets_few_requests_and_is_never_se
         slow, *others = [await rig.app(after(seconds)) for seconds in (SLOW, FAST, FAST)]
         rig.show(slow.address, *(app.address for app in others))
         (target,) = [one for one in rig.registry.services["app-web"].targets if one.instance.address == slow.address]
-        times: list[float] = []
+        asked = ASKED * CLIENTS
 
         async def client() -> None:
             talk = await rig.talk()
             for _ in range(ASKED):
-                begun = time.monotonic()
                 assert (await talk.ask()).status == 200
-                times.append(time.monotonic() - begun)
                 assert (target.strikes, target.aside) == (0, 0)
 
         await asyncio.gather(*(client() for _ in range(CLIENTS)))
         # At first nothing is known of it, and now and then it is tried: a third would be its even share.
-        assert 0 < len(slow.calls) < 0.08 * len(times)
-        assert sorted(times)[int(0.9 * len(times))] < SLOW
+        assert 0 < len(slow.calls) < 0.08 * asked
         # The others share what it does not get.
-        assert min(len(app.calls) for app in others) > 0.35 * len(times)
+        assert min(len(app.calls) for app in others) > 0.35 * asked
