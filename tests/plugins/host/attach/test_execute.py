@@ -128,7 +128,8 @@ async def test_it_ends_with_its_job(rig: Rig) -> None:
     async with executed(rig, "echo ready; exec sleep 60") as socket:
         assert await socket.receive_bytes(timeout=10) == b"\1ready\n"
         await rig.assign(rig.job("worker-1", "true"), stop=True)
-        assert (await rest(socket))[2]["exit_code"] == 137
+        # It is asked to end as the job is, and killed once that has ended, which may come first.
+        assert (await rest(socket))[2]["exit_code"] in (143, 137)
     assert not alive(up.pid)
 
 
