@@ -87,7 +87,7 @@ async def passed_over(data: Path, burst: int, when: Callable[[Facts], bool]) -> 
             async with store.watch("jobs/", ended) as batches:
                 before = 0
                 async for batch in batches:
-                    if assigned(batch, "clock") and not any("web-clock-1" in item.key for item in batch.puts):
+                    if assigned(batch, "clock") and not any(item.key.endswith("/web-clock-1") for item in batch.puts):
                         break
                     before += assigned(batch, "run")
             await mirror.until(lambda facts: not facts.queues, LIMIT)
