@@ -130,6 +130,7 @@ async def test_it_ends_with_its_job(rig: Rig) -> None:
         await rig.assign(rig.job("worker-1", "true"), stop=True)
         # It is asked to end as the job is, and killed once that has ended, which may come first.
         assert (await rest(socket))[2]["exit_code"] in (143, 137)
+    await rig.state("worker-1", "down")
     assert not alive(up.pid)
 
 
