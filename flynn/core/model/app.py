@@ -35,7 +35,7 @@ class Release(Record, frozen=True, kw_only=True):
     """Artifact + config + process types + what runs by the clock, never changed once made.
 
     `made`: types whose jobs would be the same, to the letter, as those of an earlier release: its version. They are
-    taken over with it and carry its number.
+    taken over with it and carry its number. `commit` is what was built of a git repository ("": nobody said).
     """
 
     app: str
@@ -47,6 +47,7 @@ class Release(Record, frozen=True, kw_only=True):
     description: str = ""
     made: dict[str, int] = {}
     cron: dict[str, Cron] = {}
+    commit: str = ""
 
 
 class Placement(Record, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class Formation(Record, frozen=True, kw_only=True):
 class Build(Record, frozen=True, kw_only=True):
     """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue.
 
-    `how` is what was said of its deploy.
+    `how` is what was said of its deploy; `commit` is the commit that the source is ("": nobody said).
     """
 
     app: str
@@ -82,3 +83,4 @@ class Build(Record, frozen=True, kw_only=True):
     release: int = 0
     description: str = ""
     how: Deploying = Deploying()
+    commit: str = ""

@@ -22,7 +22,7 @@ from flynn.core.queue_room import check_room
 from flynn.core.web import LINES, Route, Stream, lines, query, send_line
 from flynn.plugins.builder import source, tools
 from flynn.plugins.builder.follow import follow_build
-from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description
+from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description, check_version
 from flynn.plugins.builder.upload import received
 
 BUILDPACKS = Path(__file__).parent / "buildpacks"
@@ -47,9 +47,10 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the developer says of the build, and of the deploy of what is built."""
+    """What the developer says of the build, and of the deploy of what is built. `version`: the commit that it is."""
 
     description: str = ""
+    version: str = ""
     strategy: str = ""
     batch: Annotated[int, msgspec.Meta(ge=0, le=BATCH)] = 0
 
@@ -75,7 +76,7 @@ class Builder:
                 check_app(ctx.mirror.facts, app)
                 check_room(ctx.mirror.facts, "builders", self._config.waiting)
             asked = query(request, Described)
-            description = check_description(asked.description)
+            description, version = check_description(asked.description), check_version(asked.version)
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
             kit_there = await _shelve(ctx, kit)
@@ -84,7 +85,9 @@ class Builder:
             def begun(facts: Facts) -> tuple[Change, Made]:
                 check_room(facts, "builders", self._config.waiting)
                 now = ctx.clock()
-                change = begin(facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how)
+                change = begin(
+                    facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how, version
+                )  # fmt: skip
                 return change, {"job": id}
 
             _, made = await once(ctx, request, begun, source.sha256)

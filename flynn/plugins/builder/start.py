@@ -1,5 +1,6 @@
 """The start of a build: the record and the job, decided together. Pure."""
 
+import re
 from collections.abc import Collection
 
 import msgspec
@@ -22,6 +23,9 @@ PIECE = 30_000
 
 DESCRIPTION_LIMIT = 200
 
+VERSION = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?|")
+"""The full name of a commit, as SHA-1 or SHA-256; or none."""
+
 AS_SET = model.Deploying()
 """A deploy of which nothing is said: it goes as its app is set to."""
 
@@ -39,9 +43,11 @@ def begin(
     now: float,
     description: str = "",
     how: model.Deploying = AS_SET,
+    version: str = "",
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
+    `version` names the source, as git does: the build finds it as SOURCE_VERSION.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
     found = check_app(facts, app)
@@ -57,13 +63,15 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env={**in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"},
+        env={**in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"} | ({"SOURCE_VERSION": version} if version else {}),
         layers={"app": source, "tools": tools},
         memory=MEMORY,
         cache=f"build-{app}",
         output=True,
     )
-    build = model.Build(app=app, job=id, source=source, started=now, description=description, how=how)
+    build = model.Build(
+        app=app, job=id, source=source, started=now, description=description, how=how, commit=version
+    )  # fmt: skip
     puts: dict[str, model.Record] = {keys.build(app): build, keys.queued("builders", id): model.Queued(job=job)}
     return Change(puts=puts, seen=(keys.app(app),), why=f"build {id}")
 
@@ -89,6 +97,13 @@ def check_description(text: str) -> str:
     """What a developer says of a build, in one line. Invalid: it is too long, or not one line."""
     if len(text) > DESCRIPTION_LIMIT or not text.isprintable():
         raise Invalid(f"a description is one line of {DESCRIPTION_LIMIT} characters at most")
+    return text
+
+
+def check_version(text: str) -> str:
+    """The commit that a source is said to be. Invalid: it is the name of none."""
+    if not VERSION.fullmatch(text):
+        raise Invalid(f"{text[:60]!r} names no commit; give all of its 40 (or 64) hexadecimal digits, in lower case")
     return text
 
 

@@ -81,6 +81,7 @@ def _release(
         how=build.how,
         told=told,
         cron=cron,
+        commit=build.commit,
     )
     ended = replace(build, state="complete", release=version, ended=now)
     return Change(

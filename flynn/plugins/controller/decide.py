@@ -83,7 +83,9 @@ def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str
     words = " and ".join(
         part for part in (f"Set {', '.join(put)}" if put else "", f"Unset {', '.join(unset)}" if unset else "") if part
     )
-    change, _ = begin_deploy(facts, name, current.artifact, current.processes, env, words[:200], now)
+    change, _ = begin_deploy(
+        facts, name, current.artifact, current.processes, env, words[:200], now, commit=current.commit
+    )
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
 
@@ -99,7 +101,16 @@ def rollback(facts: Facts, name: str, version: int | None, now: float, how: mode
     if version == app.release:
         raise Invalid(f"v{version} of {name} is the release that serves")
     change, _ = begin_deploy(
-        facts, name, old.artifact, old.processes, old.env, f"Rollback to v{version}", now, how=how, cron=old.cron
+        facts,
+        name,
+        old.artifact,
+        old.processes,
+        old.env,
+        f"Rollback to v{version}",
+        now,
+        how=how,
+        cron=old.cron,
+        commit=old.commit,
     )
     changed = replace(app, env=old.env)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)

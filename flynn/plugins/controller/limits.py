@@ -51,7 +51,9 @@ def set_limits(facts: Facts, name: str, put: Limits, unset: Mapping[str, Iterabl
     if release is None or limited(release.processes, changed.limits) == release.processes:
         return Change(puts={keys.app(name): changed}, why=f"limits of {name}")
     words = f"Limit {', '.join(sorted({**put, **unset}))}"[:200]
-    change, _ = begin_deploy(facts, name, release.artifact, release.processes, app.env, words, now, changed.limits)
+    change, _ = begin_deploy(
+        facts, name, release.artifact, release.processes, app.env, words, now, changed.limits, commit=release.commit
+    )
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
 

@@ -57,11 +57,12 @@ def begin_deploy(
     how: model.Deploying = AS_SET,
     told: model.Deploying = AS_SET,
     cron: Mapping[str, model.Cron] | None = None,
+    commit: str = "",
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
     `limits`, `mounts`: by process type, if not those of the app. `told`: by the app's own file, of deploys from now on;
-    `how`: of this one; `cron`: what runs by the clock, if not that of the release that serves.
+    `how`: of this one; `cron`: what runs by the clock, if not that of the release that serves; `commit` was built.
     """
     check_none_under_way(facts, app)
     version, kept = next_version(facts, app), facts.apps[app]
@@ -75,6 +76,7 @@ def begin_deploy(
         env=dict(env),
         description=description,
         cron=dict(_cron(facts, kept) if cron is None else cron),
+        commit=commit,
     )
     if serves := facts.releases.get(f"{app}/{kept.release}"):
         release = replace(release, made=same_types(serves, release))

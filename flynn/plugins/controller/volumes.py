@@ -140,7 +140,15 @@ def _mounted(
     formation = facts.formations.get(app.name)
     one_writer.check(app.name, mounted(release.processes, app.mounts), one_writer.least(formation))
     change, _ = begin_deploy(
-        facts, app.name, release.artifact, release.processes, app.env, words[:200], now, mounts=app.mounts
+        facts,
+        app.name,
+        release.artifact,
+        release.processes,
+        app.env,
+        words[:200],
+        now,
+        mounts=app.mounts,
+        commit=release.commit,
     )
     return Change(puts={**change.puts, key: app}, seen=(*change.seen, *seen), why=change.why)
 

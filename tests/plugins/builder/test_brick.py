@@ -110,6 +110,14 @@ async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> Non
         assert (last["kind"], last["ok"], last["version"]) == ("done", True, 1)
 
 
+async def test_a_build_is_told_which_commit_it_is_of(data: Path) -> None:
+    commit = "1f3a" * 10
+    async with builder(data) as (grid, _), push(grid, query=f"?version={commit}") as pushed:
+        await pushed.next()
+        assert (await grid.queued()).env["SOURCE_VERSION"] == commit
+        assert grid.node.mirror.facts.builds["hello"].commit == commit
+
+
 async def test_a_failed_build_says_what_it_said_itself(data: Path) -> None:
     async with builder(data) as (grid, _), push(grid) as pushed:
         await pushed.next()
@@ -203,6 +211,8 @@ async def test_what_is_refused(data: Path) -> None:
         assert await refused(grid, b"") == (422, "the source is empty: there is nothing to build")
         assert (await refused(grid, tar("../x")))[0] == 422
         assert (await refused(grid, query="?description=" + "x" * 201))[0] == 422
+        status, message = await refused(grid, query="?version=main")
+        assert (status, message[:28]) == (422, "'main' names no commit; give")
         too_large = "the source is over 1 MiB packed; leave out what the app does not need (.gitignore)"
         assert await refused(grid, io.BytesIO(bytes(2 << 20))) == (413, too_large)
         assert grid.node.mirror.facts.queues == {}

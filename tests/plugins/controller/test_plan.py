@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
-from flynn.plugins.controller import wishes
+from flynn.plugins.controller import decide, wishes
 from flynn.plugins.controller.deploy_image import deploy_image
 from tests.plugins.controller.world import SLUG, World
 
@@ -312,10 +312,13 @@ def test_a_type_that_the_new_release_lacks_ends_with_the_old_one() -> None:
     assert world.up("hello") == {(2, "web"): 1}
 
 
+COMMIT = "1f3a" * 10
+
+
 def build(world: World, app: str) -> model.Job:
     job = model.Job(id=f"{app}-build-1", app=app, type="build", queue="builders", command="x", created=world.now)
     world.put(keys.queued("builders", job.id), model.Queued(job=job))
-    world.put(keys.build(app), model.Build(app=app, job=job.id, source="b" * 64, started=world.now))
+    world.put(keys.build(app), model.Build(app=app, job=job.id, source="b" * 64, started=world.now, commit=COMMIT))
     return job
 
 
@@ -332,7 +335,11 @@ def test_a_build_becomes_a_release_and_its_deploy() -> None:
     assert release.env == {"K": "V"}
     assert {type: p.serves for type, p in release.processes.items()} == {"web": True, "worker": False}
     assert (world.facts.builds["hello"].state, world.facts.builds["hello"].release) == ("complete", 1)
-    assert world.up("hello") == {(1, "web"): 1}
+    assert release.commit == COMMIT
+    world.write(decide.set_env(world.facts, "hello", {"K": "W"}, [], world.now))
+    assert world.facts.releases["hello/2"].commit == COMMIT
+    world.run()
+    assert world.up("hello") == {(2, "web"): 1}
 
 
 def test_what_an_app_says_of_its_types_reaches_its_jobs() -> None:
