@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flynn.cli.config import pair
+from flynn.cli.limits import number as limit_of
 from flynn.cli.options import app_option, pass_session
+from flynn.cli.releases import version
 from flynn.cli.session import Session
 from flynn.cli.terminal import HEARTBEAT, own_kind, own_size, raw_terminal, terminal_option
 from flynn.core.errors import Unavailable
@@ -32,26 +34,44 @@ BACKLOG = 1024
 @click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
 @click.option("-v", "--volume", "mounts", multiple=True, metavar="NAME:/PATH", help="Mount it; with :ro to read.")
+@click.option("-r", "--release", metavar="vN", help="Not in the release that serves, but in this one, with its config.")
+@click.option("-s", "--size", "sizes", multiple=True, metavar="MEMORY|LIMIT=N", help="Limits: 2G, memory=2G, cpu=0.5.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop it after so long.")
 @click.option("-d", "--detach", is_flag=True, help="Only start it and print its job; its output goes to the log.")
 @terminal_option
 @app_option
 @pass_session
-def run(
-    session: Session, words: Sequence[str], pairs: Sequence[str], mounts: Sequence[str], detach: bool, terminal: bool
-) -> None:
+def run(session: Session, /, words: Sequence[str], detach: bool, terminal: bool, release: str, **own: Any) -> None:
     """Run a command in the app's current release: its input, output, errors and exit code are this command's own.
 
     A single word may be a whole shell line: flynn run 'cd data && ls | wc -l'.
     """
-    app, env = session.app(), dict(pair(text, "variable") for text in pairs)
     if detach and terminal:
         raise click.UsageError("--detach leaves no terminal to be had; leave away -t")
+    app, wanted = session.app(), _wanted(words, release=version(release) if release else 0, **own)
     if detach:
-        id = session.ask(lambda client: client.run(app, shell_line(words), env, detach=True, mounts=mounts))
+        id = session.ask(lambda client: client.run(app, **wanted, detach=True))
         session.show({"id": id}, lambda answer: [answer["id"]])
         return
-    code = session.ask(lambda client: attached_run(client, app, shell_line(words), env, terminal, mounts))
+    code = session.ask(lambda client: attached_run(client, app, wanted, terminal))
     raise click.exceptions.Exit(code)
+
+
+def _wanted(
+    words: Sequence[str],
+    pairs: Sequence[str],
+    mounts: Sequence[str],
+    sizes: Sequence[str],
+    timeout: float,
+    release: int,
+) -> dict[str, Any]:
+    """What `Client.run` is told."""
+    limits = dict(limit_of(text if "=" in text else f"memory={text}") for text in sizes)
+    env = dict(pair(text, "variable") for text in pairs)
+    return {
+        "command": shell_line(words), "env": env, "mounts": mounts, "release": release, "limits": limits,
+        "time_limit": timeout or 0.0,
+    }  # fmt: skip
 
 
 def shell_line(words: Sequence[str]) -> str:
@@ -62,17 +82,11 @@ def shell_line(words: Sequence[str]) -> str:
     return f"exec {shlex.join(words)}"
 
 
-async def attached_run(
-    client: "Client",
-    app: str,
-    command: str,
-    env: dict[str, str],
-    terminal: bool = False,
-    mounts: Sequence[str] = (),
-) -> int:
+async def attached_run(client: "Client", app: str, wanted: dict[str, Any], terminal: bool = False) -> int:
     """Run to the end; the exit code. Unavailable: it never ran, or the connection broke."""
     size = own_size() if terminal else None
-    job = await client.run(app, command, (own_kind() if terminal else {}) | env, terminal=size, mounts=mounts)
+    env = (own_kind() if terminal else {}) | wanted["env"]
+    job = await client.run(app, **(wanted | {"env": env}), terminal=size)
     async with client.attach(job, HEARTBEAT if terminal else None) as attached:
         return await converse(attached, terminal)
 

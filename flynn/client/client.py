@@ -176,14 +176,19 @@ class Client(BlobCalls):
         detach: bool = False,
         terminal: tuple[int, int] | None = None,
         mounts: Sequence[str] = (),
+        release: int = 0,
+        limits: Mapping[str, int] | None = None,
+        time_limit: float = 0.0,
     ) -> str:
         """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself.
 
-        `terminal`: it has one, of so many rows and columns. `mounts`: for it alone, as users write them.
+        `terminal`: it has one, of so many rows and columns. `mounts`, `limits`: for it alone. `release` 0: the one that
+        serves. `time_limit`: seconds; 0, as long as the grid lets any run.
         """
-        body: dict[str, Any] = {"command": command} | ({"env": dict(env)} if env else {})
-        body |= ({"detach": True} if detach else {}) | ({"terminal": terminal} if terminal else {})
-        body |= {"mounts": list(mounts)} if mounts else {}
+        body: dict[str, Any] = {
+            "command": command, "env": dict(env or {}), "detach": detach, "terminal": terminal, "mounts": list(mounts),
+            "release": release, "limits": dict(limits or {}), "time_limit": time_limit,
+        }  # fmt: skip
         return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
 
     @asynccontextmanager

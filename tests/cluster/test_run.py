@@ -93,6 +93,41 @@ async def ended(grid: Grid) -> list[dict[str, Any]]:
     return [job for job in json.loads(said.out) if job["state"] == "down"]
 
 
+async def test_an_older_release_comes_with_its_config(grid: Grid) -> None:
+    await grid.ok("env", "set", "-a", "hello", "COLOR=blue")
+    assert (await grid.ok("run", "-a", "hello", 'echo "$COLOR"')).out == "blue\n"
+    said = await grid.ok("run", "-a", "hello", "--release", "v1", 'echo "${COLOR:-none} $FLYNN_RELEASE"')
+    assert said.out == "none v1\n"
+    said = await grid.flynn("run", "-a", "hello", "--release", "v99", "true")
+    assert (said.code, "no release v99" in said.err) == (1, True)
+
+
+async def test_it_has_the_size_that_is_asked_for(grid: Grid) -> None:
+    eat = ["python3", "-c", "print(len(b'x' * (200 << 20)))"]
+    assert (await grid.ok("run", "-a", "hello", *eat)).out == f"{200 << 20}\n"
+    said = await grid.flynn("run", "-a", "hello", "--size", "64M", "--size", "pids=20", *eat)
+    assert (said.code != 0, said.out) == (True, "")
+
+
+async def test_it_is_found_while_it_lives_and_stopped_when_its_time_is_over(grid: Grid) -> None:
+    told = json.loads((grid.data / "client.json").read_text())
+
+    async def found() -> list[str]:
+        url = f"{told['url']}/v1/services/hello-run"
+        async with aiohttp.request("GET", url, headers={"Authorization": f"Bearer {told['token']}"}) as response:
+            return [one["id"] for one in (await response.json()).get("instances", [])]
+
+    id = (await grid.ok("run", "-a", "hello", "--detach", "--timeout", "3", "exec sleep 600")).out.strip()
+    async with asyncio.timeout(20):
+        while await found() != [id]:
+            await asyncio.sleep(0.05)
+        while id not in [job["id"] for job in await ended(grid)]:
+            await asyncio.sleep(0.1)
+    state = next(job for job in await ended(grid) if job["id"] == id)
+    assert (state["exit_code"], state["reason"]) == (143, "its time limit of 3 s was over")
+    assert await found() == []
+
+
 @pytest.mark.parametrize("verb", ["run", "exec"])
 async def test_a_terminal(grid: Grid, verb: str) -> None:
     """A shell on it: its size, also a new one; Ctrl-C; its exit code; and our own terminal is as it was before."""

@@ -17,6 +17,7 @@ class Job(Record, frozen=True, kw_only=True):
     with `terminal` (rows, columns) both are a terminal, of that size at first.
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`
     are its process type's.
+    `time_limit` is how many seconds a job that is no service may run (0: any number).
     With `image`, the process sees the files of that image, and an empty `command` is the image's own.
     """
 
@@ -45,6 +46,7 @@ class Job(Record, frozen=True, kw_only=True):
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
+    time_limit: float = 0.0
 
 
 class Queued(Record, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What the API's verbs change, decided on a photo of the grid. Pure; what is refused is raised with its remedy."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -12,11 +12,9 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller import one_writer
 from flynn.plugins.controller.cancel import cancel
 from flynn.plugins.controller.deploy.settings import AS_SET
-from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.jobs import RELEASE, find_job, jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
-from flynn.plugins.controller.mounts import check_together, mounted, parse
-from flynn.plugins.controller.releases import begin_deploy, limited
+from flynn.plugins.controller.releases import begin_deploy
 from flynn.plugins.controller.routing import add_route
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -70,7 +68,7 @@ def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str
     app = find_app(facts, name)
     unset = list(unset)
     for key, value in put.items():
-        _check_variable(key, value)
+        check_variable(key, value)
     env = {key: value for key, value in {**app.env, **put}.items() if key not in unset}
     if sum(len(key.encode()) + len(value.encode()) for key, value in env.items()) > CONFIG_LIMIT:
         raise Invalid(f"the config of {name} would be over {CONFIG_LIMIT // 1024} KiB; keep data out of it")
@@ -149,52 +147,8 @@ def stop_job(facts: Facts, id: str, now: float) -> Change:
     raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
 
 
-def run_job(
-    facts: Facts,
-    name: str,
-    command: str,
-    env: Mapping[str, str],
-    id: str,
-    now: float,
-    attached: bool = True,
-    terminal: tuple[int, int] | None = None,
-    mounts: Sequence[str] = (),
-) -> Change:
-    """A one-off job of the release that serves, in the `ephemeral` queue; `attached`: it waits for its client,
-    who may have a `terminal` (rows, columns). `mounts`: for it alone, as users write them.
-    """
-    app = find_app(facts, name)
-    release = facts.releases.get(f"{name}/{app.release}")
-    if release is None:
-        raise Invalid(f"{name} has no release yet; deploy it first")
-    if terminal and not attached:
-        raise Invalid("a job that nobody is attached to has no terminal; leave away either of both")
-    if not command.strip() or "\0" in command:
-        raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
-    for key, value in env.items():
-        _check_variable(key, value)
-    types = mounted(
-        limited({"run": model.ProcessType(command=command)}, app.limits), {"run": run_mounts(facts, app, mounts)}
-    )
-    once = replace(release, processes=types, env={**release.env, **env})
-    job = replace(job_of(once, "run", "ephemeral", id, now), attached=attached, terminal=terminal)
-    return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
-
-
-def run_mounts(facts: Facts, app: model.App, mounts: Sequence[str]) -> tuple[model.Mount, ...]:
-    """What a one-off job sees of data. Conflict: another job writes to it now, and it has one writer."""
-    found = (*app.mounts.get("run", ()), *(parse(facts, app.name, text) for text in mounts))
-    check_together("this job", facts, app.name, found)
-    for volume in sorted(one_writer.writes(found)):
-        if writer := one_writer.writer_of(facts, app.name, volume):
-            raise Conflict(
-                f"the volume {volume} has one writer at a time, which is {writer} now; mount it read-only "
-                f"(-v {volume}:/PATH:ro), run the command in that job (flynn exec), or scale its type to 0 first"
-            )
-    return found
-
-
-def _check_variable(key: str, value: str) -> None:
+def check_variable(key: str, value: str) -> None:
+    """Invalid: no process can be given such a variable, or flynn gives it itself."""
     if not VARIABLE.fullmatch(key):
         raise Invalid(f"{key[:60]!r} is no name for a config variable; letters, digits and _, no digit first")
     if key == "PORT" or key.startswith("FLYNN_"):

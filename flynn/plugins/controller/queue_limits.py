@@ -24,10 +24,12 @@ class QueueLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EphemeralLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):
-    """`bound`: one-off jobs that may wait; who asks for more is refused (0: nobody is)."""
+    """`bound`: one-off jobs that may wait; who asks for more is refused (0: nobody is). `time_limit`: seconds that
+    `flynn run` may take (0: any number)."""
 
     starting_per_host: Count = 2
     bound: Count = 20_000
+    time_limit: Seconds = 86_400.0
 
 
 class BuilderLimits(QueueLimits, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
 from flynn.core.brick import Context
@@ -16,9 +15,9 @@ from flynn.core.once import Made, once
 from flynn.core.queue_room import check_room
 from flynn.core.records import Id
 from flynn.core.web import SOCKET, Route, answer, body
-from flynn.plugins.controller import decide
 from flynn.plugins.controller.cancel import CANCELLED
 from flynn.plugins.controller.jobs import find_job
+from flynn.plugins.controller.one_off import NewRun, run_job
 from flynn.plugins.controller.queue_limits import Queues
 
 PLACED = 60.0
@@ -31,14 +30,6 @@ FRAME = 1024 * 1024
 """Bytes of a client's frame: a host takes no longer ones."""
 
 
-class NewRun(msgspec.Struct, forbid_unknown_fields=True):
-    command: str
-    env: dict[str, str] = {}
-    detach: bool = False
-    terminal: tuple[int, int] | None = None
-    mounts: list[str] = []
-
-
 def routes(ctx: Context, queues: Queues) -> list[Route]:
     """The routes of this part of the API."""
 
@@ -48,18 +39,7 @@ def routes(ctx: Context, queues: Queues) -> list[Route]:
 
         def queued(facts: Facts) -> tuple[Change, Made]:
             check_room(facts, "ephemeral", queues.ephemeral.bound)
-            change = decide.run_job(
-                facts,
-                app,
-                wanted.command,
-                wanted.env,
-                id,
-                now,
-                attached=not wanted.detach,
-                terminal=wanted.terminal,
-                mounts=wanted.mounts,
-            )
-            return change, {"id": id}
+            return run_job(facts, app, wanted, id, now, queues.ephemeral.time_limit), {"id": id}
 
         _, made = await once(ctx, request, queued)
         return answer(made, 201)

@@ -10,6 +10,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.limits import effective, set_limits
+from flynn.plugins.controller.one_off import NewRun, run_job
 from flynn.plugins.controller.releases import limited
 from tests.plugins.controller.world import World
 
@@ -58,7 +59,7 @@ def test_the_same_again_or_what_no_release_has_yet_deploys_nothing() -> None:
     assert set_limits(world.facts, "hello", {}, {"web": ["memory"]}, 2.0).puts == {}
     world.write(set_limits(world.facts, "hello", {"run": {"memory": 2048}}, {}, 2.0))
     assert newest(world.facts).version == 1
-    world.write(decide.run_job(world.facts, "hello", "date", {}, "hello-run-1", 3.0))
+    world.write(run_job(world.facts, "hello", NewRun("date"), "hello-run-1", 3.0))
     job = next(iter(world.facts.queues.values())).job
     assert (job.memory_limit, job.memory) == (2048, 2048)
 

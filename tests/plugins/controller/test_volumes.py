@@ -10,6 +10,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, FlynnError, Invalid, NotFound
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.mounts import permits
+from flynn.plugins.controller.one_off import NewRun, run_job
 from flynn.plugins.controller.volumes import create_volume, delete_volume, delete_with_app, listed, set_mounts
 from tests.plugins.controller.world import World
 
@@ -170,7 +171,7 @@ def test_one_off_commands_and_the_one_writer() -> None:
 
     def run(number: int, mount: str) -> None:
         id = f"hello-run-{number}"
-        world.write(decide.run_job(world.facts, "hello", "ls", {}, id, world.now, mounts=(mount,)))
+        world.write(run_job(world.facts, "hello", NewRun("ls", mounts=[mount]), id, world.now))
 
     (writer,) = [a.job.id for a in world.facts.jobs.values()]
     with pytest.raises(Conflict, match=f"has one writer at a time, which is {writer} now; mount it read-only"):

@@ -107,7 +107,7 @@ class Life:
         try:
             self.running = self.running or found(self.standing)
             await self.ground.logs.open(self.job)
-            if await race(self._live(), self._asked()):
+            if await race(self._live(), self._asked(), self._too_long()):
                 await self._stop()
         except OSError as error:
             if not is_lack(error):
@@ -121,6 +121,18 @@ class Life:
 
     async def _asked(self) -> bool:
         await self._stop_asked.wait()
+        return True
+
+    async def _too_long(self) -> bool:
+        """Told to stop when it has run for its time limit."""
+        limit = 0.0 if self.job.queue == "services" else self.job.time_limit
+        if not limit:
+            return await self._asked()
+        if self.running is None:
+            await self.begun.wait()
+        since = self.kept.up_since
+        await asyncio.sleep(limit - (self.ground.steady() - since if since else 0.0))
+        self.stop(f"its time limit of {limit:g} s was over")
         return True
 
     async def _live(self) -> bool:

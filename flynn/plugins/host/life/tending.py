@@ -1,6 +1,7 @@
 """The watch over a job's process that runs: brought up, registered while it is well, given up when it is not."""
 
 import asyncio
+from typing import Never
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Running
@@ -19,6 +20,8 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
     job, resumed = standing.job, standing.state.state != "starting"
     if pid := await running.pid():
         standing.tell(pid=pid)
+    if job.service and job.queue != "services":
+        await _listed(standing, place, resumed)
     if job.service or job.check.kind == "command":
         patient = Patient(job.check, running, standing.ground.ctx.node.address, standing.state.port)
         if not resumed and (reason := await _bring_up(patient, standing, place)):
@@ -27,6 +30,15 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
     if not resumed:
         await asyncio.sleep(SETTLED if job.queue == "services" else 0.0)
         standing.up()
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def _listed(standing: Standing, place: Registration, resumed: bool) -> Never:
+    """A one-off job is found as long as it lives. Whether it listens on its port is its own business."""
+    if not resumed:
+        standing.up()
+    await place.put(standing.state.port)
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
 

@@ -3,6 +3,7 @@
 from flynn.core import keys, model
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy.old_releases import KEPT
+from flynn.plugins.controller.one_off import NewRun, run_job
 from tests.plugins.controller.deploy.test_begin import served
 from tests.plugins.controller.world import World
 
@@ -33,7 +34,7 @@ def test_the_last_ten_are_kept_with_their_receipts() -> None:
 def test_what_has_jobs_is_kept() -> None:
     """A one-off job runs on for long; its release may be looked at meanwhile."""
     world = served(web=1)
-    world.write(decide.run_job(world.facts, "hello", "sleep 1000", {}, "long", world.now, attached=False))
+    world.write(run_job(world.facts, "hello", NewRun("sleep 1000", detach=True), "long", world.now))
     for number in range(2, 20):
         changed(world, str(number))
     assert versions(world) == [1, *range(19 - KEPT, 20)]
