@@ -96,6 +96,29 @@ async def _sources_profiles(backend: Backend, dir: Path) -> None:
     (dir / "app" / ".profile.d" / "a.sh").write_text("export A=1\n")
     (dir / "app" / ".profile.d" / "b.sh").write_text('export B="$A"2\n')
     assert await output(backend, told) == ["112"]
+    (dir / "app" / ".profile").write_text('export B="$B"3\n')
+    assert await output(backend, told) == ["112", "1123"]
+
+
+async def _sources_what_is_written_for_bash(backend: Backend, dir: Path) -> None:
+    told = spec(dir, '[[ "$A" == 1* ]] && echo "$A"')
+    (dir / "app" / ".profile.d").mkdir()
+    (dir / "app" / ".profile.d" / ".bash").touch()
+    (dir / "app" / ".profile.d" / "a.sh").write_text('all=(1 2)\nfunction joined() { echo "${all[*]}"; }\n')
+    (dir / "app" / ".profile").write_text("export A=$(joined)\n")
+    assert await output(backend, told) == ["1 2"]
+
+
+async def _gives_a_build_a_source_to_change(backend: Backend, dir: Path) -> None:
+    """It is not `/app`, which is there for what looks for it."""
+    command = 'ls "$APP_DIR"; echo x >"$APP_DIR/x"; cd "$BUILD_DIR" && cat file && echo new >new && echo changed >file'
+    told = spec(dir, f"{command}; cat file; pwd", build="source")
+    told = replace(told, layers={"build": dir / "build"})
+    first = await output(backend, told)
+    assert first[:-1] == ["sourcechanged"]
+    assert first[-1].endswith("/build")
+    assert await output(backend, told) == first * 2
+    assert [path.name for path in (dir / "build").iterdir()] == ["file"]
 
 
 async def _throws_changes_away(backend: Backend, dir: Path) -> None:
@@ -337,6 +360,7 @@ async def _does_not_start_without_a_bind(backend: Backend, dir: Path) -> None:
 
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
+    _sources_what_is_written_for_bash, _gives_a_build_a_source_to_change,
     _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,

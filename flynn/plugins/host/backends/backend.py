@@ -15,11 +15,16 @@ from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.usage.reading import Seat
 
+PROFILE = 'for file in .profile.d/*.sh .profile; do if [ -r "$file" ]; then . "./$file"; fi; done; exec '
 START = (
-    'cd "$APP_DIR" || exit 126; for file in .profile.d/*.sh; do if [ -r "$file" ]; then . "./$file"; fi; done; '
-    'exec sh -c "$1"'
+    'cd "$APP_DIR" || exit 126; if [ -e .profile.d/.bash ] && command -v bash >/dev/null; '
+    f'then exec bash -c \'{PROFILE}bash -c "$1"\' bash "$1"; fi; {PROFILE}sh -c "$1"'
 )
-"""The shell script that every process begins as; its first argument is the job's command line."""
+"""The shell script that every process begins as; its first argument is the job's command line.
+
+Heroku's contract: what buildpacks and the app left to be sourced is, before anything else. `.profile.d/.bash` says that
+it was written for bash, which Heroku has for all; the machine's own `sh` begins quicker.
+"""
 
 
 class NotStarted(FlynnError):
@@ -47,11 +52,12 @@ class Limits:
 class Spec:
     """A process to start. `env` is all it sees, but for what depends on the backend, which adds it (`APP_DIR`, ...).
 
-    `layers` are unpacked trees by name, not to be changed by the process; `app` is made writable by a throw-away
-    copy or overlay. `dir` is the job's own directory, where the backend may keep what it needs. Output is appended
-    to the files `stdout` and `stderr` in it. `cache` and `out` are writable directories, if given. `socket`, if given,
-    is where the process may listen on a UNIX socket, in a directory of its own; FLYNN_SOCKET tells it how to get there.
-    `binds` are directories of this machine that it is given; each is there, with no link in its path.
+    `layers` are unpacked trees by name, not to be changed by the process; one, `over`, is made writable by a throw-away
+    copy or overlay. `/app` is always there, and writable. `dir` is the job's own directory, where the backend may keep
+    what it needs. Output is appended to the files `stdout` and `stderr` in it. `cache` and `out` are writable
+    directories, if given. `socket`, if given, is where the process may listen on a UNIX socket, in a directory of its
+    own; FLYNN_SOCKET tells it how to get there. `binds` are directories of this machine that it is given; each is
+    there, with no link in its path.
     """
 
     id: str
@@ -69,6 +75,11 @@ class Spec:
     image: str = ""
     """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
     layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""
+
+    @property
+    def over(self) -> str:
+        """The layer that is made writable: the source of a build (`build`), else the application."""
+        return "build" if "build" in self.layers else "app"
 
     @property
     def stdout(self) -> Path:

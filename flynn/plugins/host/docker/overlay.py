@@ -60,15 +60,17 @@ def make(dir: Path, tree: Path | None, copied: bool) -> None:
     remove(dir)
     (dir / "upper").mkdir(parents=True)
     (dir / "work").mkdir()
+    (dir / "home").mkdir()
     if tree is not None and copied:
         shutil.copytree(tree, dir / "upper", symlinks=True, dirs_exist_ok=True)
     elif tree is not None:
         open_tree(tree)
     give(dir / "upper")
+    give(dir / "home")
 
 
 def remove(dir: Path) -> None:
     with contextlib.suppress(OSError):  # Root's own, closed to all others, where it is root that mounts.
         os.rmdir(dir / "work" / "work")
-    for name in ("upper", "work"):
+    for name in ("upper", "work", "home"):
         remove_tree(dir / name)

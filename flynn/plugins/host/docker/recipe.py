@@ -75,7 +75,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         "HostConfig": {
             "Binds": [*root.binds, *_binds(spec, copied), *(_streams(spec) if root.shell else ())],
             "Mounts": [
-                *([] if copied or "app" not in spec.layers else [_overlay(spec, data)]),
+                *([] if copied or spec.over not in spec.layers else [_overlay(spec, data)]),
                 *binds.mounts(spec.binds),
             ],
             "Tmpfs": {} if writable else _tmpfs(root, tmp, run),
@@ -132,10 +132,12 @@ def limits(limits: Limits) -> dict[str, Any]:
 
 
 def _binds(spec: Spec, copied: bool) -> Iterator[str]:
-    if not is_alone(spec) and (copied or "app" not in spec.layers):
-        yield f"{spec.dir / 'upper'}:/app"
+    if not is_alone(spec) and (copied or spec.over not in spec.layers):
+        yield f"{spec.dir / 'upper'}:/{spec.over}"
+    if spec.over != "app":
+        yield f"{spec.dir / 'home'}:/app"
     for name, tree in spec.layers.items():
-        if name != "app":
+        if name != spec.over:
             yield f"{tree}:/{name}:ro"
     for name, path in (("cache", spec.cache), ("out", spec.out)):
         if path:
@@ -151,11 +153,11 @@ def _streams(spec: Spec) -> Iterator[str]:
 
 def _overlay(spec: Spec, data: Path) -> dict[str, Any]:
     """A volume of this container alone, which goes with it; the tree below it is shared."""
-    lower, upper, work = spec.layers["app"], spec.dir / "upper", spec.dir / "work"
+    lower, upper, work = spec.layers[spec.over], spec.dir / "upper", spec.dir / "work"
     options = {"type": "overlay", "device": "overlay", "o": f"lowerdir={lower},upperdir={upper},workdir={work}"}
     driver = {"Name": "local", "Options": options}
     told = {"NoCopy": True, "Labels": {"flynn.data": str(data)}, "DriverConfig": driver}
-    return {"Type": "volume", "Target": "/app", "VolumeOptions": told}
+    return {"Type": "volume", "Target": f"/{spec.over}", "VolumeOptions": told}
 
 
 def _tmpfs(root: Root, tmp: int, run: int) -> dict[str, str]:

@@ -130,11 +130,11 @@ class SandboxBackend:
         owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
         if spec.cache:  # A container may have used it before, as another user.
             own(spec.cache, os.geteuid(), os.getegid())
-        for name in ("upper", "work"):
+        for name in ("upper", "work", *(["home"] if spec.over != "app" else [])):
             _empty(spec.dir / name)
         write_environ(spec.dir, env)
-        if mode == "copy" and "app" in spec.layers:
-            shutil.copytree(spec.layers["app"], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
+        if mode == "copy" and spec.over in spec.layers:
+            shutil.copytree(spec.layers[spec.over], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
 
     def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
         """What bubblewrap is given by descriptor, by the option that takes it."""

@@ -72,7 +72,7 @@ class RunningSandbox(RunningHere):
         deadline = time.monotonic() + PATIENCE
         while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
             time.sleep(0.005)  # pid 1 ends once all others have.
-        for name in ("upper", "work"):
+        for name in ("upper", "work", "home"):
             remove_tree(self.dir / name)
 
     def _members(self) -> list[psutil.Process]:

@@ -28,9 +28,9 @@ def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int], binds: Ite
         yield from ("--seccomp", str(files["--seccomp"]))
     yield from base(etc, spec.limits.memory)
     yield from ("--perms", "0644", "--file", str(files["--file"]), HOSTS)
-    yield from _app(spec, mode)
+    yield from _over(spec, mode)
     for name, tree in spec.layers.items():
-        if name != "app":
+        if name != spec.over:
             yield from ("--ro-bind", str(tree), f"/{name}")
     for name, path in (("cache", spec.cache), ("out", spec.out)):
         if path:
@@ -56,12 +56,14 @@ def hostname(spec: Spec) -> str:
     return spec.id[-HOSTNAME:].lstrip("-")
 
 
-def _app(spec: Spec, mode: str) -> Iterator[str]:
-    tree = spec.layers.get("app")
+def _over(spec: Spec, mode: str) -> Iterator[str]:
+    tree, place = spec.layers.get(spec.over), f"/{spec.over}"
+    if spec.over != "app":
+        yield from ("--bind", str(spec.dir / "home"), "/app")
     if tree is None or mode == "copy":
-        yield from ("--bind", str(spec.dir / "upper"), "/app")
+        yield from ("--bind", str(spec.dir / "upper"), place)
     elif mode == "overlay":
         upper, work = str(spec.dir / "upper"), str(spec.dir / "work")
-        yield from ("--overlay-src", str(tree), "--overlay", upper, work, "/app")
+        yield from ("--overlay-src", str(tree), "--overlay", upper, work, place)
     else:
-        yield from ("--overlay-src", str(tree), "--tmp-overlay", "/app")
+        yield from ("--overlay-src", str(tree), "--tmp-overlay", place)
