@@ -34,6 +34,7 @@ T = TypeVar("T")
 _TYPES: dict[str, type[FlynnError]] = {kind.code: kind for kind in FlynnError.__subclasses__()}
 _BY_STATUS: dict[int, type[FlynnError]] = {
     401: errors.Unauthorized,
+    403: errors.Forbidden,
     404: errors.NotFound,
     409: errors.Conflict,
     413: errors.TooLarge,

@@ -37,6 +37,13 @@ class Unauthorized(FlynnError):
     status = 401
 
 
+class Forbidden(FlynnError):
+    """Nobody may do this here, whoever asks."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFound(FlynnError):
     """The thing named does not exist."""
 

@@ -162,6 +162,11 @@ class Facts:
         return self._table("services")
 
     @property
+    def repositories(self) -> Mapping[str, model.Repository]:
+        """By app."""
+        return self._table("repositories")
+
+    @property
     def routes(self) -> Frozen[model.Route]:
         return self._table("routes")
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
 
 from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.frozen import diff
 from flynn.core.matching import wanted
 from flynn.core.output import job_state, output
-from flynn.core.web import send_line
+from flynn.core.web import Writer, send_line
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -30,9 +29,7 @@ LAST_LINES = 20
 Done = dict[str, Any]
 
 
-async def follow_deploy(
-    ctx: "Context", app: str, version: int, response: web.StreamResponse, before: Facts | None = None
-) -> None:
+async def follow_deploy(ctx: "Context", app: str, version: int, response: Writer, before: Facts | None = None) -> None:
     """From the `release` line of `version` to the `done` line of its deploy; what changed since `before` is told."""
     started = _now()
     release = ctx.mirror.facts.releases.get(f"{app}/{version}")
@@ -46,7 +43,7 @@ async def follow_deploy(
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
 
 
-async def _follow_phase(ctx: "Context", app: str, version: int, response: web.StreamResponse) -> None:
+async def _follow_phase(ctx: "Context", app: str, version: int, response: Writer) -> None:
     """What the release command prints, if there is one, until it has ended."""
     deadline, said = _now() + LIMIT, ""
     while _now() < deadline:
@@ -64,14 +61,14 @@ async def _follow_phase(ctx: "Context", app: str, version: int, response: web.St
         await ctx.mirror.catch_up(facts, 5.0)
 
 
-async def follow_scale(ctx: "Context", app: str, limit: float, response: web.StreamResponse, before: Facts) -> None:
+async def follow_scale(ctx: "Context", app: str, limit: float, response: Writer, before: Facts) -> None:
     """Job lines until the app has as many jobs up as its formation asks for, and none too many."""
     started = _now()
     done = await _follow(ctx, app, response, lambda facts: scale_done(facts, app), limit, before)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
 
 
-async def follow_delete(ctx: "Context", app: str, response: web.StreamResponse, before: Facts) -> None:
+async def follow_delete(ctx: "Context", app: str, response: Writer, before: Facts) -> None:
     """Job lines until the last job of a deleted app has ended, and its releases are cleared away."""
     started = _now()
 
@@ -199,7 +196,7 @@ def _line(id: str, type: str, state: str, release: int, reason: str, time: float
 async def _follow(
     ctx: "Context",
     app: str,
-    response: web.StreamResponse,
+    response: Writer,
     done: Callable[[Facts], Done | None],
     limit: float = LIMIT,
     before: Facts | None = None,
@@ -235,7 +232,7 @@ def _late(facts: Facts, app: str, limit: float) -> str:
     return f"still under way after {limit:g} s{why}; `flynn ps -a {app}` shows how it goes on"
 
 
-async def send_last_lines(ctx: "Context", job: str, response: web.StreamResponse) -> None:
+async def send_last_lines(ctx: "Context", job: str, response: Writer) -> None:
     """The last lines of a job's log, from the host that ran it; none if that cannot be had within 5 s."""
     facts = ctx.mirror.facts
     state = next((s for s in facts.states.values() if s.id == job), None)

@@ -15,7 +15,8 @@
 | `hosts/<host>` | Host (leased) | that host |
 | `wishes/<host>` | Wish | controller |
 | `services/<service>/<instance>` | Instance (leased) | the host that runs it, or discovery for who asked |
-| `routes/<id>` | Route | controller |
+| `repositories/<app>` | Repository | builder |
+| `routes/<id>` | Route | controller (builder for `git`, the grid's own) |
 | `routers/<host>` | Router (leased) | that host's router |
 | `sinks/<id>` | Sink | controller |
 | `volumes/<app>/<name>` | Volume | controller |
@@ -51,6 +52,7 @@ TABLES: dict[str, type[model.Record]] = {
     "hosts": model.Host,
     "wishes": model.Wish,
     "services": model.Instance,
+    "repositories": model.Repository,
     "routes": model.Route,
     "routers": model.Router,
     "sinks": model.Sink,
@@ -119,6 +121,10 @@ def wish(host: str) -> str:
 
 def instance(service: str, instance: str) -> str:
     return f"services/{service}/{instance}"
+
+
+def repository(app: str) -> str:
+    return f"repositories/{app}"
 
 
 def route(id: str) -> str:

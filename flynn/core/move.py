@@ -19,8 +19,8 @@ from flynn.core.sqlite import open_sqlite
 from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Item, Put, Store, Unchanged
 
 TABLES = (
-    "apps", "releases", "formations", "deploys", "receipts", "builds", "queues", "jobs", "states", "routes", "sinks",
-    "volumes", "stored", "wishes", "events", "crons", "idempotency",
+    "apps", "releases", "formations", "deploys", "receipts", "builds", "queues", "jobs", "states", "repositories",
+    "routes", "sinks", "volumes", "stored", "wishes", "events", "crons", "idempotency",
 )  # fmt: skip
 """What is carried over besides `grid`."""
 

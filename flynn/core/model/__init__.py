@@ -15,6 +15,7 @@ from flynn.core.model.once import Once
 from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, ProcessType
 from flynn.core.model.receipt import Counted, Passage, Receipt, Served
 from flynn.core.model.record import QUEUES, Failure, Move, Queue, Record, State
+from flynn.core.model.repository import Pack, Repository
 from flynn.core.model.service import Instance, Route, Router
 from flynn.core.model.sink import Sink
 from flynn.core.model.volume import Stored, Volume
@@ -49,6 +50,7 @@ __all__ = [
     "Move",
     "Once",
     "Outcome",
+    "Pack",
     "Page",
     "Passage",
     "Placement",
@@ -58,6 +60,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Release",
+    "Repository",
     "Route",
     "Router",
     "Run",

@@ -1,7 +1,7 @@
 """What handlers answer with: JSON, whole or line by line."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -32,6 +32,12 @@ async def lines(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def send_line(response: web.StreamResponse, value: Any) -> None:
+class Writer(Protocol):
+    """Where lines go: an answer that was begun, or who shows them in another form."""
+
+    async def write(self, data: bytes) -> None: ...
+
+
+async def send_line(response: Writer, value: Any) -> None:
     """One more JSON line of an answer begun with `lines`."""
     await response.write(msgspec.json.encode(plain(value)) + b"\n")

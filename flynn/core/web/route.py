@@ -41,7 +41,8 @@ class Route(msgspec.Struct, frozen=True):
     it may be by Accept; `status` comes with it, or one of `also`. `takes` is the type of its JSON body (None: it has
     none), or a Stream that the handler takes piece by piece. `query` is a struct whose fields are what the URL's query
     may have; others are refused (None: the handler looks at it itself). `errors`: those that not any route may answer
-    with. `open`: it needs no token. `versioned`: it tells the version of what it shows (ETag), or takes one (If-Match).
+    with. `open`: it needs no token. `packed`: its body may come encoded with gzip, which its handler unpacks.
+    `versioned`: it tells the version of what it shows (ETag), or takes one (If-Match).
     """
 
     method: str
@@ -55,6 +56,7 @@ class Route(msgspec.Struct, frozen=True):
     also: tuple[int, ...] = ()
     errors: tuple[type[FlynnError], ...] = ()
     open: bool = False
+    packed: bool = False
     versioned: bool = False
 
     @property

@@ -99,7 +99,7 @@ class Web:
         if not route.open:
             self._guard.check(request.headers.get(hdrs.AUTHORIZATION, ""), request.remote or "")
         encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip()
-        if encoding.lower() not in ("", "identity"):
+        if encoding.lower() not in ("", "identity", *(("gzip", "x-gzip") if route.packed else ())):
             told = f"a body encoded as {encoding[:40]} is not taken; send it as it is"
             raise Unsupported(told, encoding=encoding[:40])
         if not route.streams and (request.content_length or 0) > BODY_LIMIT:

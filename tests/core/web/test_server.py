@@ -367,6 +367,19 @@ async def test_a_compressed_body_is_refused_unread(node: TestNode, encoding: str
         assert response.status == 201
 
 
+async def test_a_route_that_unpacks_bodies_itself_gets_them_as_they_came(node: TestNode) -> None:
+    async def measure(request: web.Request) -> web.Response:
+        return answer({"sent": (await request.read()).hex()})
+
+    packed = gzip.compress(b"some words")
+    with node.web.serving(Route("PUT", "/v1/packed", measure, "", dict[str, str], BYTES, packed=True)):
+        for encoding, status in (("gzip", 200), ("x-gzip", 200), ("br", 415)):
+            headers = {"Content-Encoding": encoding}
+            async with node.http.put(f"{node.url}/v1/packed", data=packed, headers=headers) as response:
+                assert response.status == status
+                assert status != 200 or await response.json() == {"sent": packed.hex()}
+
+
 async def raw(node: TestNode, *heads: bytes) -> list[tuple[int, dict[str, str], Any]]:
     """Each answer to what is sent on one connection: status, headers, JSON."""
     reader, writer = await asyncio.open_connection("127.0.0.1", node.node.port)

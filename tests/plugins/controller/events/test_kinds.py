@@ -10,6 +10,7 @@ from flynn.plugins.controller.events.sentences import _SENTENCES
 SILENT = {
     "grid": "it is written once, before anybody could tell of it",
     "services": "instances come and go with their jobs; discovery streams them",
+    "repositories": "what was pushed becomes a build and a release, which are told of",
     "routers": "what a router has seen changes all the time",
     "receipts": "what a deploy left behind, which is told of",
     "stored": "a host's own note on data of a volume, which is told of",
