@@ -3,6 +3,7 @@
 # make fuzz    attack the router's parsers for FUZZ_SECONDS     make bench-router  the router beside its peers
 # make clean   remove what was made here                        make bench-host    the host agent beside its peers
 #                                                               make bench-scheduler  the scheduler on simulated hosts
+#                                                               make bench-deploy     git push to first answer
 
 STAMP := .venv/.stamp
 BIN := .venv/bin
@@ -11,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 REQUIRED := $(filter true,$(CI))
 
-.PHONY: check test demo format clean fuzz bench-router bench-host bench-scheduler
+.PHONY: check test demo format clean fuzz bench-router bench-host bench-scheduler bench-deploy
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -42,6 +43,10 @@ bench-host: $(STAMP)
 bench-scheduler: $(STAMP)
 	bash bench/engines.sh scheduler
 	.engines/bench/bin/python -m bench.scheduler
+
+bench-deploy: $(STAMP)
+	bash bench/engines.sh deploy
+	.engines/bench/bin/python -m bench.deploy
 
 format: $(STAMP)
 	$(BIN)/ruff format .

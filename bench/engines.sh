@@ -4,6 +4,7 @@
 #   bench/engines.sh router   nginx, HAProxy, Caddy, Traefik, wrk
 #   bench/engines.sh host     Docker Engine with its command line, busybox, Flask
 #   bench/engines.sh scheduler   nothing but etcd
+#   bench/engines.sh deploy   git
 #
 # flynn runs on the system's own Python, as it does for most who use it, in a virtual environment in .engines/bench; on
 # that of .venv where the system has none that is new enough. As root on Debian or Ubuntu: nginx, HAProxy, wrk and
@@ -74,9 +75,17 @@ host() {
 
 scheduler() { left="" remedy=""; }
 
+deploy() {
+    if [ -n "$(missing git)" ] && can_install; then
+        install_packages git && say "installed git"
+    fi
+    left="$(missing git tar | xargs)"
+    remedy="Debian has git and tar as packages"
+}
+
 case "${1:-}" in
-    router | host | scheduler) "$1" ;;
-    *) say "say what is measured: router, host or scheduler" && exit 2 ;;
+    router | host | scheduler | deploy) "$1" ;;
+    *) say "say what is measured: router, host, scheduler or deploy" && exit 2 ;;
 esac
 [ -z "${left// /}" ] && say "all is there to measure beside" && exit 0
 say "not there: $left. $remedy"

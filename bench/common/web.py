@@ -32,6 +32,8 @@ class Poller:
         self.port = port
         self.request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         self.sock: socket.socket | None = None
+        self.last = b""
+        """The last whole answer, head and body."""
 
     def status(self) -> int:
         """The status of one answer; 0: the connection was refused, or ended without one."""
@@ -55,6 +57,7 @@ class Poller:
             data += more
         if b"\r\nconnection: close" in data.lower():
             self.close()
+        self.last = data
         return whole
 
     def close(self) -> None:

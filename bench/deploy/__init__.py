@@ -1,0 +1,1 @@
+"""Deploys, measured beside the same steps without flynn: `make bench-deploy`."""
