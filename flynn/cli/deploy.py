@@ -17,7 +17,6 @@ from flynn.cli.options import app_option, deploy_options, json_option, pass_sess
 from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import Session, app_of_remote, git, git_remote
 from flynn.cli.words import paint, size
-from flynn.client.blobs import chunks
 from flynn.core import keys
 from flynn.core.errors import Exists, Invalid, NotFound
 from flynn.core.records import Line
@@ -159,6 +158,8 @@ async def send(
         await client.app(app)  # before the work of packing
     except NotFound as error:
         raise NotFound(f"{error}; 'flynn create {app}' makes it, or add --create") from None
+    from flynn.client.blobs import chunks
+
     with spinner("packing"):
         file, length = await asyncio.to_thread(packing.pack, entries)
     with file:
