@@ -64,7 +64,7 @@ def begin(
         command=COMMAND,
         created=now,
         env={**in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"} | ({"SOURCE_VERSION": version} if version else {}),
-        layers={"app": source, "tools": tools},
+        layers={"build": source, "tools": tools},
         memory=MEMORY,
         cache=f"build-{app}",
         output=True,

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from flynn.plugins.builder.start import COMMAND, in_pieces
+from flynn.plugins.host.backends.backend import START
 from flynn.plugins.host.unpack import unpack
 from tests.harness import free_port
 
@@ -63,13 +64,14 @@ async def build(
     config: Mapping[str, str] | None = None,
     timeout: float = 900,
     path: str = PATH,
+    given: Mapping[str, str] | None = None,
 ) -> Built:
-    """Build the app in place with the tools unpacked in `tools`."""
-    out = app.with_name(f"{app.name}-out")
-    for folder in (out, cache):
+    """Build the app in place with the tools unpacked in `tools`. `given`: more of the job's environment."""
+    out, home = app.with_name(f"{app.name}-out"), app.with_name(f"{app.name}-home")
+    for folder in (out, home, cache):
         folder.mkdir(parents=True, exist_ok=True)
-    env = {"PATH": path, "HOME": str(app), "LANG": "C.UTF-8", "APP_DIR": str(app), "OUT_DIR": str(out)}
-    env |= {"TOOLS_DIR": str(tools), "CACHE_DIR": str(cache)}
+    env = {"PATH": path, "LANG": "C.UTF-8", "BUILD_DIR": str(app), "APP_DIR": str(home), "OUT_DIR": str(out)}
+    env |= {"TOOLS_DIR": str(tools), "CACHE_DIR": str(cache)} | dict(given or {})
     env |= {**in_pieces(json.dumps(dict(config or {}))), "BUILD_TIMEOUT": str(timeout)}
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", COMMAND, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -88,9 +90,8 @@ async def started(built: Built, folder: Path, type: str, lines: list[str]) -> As
     await asyncio.to_thread(unpack, built.out / "slug.tgz", folder)
     port = free_port()
     env = {"PATH": PATH, "HOME": str(folder), "APP_DIR": str(folder), "PORT": str(port), "EVERY": "0.2"}
-    script = 'cd "$APP_DIR"; for f in .profile.d/*.sh; do [ -r "$f" ] && . "./$f"; done; exec sh -c "exec $1"'
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", script, "sh", built.result["processes"][type],
+        "/bin/sh", "-c", START, "sh", f"exec {built.result['processes'][type]}",
         env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip

@@ -87,10 +87,10 @@ async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> Non
         assert (job.queue, job.type, job.output, job.cache) == ("builders", "build", True, "build-hello")
         assert job.id.startswith("hello-build-")
         assert job.env == {"BUILD_ENV": '{"K":"v"}', "BUILD_TIMEOUT": "77"}
-        assert set(job.layers) == {"app", "tools"}
+        assert set(job.layers) == {"build", "tools"}
         assert set(job.layers.values()) == set(grid.blobs)
         build = grid.node.mirror.facts.builds["hello"]
-        assert (build.state, build.source, build.description) == ("building", job.layers["app"], "More hello")
+        assert (build.state, build.source, build.description) == ("building", job.layers["build"], "More hello")
         await grid.run(job)
         await grid.print(job.id, "-----> one", "       two")
         assert [(await pushed.next())["line"] for _ in range(2)] == ["-----> one", "       two"]

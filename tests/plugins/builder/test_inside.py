@@ -119,8 +119,8 @@ async def test_odd_output_is_passed_through(tmp_path: Path, kit: Path, cache: Pa
 FAILURES = {
     "nothing fits": (
         {"main.rb": ""},
-        "no buildpack fits: found no requirements.txt or pyproject.toml (python), package.json (nodejs), index.html "
-        "(static) or Procfile (procfile)",
+        "no buildpack fits; they look for: requirements.txt or pyproject.toml (python), package.json (nodejs), "
+        "index.html (static), Procfile (procfile). `flynn buildpack set` names another one",
     ),
     "garbage": ({"Procfile": "web: x\nhello\n"}, "line 2 of the Procfile is not `name: command`: 'hello'"),
     "no command": ({"Procfile": "web:\n"}, "line 1 of the Procfile is not `name: command`: 'web:'"),

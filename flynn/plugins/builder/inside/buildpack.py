@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,60 +12,88 @@ from . import BuildFailed
 from .procfile import parse_release
 from .run import run
 
-NONE_FITS = (
-    "no buildpack fits: found no requirements.txt or pyproject.toml (python), package.json (nodejs), "
-    "index.html (static) or Procfile (procfile)"
-)
-
 ANSWER_LIMIT = 60.0
-"""Seconds that `bin/detect` and `bin/release` may take."""
+"""Seconds that `bin/detect` and `bin/release` may take, and the sourcing of `export`."""
 
 
 @dataclass(frozen=True)
 class Buildpack:
-    """The buildpack in the directory `path`; `title` is what its `bin/detect` calls the app."""
+    """The buildpack in the directory `path`, by the name that people know it by."""
 
     path: str
-    title: str
+    name: str
 
     @property
-    def name(self) -> str:
-        return os.path.basename(self.path)
+    def own(self) -> bool:
+        """Whether it came with the tools; all others have a name with a colon (`https:`, `shelf:`)."""
+        return ":" not in self.name
 
-    def compile(self, app: str, cache: str, config: str, env: Mapping[str, str]) -> None:
-        """Turn the source in `app` into what will run; `config` is the directory with a file for each variable."""
-        code = run([os.path.join(self.path, "bin", "compile"), app, cache, config], app, env)
+    def detect(self, build: str, env: Mapping[str, str]) -> str:
+        """What it calls the app; empty: it does not fit."""
+        code, text = _ask([self._program("detect"), build], env)
+        return (text.decode("utf-8", "replace").strip().partition("\n")[0] or self.name) if code == 0 else ""
+
+    def compile(self, build: str, cache: str, config: str, env: Mapping[str, str]) -> None:
+        """Turn the source in `build` into what will run; `config` is the directory with a file for each variable."""
+        code = run([self._program("compile"), build, cache, config], build, env)
         if code:
             raise BuildFailed(f"the buildpack {self.name} ended with code {code}; the lines above say why")
 
-    def release(self, app: str, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    def release(self, build: str, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """What `bin/release` says: `default_process_types`, `config_vars`. Empty where there is none."""
-        program = os.path.join(self.path, "bin", "release")
+        program = self._program("release")
         if not os.path.exists(program):
             return {}
-        code, text = _ask(program, app, env)
+        code, text = _ask([program, build], env)
         if code:
             raise BuildFailed(f"bin/release of the buildpack {self.name} ended with code {code}")
-        return parse_release(text, self.name)
+        return parse_release(text.decode("utf-8", "replace"), self.name)
+
+    def exported(self, build: str, env: Mapping[str, str]) -> dict[str, str]:
+        """The environment for the buildpacks after it: its `export`, sourced."""
+        if not os.path.exists(os.path.join(self.path, "export")):
+            return dict(env)
+        shell = shutil.which("bash", path=env.get("PATH")) or "/bin/sh"
+        script = f'cd "$1" && . "$2" >&2 && exec {ENV}'
+        code, text = _ask([shell, "-c", script, shell, build, os.path.join(self.path, "export")], env)
+        if code:
+            raise BuildFailed(
+                f"the file export of the buildpack {self.name} cannot be sourced; the lines above say why"
+            )
+        pairs = (entry.partition("=") for entry in os.fsdecode(text).split("\0") if entry)
+        return {name: value for name, _, value in pairs if name not in ("_", "SHLVL", "PWD", "OLDPWD")}
+
+    def copied(self, to: str) -> Buildpack:
+        """A copy that it may write to, as it does to `export`; for one build."""
+        shutil.copytree(self.path, to, symlinks=True)
+        return Buildpack(to, self.name)
+
+    def _program(self, name: str) -> str:
+        return os.path.join(self.path, "bin", name)
 
 
-def choose(folder: str, names: Sequence[str], app: str, env: Mapping[str, str]) -> Buildpack:
-    """The first of the buildpacks in `folder` that fits the app. BuildFailed: none does."""
-    for name in names:
-        path = os.path.join(folder, name)
-        code, text = _ask(os.path.join(path, "bin", "detect"), app, env)
-        if code == 0:
-            return Buildpack(path, text.strip().partition("\n")[0] or name)
-    raise BuildFailed(NONE_FITS)
+ENV = "env -0"
+"""All variables, each ended by a NUL: they may have any other character (env(1))."""
 
 
-def _ask(program: str, app: str, env: Mapping[str, str]) -> tuple[int, str]:
+def check(path: str, name: str) -> Buildpack:
+    """The buildpack in a directory that somebody else has made. BuildFailed: that is none."""
+    for program in ("detect", "compile", "release"):
+        full = os.path.join(path, "bin", program)
+        if os.path.isfile(full):
+            os.chmod(full, os.stat(full).st_mode | 0o555)
+        elif program != "release":
+            raise BuildFailed(f"{name} is no buildpack: it has no bin/{program}")
+    return Buildpack(path, name)
+
+
+def _ask(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, bytes]:
     try:
         done = subprocess.run(
-            [program, app], env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=ANSWER_LIMIT
+            command, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=ANSWER_LIMIT, check=False
         )
     except subprocess.TimeoutExpired:
-        raise BuildFailed(f"{program} took over {ANSWER_LIMIT:g} s") from None
+        raise BuildFailed(f"{command[0]} took over {ANSWER_LIMIT:g} s") from None
     except OSError as error:
-        raise BuildFailed(f"{program} cannot be run: {error.strerror}") from None
-    return done.returncode, done.stdout.decode("utf-8", "replace")
+        raise BuildFailed(f"{command[0]} cannot be run: {error.strerror}") from None
+    return done.returncode, done.stdout

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 MARKS = (b"----->", b"=====>", b" !", b"       ", b"\t")
 """How lines begin that need no indent."""
 
 PIECE = 64 * 1024
-"""Bytes of a line that are printed at once."""
+"""Bytes that are printed at once."""
 
 
-def run(command: Sequence[str], cwd: str, env: Mapping[str, str]) -> int:
+QUIET = 10.0
+"""Seconds without a word after which it is said who keeps silent; then after twice as many, and so on."""
+
+
+def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float = QUIET) -> int:
     """Run a program; its exit code, 128 + N when signal N ended it. Its output goes to ours, indented."""
     process = subprocess.Popen(
         command,
@@ -29,7 +34,7 @@ def run(command: Sequence[str], cwd: str, env: Mapping[str, str]) -> int:
         start_new_session=True,
     )
     assert process.stdout is not None
-    printing = threading.Thread(target=_print, args=(process.stdout,), daemon=True)
+    printing = threading.Thread(target=_print, args=(process.stdout, process.pid, quiet), daemon=True)
     printing.start()
     try:
         code = process.wait()
@@ -48,12 +53,49 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _print(pipe: BinaryIO) -> None:
-    begins = True
+def _print(pipe: BinaryIO, session: int, quiet: float) -> None:
+    """As it comes: a line that is not whole yet may be all there is to see for a while."""
+    begins, held = True, b""
     with pipe:
-        while piece := pipe.readline(PIECE):
-            if begins and piece.strip() and not piece.startswith(MARKS):
-                sys.stdout.buffer.write(b"       ")
-            sys.stdout.buffer.write(piece)
+        for piece in _pieces(pipe, session, quiet):
+            lines, held = (held + piece).splitlines(keepends=True), b""
+            if lines and (begins or len(lines) > 1) and any(mark.startswith(lines[-1]) for mark in MARKS):
+                held = lines.pop()  # Too little to know whether it is a mark.
+            for line in lines:
+                if begins and line.strip() and not line.startswith(MARKS):
+                    sys.stdout.buffer.write(b"       ")
+                sys.stdout.buffer.write(line)
+                begins = line.endswith((b"\n", b"\r"))
             sys.stdout.buffer.flush()
-            begins = piece.endswith(b"\n")
+        sys.stdout.buffer.write(held)
+        sys.stdout.buffer.flush()
+
+
+def _pieces(pipe: BinaryIO, session: int, quiet: float) -> Iterator[bytes]:
+    """What is printed; and, where a program tries a dead host again and again without a word, that it does."""
+    waited, patience = 0.0, quiet
+    while True:
+        if not select.select([pipe], [], [], patience)[0]:
+            waited, patience = waited + patience, waited + patience
+            yield f"       ({_newest(session)} has said nothing for {waited:g} s)\n".encode()
+            continue
+        waited, patience = 0.0, quiet
+        piece = os.read(pipe.fileno(), PIECE)
+        if not piece:
+            return
+        yield piece
+
+
+def _newest(session: int) -> str:
+    """The name of the process of a session that was started last: it is what the others wait for."""
+    found, name = (0, 0), "the buildpack"
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                before, _, after = file.read().rpartition(")")
+        except OSError:
+            continue
+        fields = after.split()
+        if int(fields[3]) == session and (began := (int(fields[19]), int(pid))) > found:
+            found, name = began, before.partition("(")[2]
+    return name

@@ -1,0 +1,80 @@
+"""Where a build finds what it needs, and what a buildpack is told of that."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from . import BuildFailed
+
+NAMES = ("BUILD_DIR", "APP_DIR", "TOOLS_DIR", "CACHE_DIR", "OUT_DIR")
+
+OWN = ("FLYNN_", "PYTHON", "BUILD_", "OUT_DIR")
+"""How variables begin that are between flynn and this program."""
+
+STACKS = (((2, 39), "heroku-24"), ((2, 35), "heroku-22"), ((0, 0), "heroku-20"))
+"""Heroku's stacks by the C library that programs made for them need at least."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The directories of a build: the source `build`, which becomes the slug; `app`, where the slug will be when it
+    runs, empty now; the `tools`; the `cache` that is kept for the next build; and `out`, for what comes of it all."""
+
+    build: str
+    app: str
+    tools: str
+    cache: str
+    out: str
+
+    @staticmethod
+    def from_environ() -> Places:
+        """BuildFailed: not all are there."""
+        named = {name: os.environ.get(name, "") for name in NAMES}
+        for name, path in named.items():
+            if not os.path.isdir(path):
+                raise BuildFailed(f"{name} is not a directory: {path!r}; a build is to be started by flynn")
+        return Places(*(os.path.abspath(path) for path in named.values()))
+
+
+def environ(places: Places, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment that a buildpack is run in, as Heroku has it. `given` is that of this program."""
+    env = {name: value for name, value in given.items() if not name.startswith(OWN)}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "STACK": stack(), **env, "HOME": places.app}
+
+
+def stack() -> str:
+    """Which of Heroku's stacks this machine is most like: buildpacks choose what they download by it."""
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        known = tuple(int(part) for part in version.split(".")[:2]) if name == "glibc" else (0, 0)
+    except (ValueError, OSError):
+        known = (0, 0)
+    return next(name for needed, name in STACKS if known >= needed)
+
+
+def config(given: Mapping[str, str]) -> dict[str, str]:
+    """The app's config, which comes as JSON in pieces: one variable would be too small."""
+    found: dict[str, str] = json.loads("".join(_pieces(given)) or "{}")
+    return found
+
+
+def write_config(found: Mapping[str, str], folder: str) -> None:
+    """The config as a buildpack reads it: a file for each variable."""
+    for name, value in found.items():
+        if name and "/" not in name and name not in (".", ".."):
+            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
+                file.write(value)
+
+
+def _pieces(given: Mapping[str, str]) -> Iterator[str]:
+    """BUILD_ENV, BUILD_ENV_1, BUILD_ENV_2, ..."""
+    name = "BUILD_ENV"
+    for number in itertools.count(1):
+        if name not in given:
+            return
+        yield given[name]
+        name = f"BUILD_ENV_{number}"

@@ -1,0 +1,73 @@
+"""What a slug is started by: its process types, and what is sourced before each of them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+
+from . import BuildFailed
+from .procfile import check_name, parse_procfile, profile_of
+
+NO_TYPES = "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: "
+EXAMPLES = {
+    "python": "web: gunicorn app:app --bind 0.0.0.0:$PORT",
+    "nodejs": "web: node server.js",
+    "go": "web: bin/server",
+    "ruby": "web: bundle exec rackup --host 0.0.0.0 --port $PORT",
+    "java": "web: java -jar target/app.jar --server.port=$PORT",
+}
+
+
+class Released:
+    """What the buildpacks of a build have said, one after the other: of variables the last one counts, and of process
+    types the last one that knows any."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+        self.types: dict[str, str] = {}
+        self.by = ""
+
+    def add(self, buildpack: str, said: Mapping[str, Mapping[str, str]]) -> None:
+        self.variables.update(said.get("config_vars", {}))
+        if types := said.get("default_process_types"):
+            self.types, self.by = dict(types), buildpack
+
+
+def find_processes(build: str, released: Released, buildpack: str) -> dict[str, str]:
+    """The command of each process type: all from the Procfile if there is one, else all from a buildpack, of which
+    `buildpack` is the last. BuildFailed: there is none, or one that cannot be."""
+    try:
+        with open(os.path.join(build, "Procfile"), encoding="utf-8") as file:
+            found, source = parse_procfile(file.read()), "Procfile"
+    except FileNotFoundError:
+        found, source = released.types, f"the buildpack {released.by}"
+        for name in found:
+            check_name(source, name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildFailed(f"the Procfile cannot be read: {error}") from None
+    if not found:
+        raise BuildFailed(NO_TYPES + EXAMPLES.get(buildpack, "web: ./server --port $PORT"))
+    print(f"-----> Process types from {source}: {', '.join(found)}", flush=True)
+    return found
+
+
+def has_profile(build: str) -> bool:
+    """Whether the app itself brings something to be sourced."""
+    return bool(glob.glob(os.path.join(glob.escape(build), ".profile.d", "*.sh"))) or os.path.isfile(
+        os.path.join(build, ".profile")
+    )
+
+
+def write_profile(build: str, variables: Mapping[str, str], bash: bool) -> None:
+    """Leave what is sourced before each process: the variables that are not set by then. `bash`: it must be bash that
+    does so, as it does at Heroku."""
+    script = profile_of(dict(variables))
+    if script or bash:
+        os.makedirs(os.path.join(build, ".profile.d"), exist_ok=True)
+    if script:
+        with open(os.path.join(build, ".profile.d", "000_config_vars.sh"), "w", encoding="utf-8") as file:
+            file.write(script)
+    if bash:
+        with open(os.path.join(build, ".profile.d", ".bash"), "w", encoding="utf-8"):
+            pass

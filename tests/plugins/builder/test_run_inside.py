@@ -1,0 +1,55 @@
+"""How what a buildpack prints is passed on: live, indented, and with a word about whoever keeps silent."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+LIMIT = 20.0
+
+
+@asynccontextmanager
+async def running(kit: Path, script: str, quiet: float = 60.0) -> AsyncIterator[asyncio.StreamReader]:
+    """What `run` prints while it runs a shell script."""
+    program = (
+        f"import sys; from inside.run import run; sys.exit(run(['sh', '-c', {script!r}], '/', dict({{}}), {quiet}))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-B", "-c", program, cwd=kit, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT):
+            yield process.stdout
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_line_is_shown_before_it_is_whole(tmp_path: Path, kit: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    async with running(kit, f"printf 'connecting '; read x <{tmp_path}/go; echo done") as output:
+        assert await output.readuntil(b"connecting ") == b"       connecting "
+        (tmp_path / "go").write_text("now\n")
+        assert await output.read() == b"done\n"
+
+
+async def test_what_is_marked_is_not_indented_in_whatever_pieces_it_comes(tmp_path: Path, kit: Path) -> None:
+    script = f"printf -- '--'; read x <{tmp_path}/go; printf -- '---> Step\\nplain\\n'; printf ' !'"
+    os.mkfifo(tmp_path / "go")
+    async with running(kit, script) as output:
+        (tmp_path / "go").write_text("now\n")
+        assert await output.read() == b"-----> Step\n       plain\n !"
+
+
+async def test_who_keeps_silent_is_named(tmp_path: Path, kit: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    async with running(kit, f"(exec cat {tmp_path}/go >/dev/null); echo done", quiet=0.5) as output:
+        lines = [await output.readline() for _ in range(2)]
+        assert lines == [f"       (cat has said nothing for {s} s)\n".encode() for s in ("0.5", "1")]
+        (tmp_path / "go").write_text("now\n")
+        assert (await output.read()).endswith(b"       done\n")
