@@ -11,6 +11,7 @@ from flynn.core.etcd import EtcdStore
 from flynn.core.etcd_rpc import rpc
 from flynn.core.facts import encode
 from flynn.core.model import Assignment, Queued
+from flynn.core.store import COMMIT_LIMIT
 
 PREFIX = b"/bench/"
 """Outside of flynn's keyspace: no daemon hears of these."""
@@ -18,8 +19,8 @@ PREFIX = b"/bench/"
 AT_ONCE = 8
 """Transactions under way at the same time, as many as the leader has."""
 
-EACH = 39
-"""Placements of one transaction: as many as GUARD_LIMIT allows where each is on another host."""
+EACH = COMMIT_LIMIT // 2
+"""Placements of one transaction: as many as the leader may have in one."""
 
 
 async def ceiling(store: EtcdStore, hosts: int, jobs: int) -> float:
@@ -54,7 +55,7 @@ def _placements(numbers: range, hosts: int, queued: dict[bytes, int], known: dic
         ops.append(_put(key, encode(Assignment(job=placed, host=name, assigned=1.0))))
         ops.append(rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=_queued(number))))
         of_host = _host(number % hosts)
-        guards += [(key, 0), (_queued(number), queued[_queued(number)]), (of_host, known[of_host])]
+        guards += [(_queued(number), queued[_queued(number)]), (of_host, known[of_host])]
     return _transaction(ops, guards)
 
 

@@ -6,7 +6,7 @@ or not at all, one that was overtaken holds up no other, and two that touch the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flynn.core.change import Change
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Commits under way at the same time: half of what a store takes (`etcd_lanes.LANES`), the rest is for others."""
+
+NONE: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -68,24 +70,26 @@ def bundles(facts: Facts, changes: Iterable[Change], reserved: int = 0) -> Itera
     """The changes in commits that keep the store's limits, in order. `reserved`: guards that each has besides."""
     bundle, written, read = Bundle(0), dict[str, int](), dict[str, set[int]]()
     for change in changes:
-        ops, guards = change.ops(), change.guards(facts)
-        size = sum(len(op.value) for op in ops if isinstance(op, Put))
-        earlier = {written[guard.key] for guard in guards if guard.key in written}
-        if bundle.changes and (bundle.number in earlier or not _fits(bundle, ops, guards, size, reserved)):
+        ops, guarded = change.ops(), change.guarded()
+        size = sum([len(op.value) for op in ops if isinstance(op, Put)])
+        earlier = {written[key] for key in guarded if key in written}
+        if bundle.changes and (bundle.number in earlier or not _fits(bundle, ops, guarded, size, reserved)):
             yield bundle
             bundle = Bundle(bundle.number + 1)
         for op in ops:
-            earlier |= read.get(op.key, set())
+            earlier |= read.get(op.key, NONE)
             written[op.key] = bundle.number
         for key in change.seen:
             read.setdefault(key, set()).add(bundle.number)
-        _add(bundle, change, ops, guards, size, earlier)
+        _add(bundle, facts, change, ops, guarded)
+        bundle.size += size
+        bundle.after |= earlier - {bundle.number}
     if bundle.changes:
         yield bundle
 
 
-def _fits(bundle: Bundle, ops: Sequence[Op], guards: Sequence[Unchanged], size: int, reserved: int) -> bool:
-    new = sum(guard.key not in bundle.guards for guard in guards)
+def _fits(bundle: Bundle, ops: Sequence[Op], guarded: Collection[str], size: int, reserved: int) -> bool:
+    new = len([key for key in guarded if key not in bundle.guards])
     return (
         len(bundle.ops) + len(ops) <= COMMIT_LIMIT
         and len(bundle.guards) + new + reserved <= GUARD_LIMIT
@@ -93,12 +97,12 @@ def _fits(bundle: Bundle, ops: Sequence[Op], guards: Sequence[Unchanged], size: 
     )
 
 
-def _add(bundle: Bundle, change: Change, ops: list[Op], guards: list[Unchanged], size: int, earlier: set[int]) -> None:
+def _add(bundle: Bundle, facts: Facts, change: Change, ops: list[Op], guarded: Iterable[str]) -> None:
     bundle.changes.append(change)
     bundle.ops += ops
-    bundle.guards |= {guard.key: guard for guard in guards}
-    bundle.size += size
-    bundle.after |= earlier - {bundle.number}
+    for key in guarded:
+        if key not in bundle.guards:
+            bundle.guards[key] = facts.unchanged(key)
 
 
 @dataclass(eq=False)
@@ -141,7 +145,7 @@ class _Run:
             for part in self._parts(changes, error):
                 again = Bundle(0)
                 for change in part:
-                    _add(again, change, change.ops(), change.guards(self.facts), 0, set())
+                    _add(again, self.facts, change, change.ops(), change.guarded())
                 await self._try(part, again.ops, list(again.guards.values()))
             return
         self.outcome.revision = max(self.outcome.revision, revision)

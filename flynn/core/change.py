@@ -17,20 +17,30 @@ if TYPE_CHECKING:
 class Change:
     """Records to write and keys to remove, at once. `seen`: keys read that must still be as they were read.
 
-    `why` says in a few words what the change is, for the log: `start hello-web-1f3a`.
+    `why` says in a few words what the change is, for the log: `start hello-web-1f3a`. `follows`: those of the keys
+    written that are sure to be as they were read as long as the others are; they are not guarded, and who says so says
+    why it is so.
     """
 
     puts: Mapping[str, model.Record] = field(default_factory=dict)
     deletes: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     why: str = ""
+    follows: tuple[str, ...] = ()
 
     def ops(self) -> list[Op]:
         return [*(Put(key, encode(record)) for key, record in self.puts.items()), *map(Delete, self.deletes)]
 
+    def guarded(self) -> dict[str, None]:
+        """Everything written, removed or read that is to be as it was, in order."""
+        keys = dict.fromkeys((*self.puts, *self.deletes, *self.seen))
+        for key in self.follows:
+            del keys[key]
+        return keys
+
     def guards(self, facts: Facts) -> list[Unchanged]:
-        """Everything written, removed or read must be as `facts` shows it."""
-        return [facts.unchanged(key) for key in dict.fromkeys([*self.puts, *self.deletes, *self.seen])]
+        """All that is guarded must be as `facts` shows it."""
+        return [facts.unchanged(key) for key in self.guarded()]
 
 
 def applied(facts: Facts, *changes: Change) -> Facts:

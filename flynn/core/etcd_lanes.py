@@ -24,7 +24,16 @@ from flynn.core.errors import FlynnError, NotFound, Unavailable
 from flynn.core.etcd_lease import grant, renew, revoke
 from flynn.core.etcd_link import LEADER, PAUSE, Endpoint, Exhausted, Link, Unanswered
 from flynn.core.etcd_rpc import rpc
-from flynn.core.etcd_txn import Lane, Transaction, as_known, changed, commit_request, conflict, fence_request
+from flynn.core.etcd_txn import (
+    Lane,
+    Transaction,
+    as_known,
+    changed,
+    commit_request,
+    conflict,
+    fence_request,
+    guards_request,
+)
 from flynn.core.store import TIMEOUT
 
 log = logging.getLogger(__name__)
@@ -111,9 +120,9 @@ class Lanes:
         except FlynnError:
             self._give_back(lane)
             raise
-        return self._read(lane, transaction, answer)
+        return await self._read(lane, transaction, answer, deadline)
 
-    def _read(self, lane: Lane, transaction: Transaction, answer: Any) -> int:
+    async def _read(self, lane: Lane, transaction: Transaction, answer: Any, deadline: float) -> int:
         """What the answer to a commit says."""
         if answer.succeeded:
             lane.revision = answer.header.revision
@@ -121,9 +130,17 @@ class Lanes:
             return lane.revision if changed(answer) else 0
         if as_known(lane, answer):
             self._give_back(lane)
-            raise conflict(transaction, answer)
+            raise conflict(transaction, await self._guards(transaction, answer.header.revision, deadline))
         self._drop()
         raise Unanswered("the lane was gone", sent=False)
+
+    async def _guards(self, transaction: Transaction, revision: int, deadline: float) -> Any | None:
+        """The guards of a commit as they were when it failed, at this revision; None: that cannot be read any more."""
+        request = guards_request(transaction, revision)
+        try:
+            return await self.link.call(lambda e, t: e.kv.Txn(request, timeout=t, metadata=LEADER), deadline)
+        except FlynnError:
+            return None
 
     async def _settle_now(self, lane: Lane, nonce: bytes, deadline: float, why: Exception) -> int:
         """The revision if the commit has happened; `why` if it has not and never will. Unavailable: not settled."""

@@ -20,22 +20,29 @@ class Lane:
 
 @dataclass(frozen=True)
 class Transaction:
-    """What a commit does, and the comparisons it stands under; `reads` (one each) tell which of them failed."""
+    """What a commit does, and the guards it stands under."""
 
     ops: Sequence[Any]
     guards: Sequence[tuple[bytes, int]]
 
 
 def commit_request(lane: Lane, nonce: bytes, transaction: Transaction) -> Any:
-    """The commit under the comparisons of its lane and its guards; failing, it reads what it compared."""
+    """The commit under the comparisons of its lane and its guards; failing, it reads the lane.
+
+    Not the guards: it is rarely of use, and each would be one more key to send, to log and to look up in every commit.
+    """
     mark = rpc.PutRequest(key=lane.key, value=nonce, ignore_lease=True)
-    guards = [(lane.key, lane.revision), *transaction.guards]
-    reads = [rpc.RangeRequest(key=key, keys_only=True) for key, _ in guards]
     return rpc.TxnRequest(
-        compare=[_compare(key, revision) for key, revision in guards],
+        compare=[_compare(lane.key, lane.revision), *(_compare(key, revision) for key, revision in transaction.guards)],
         success=[rpc.RequestOp(request_put=mark), *transaction.ops],
-        failure=[rpc.RequestOp(request_range=read) for read in reads],
+        failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=lane.key, keys_only=True))],
     )
+
+
+def guards_request(transaction: Transaction, revision: int) -> Any:
+    """What reads the guards of a commit as they were at the revision at which it failed."""
+    reads = [rpc.RangeRequest(key=key, keys_only=True, revision=revision) for key, _ in transaction.guards]
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_range=read) for read in reads])
 
 
 def fence_request(lane: Lane) -> Any:
@@ -66,9 +73,11 @@ def changed(answer: Any) -> bool:
     return any(each.HasField("response_put") or each.response_delete_range.deleted for each in done)
 
 
-def conflict(transaction: Transaction, answer: Any) -> Conflict:
-    for (key, wanted), found in zip(transaction.guards, _revisions(answer)[1:], strict=True):
-        if found != wanted:
+def conflict(transaction: Transaction, answer: Any | None) -> Conflict:
+    """What to say of a commit that failed, by what its guards were then (None: that is not known)."""
+    found = _revisions(answer) if answer else [revision for _, revision in transaction.guards]
+    for (key, wanted), revision in zip(transaction.guards, found, strict=True):
+        if revision != wanted:
             name = key.decode().removeprefix(keys.PREFIX)
             return Conflict(f"{name} was changed by someone else; read it again", key=name)
     return Conflict("what was read was changed by someone else; read it again")

@@ -1,10 +1,10 @@
 """A mapping that never changes: a change makes a new one, which shares with the old one all that it does not touch.
 
-A small one is one dict, copied whole. A large one is many, of which a change copies those that it touches: with
-100 000 keys it costs about what it costs with 1 000.
+A small one is one dict, copied whole. A large one is many, the more the larger it is, of which a change copies those
+that it touches: with 100 000 keys it costs about what it costs with 1 000.
 """
 
-from collections.abc import Collection, ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import chain, compress
 from operator import is_not
 from typing import Any, TypeVar, overload
@@ -13,16 +13,17 @@ V = TypeVar("V")
 D = TypeVar("D")
 
 SMALL = 256
-"""Keys up to which it stays one dict."""
+"""Keys of one of its dicts, above which it gets more of them."""
 
-SHARDS = 512
-"""Dicts of a large one (a power of two)."""
+SHARDS = (1, 32, 512)
+"""How many dicts it may have, a power of two each: with more of them a change copies fewer keys, but more references to
+dicts. It never gets fewer."""
 
 PAST = 64
 """How many changes back it is known what they changed."""
 
 Shards = tuple[dict[str, V], ...]
-"""One dict, or SHARDS of them; a key is in the one that its hash says."""
+"""As many as one of SHARDS says; a key is in the one that its hash says."""
 
 
 class Frozen(Mapping[str, V]):
@@ -42,23 +43,12 @@ class Frozen(Mapping[str, V]):
     def changed(self, puts: Mapping[str, V], deletes: Collection[str] = ()) -> "Frozen[V]":
         """This one with `puts` written, then `deletes` removed (what is not there is no error); itself, if that is
         nothing."""
-        shards = self._shards
-        if len(shards) == 1 and len(shards[0]) + len(puts) > SMALL:
-            shards = _spread(shards[0])
-        mask = len(shards) - 1
-        copies = _Copies(shards)
-        for key, value in puts.items():
-            copies[hash(key) & mask][key] = value
-        for key in deletes:
-            if key in copies.get(number := hash(key) & mask, shards[number]):
-                del copies[number][key]
-        if not copies:
+        shards = _written(self._shards, puts, deletes)
+        if shards is self._shards:
             return self
-        changed = list(shards)
-        for number, shard in copies.items():
-            changed[number] = shard
-        made = _of(tuple(changed))
-        if len(changed) > 1 and len(puts) + len(deletes) <= SMALL:
+        made: Frozen[V] = Frozen.__new__(Frozen)
+        made._name, made._past, made._shards = object(), (), shards
+        if len(shards) > 1 and len(puts) + len(deletes) <= SMALL:
             made._past = ((self._name, (*puts, *deletes)), *self._past[: PAST - 1])
         return made
 
@@ -117,9 +107,9 @@ def diff(old: Frozen[V], new: Frozen[V]) -> Iterator[tuple[str, V | None, V | No
     if before is after:
         return
     if len(before) < len(after):
-        before = _spread(before[0])
+        before = _spread(before, len(after))
     elif len(before) > len(after):
-        after = _spread(after[0])
+        after = _spread(after, len(before))
     for was, now in compress(zip(before, after, strict=True), map(is_not, before, after)):
         kept = len(now)
         for key in compress(now, map(is_not, map(was.get, now), now.values())):
@@ -136,17 +126,6 @@ def _since(old: Frozen[V], new: Frozen[V]) -> dict[str, None] | None:
         if name is old._name:
             return dict.fromkeys(chain.from_iterable(keys for _, keys in new._past[:number]))
     return None
-
-
-class _Copies(dict[int, dict[str, V]]):
-    """The shards that a change touches, by number, each copied when it is first asked for."""
-
-    def __init__(self, shards: Shards[V]) -> None:
-        self._shards = shards
-
-    def __missing__(self, number: int) -> dict[str, V]:
-        copy = self[number] = self._shards[number].copy()
-        return copy
 
 
 class _Items(ItemsView[str, V]):
@@ -167,14 +146,38 @@ class _Values(ValuesView[V]):
         return chain.from_iterable(shard.values() for shard in self._shards)
 
 
-def _of(shards: Shards[V]) -> Frozen[V]:
-    frozen: Frozen[V] = Frozen()
-    frozen._shards = shards
-    return frozen
+def _written(shards: Shards[V], puts: Mapping[str, V], deletes: Collection[str]) -> Shards[V]:
+    """These with `puts` written and `deletes` removed, in as many dicts as it takes; the same, if that is nothing."""
+    made, mask, largest = list(shards), len(shards) - 1, 0
+    for key, value in puts.items():
+        shard = made[number := hash(key) & mask]
+        if shard is shards[number]:
+            shard = made[number] = shard.copy()
+        shard[key] = value
+        largest = max(largest, len(shard))
+    same = not puts
+    for key in deletes:
+        shard = made[number := hash(key) & mask]
+        if key in shard:
+            same = False
+            if shard is shards[number]:
+                shard = made[number] = shard.copy()
+            del shard[key]
+    if same:
+        return shards
+    return _spread(made, _count(sum(map(len, made)), len(made))) if largest > SMALL else tuple(made)
 
 
-def _spread(values: dict[str, V]) -> Shards[V]:
-    shards: Shards[V] = tuple({} for _ in range(SHARDS))
-    for key, value in values.items():
-        shards[hash(key) & (SHARDS - 1)][key] = value
+def _count(keys: int, least: int) -> int:
+    """In how many dicts so many keys are to be."""
+    return next((count for count in SHARDS if count >= least and keys <= count * SMALL), SHARDS[-1])
+
+
+def _spread(old: Sequence[dict[str, V]], count: int) -> Shards[V]:
+    """The same in so many dicts."""
+    if len(old) == count:
+        return tuple(old)
+    shards: Shards[V] = tuple({} for _ in range(count))
+    for key, value in chain.from_iterable(shard.items() for shard in old):
+        shards[hash(key) & (count - 1)][key] = value
     return shards

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from flynn.core.etcd import EtcdStore, open_etcd
 from flynn.core.etcd_lanes import PREFIX as LANES
 from flynn.core.etcd_link import Exhausted, address
 from flynn.core.etcd_rpc import rpc
+from flynn.core.etcd_txn import Transaction
 from flynn.core.etcd_watch import open_watch
 from flynn.core.mirror import open_mirror
 from flynn.core.store import Batch, Delete, Item, Put, Store, Unchanged
@@ -94,6 +96,24 @@ class TestCommits:
         revision = await store.commit([Put("apps/a", b"1")])
         with pytest.raises(Conflict, match=r"^apps/b was changed"):
             await store.commit([Put("x", b"")], [Unchanged("apps/a", revision), Unchanged("apps/b", revision)])
+
+    async def test_a_conflict_whose_key_is_not_known_any_more_is_one_all_the_same(self, store: EtcdStore) -> None:
+        """etcd was compacted before it was asked what had held the commit up."""
+        revision = await store.commit([Put("apps/a", b"1")])
+        await store.commit([Put("apps/a", b"2")])
+        read, asked = store.lanes._guards, list[int]()
+
+        async def late(transaction: Transaction, at: int, deadline: float) -> Any:
+            asked.append(at)
+            await compact(store, await store.commit([Put("y", b"")]))
+            return await read(transaction, at, deadline)
+
+        store.lanes._guards = late  # type: ignore[method-assign, assignment]
+        with pytest.raises(Conflict, match=r"^what was read was changed") as told:
+            await store.commit([Put("x", b"")], [Unchanged("apps/a", revision)])
+        assert (told.value.detail, len(asked)) == ({}, 1)
+        assert await store.get("x") is None
+        assert await store.commit([Put("x", b"")]) > 0
 
     async def test_a_commit_too_large_for_etcd_is_invalid(self, store: EtcdStore) -> None:
         with pytest.raises(Invalid, match="too large for etcd"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flynn.core.frozen import EMPTY, SMALL, Frozen, diff
+from flynn.core.frozen import EMPTY, SHARDS, SMALL, Frozen, diff
 
 KEYS = [f"key-{n}" for n in range(2 * SMALL)]
 """Enough that it is one dict with few of them, and several with many."""
@@ -78,6 +78,22 @@ def test_a_change_copies_only_what_it_touches() -> None:
     old = Frozen({key: object() for key in KEYS})
     new = old.changed({KEYS[0]: object()})
     assert sum(a is not b for a, b in zip(old._shards, new._shards, strict=True)) == 1
+
+
+def test_it_has_more_parts_the_larger_it_is() -> None:
+    """And is the same, and differs in the same, whatever the parts."""
+    keys = [f"key-{n}" for n in range(10_000)]
+    grown = [EMPTY]
+    for key in keys:
+        grown.append(grown[-1].changed({key: key}))
+    assert sorted({len(each._shards) for each in grown}) == [*SHARDS]
+    assert dict(grown[-1]) == dict(Frozen({key: key for key in keys})) == {key: key for key in keys}
+    for few, many in ((100, 300), (300, 10_000), (200, 9_999), (9_000, 9_900)):
+        come = {(key, None, key) for key in keys[few:many]}
+        assert set(diff(grown[few], grown[many])) == come
+        assert set(diff(grown[many], grown[few])) == {(key, now, was) for key, was, now in come}
+    left = grown[-1].changed({}, keys[1:])
+    assert (dict(left), len(left._shards)) == ({"key-0": "key-0"}, SHARDS[-1])
 
 
 def test_a_small_one_keeps_the_order() -> None:

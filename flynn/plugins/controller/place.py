@@ -133,8 +133,15 @@ def _bound(facts: Facts, ground: Ground, job: model.Job, want: Want, host: str) 
 
 
 def _assign(facts: Facts, a: model.Assignment) -> Change:
+    """The move of a job from its queue to a host.
+
+    That the host has it not yet follows from its entry in the queue, which is guarded and removed here: a job is queued
+    or assigned, never both, as each commit that assigns one removes its entry, each that queues it again removes its
+    assignment, and a name is given once.
+    """
     job, host = a.job, a.host
-    puts: dict[str, model.Record] = {keys.job(host, job.id): a}
+    key = keys.job(host, job.id)
+    puts: dict[str, model.Record] = {key: a}
     seen: tuple[str, ...] = (keys.host(host), keys.wish(host))
     if job.mounts:
         puts |= place_volumes.binding(facts, job, host)
@@ -144,4 +151,5 @@ def _assign(facts: Facts, a: model.Assignment) -> Change:
         deletes=(keys.queued(job.queue, job.id),),
         seen=seen,
         why=f"start {job.id} on {host}",
+        follows=(key,),
     )

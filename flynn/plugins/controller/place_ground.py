@@ -5,7 +5,7 @@ It is learnt from a photo (`of`, `follow`), and counted on while a pass gives pl
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from flynn.core import model
 from flynn.core.facts import Facts
@@ -13,6 +13,7 @@ from flynn.core.frozen import EMPTY, diff
 from flynn.core.lazy import Lazy
 from flynn.plugins.controller.jobs import RELEASE
 from flynn.plugins.controller.place_columns import Columns, Numbers
+from flynn.plugins.controller.place_counted import Counted, counted_at, key_of, marked
 from flynn.plugins.controller.place_score import CROWD, UNFIT, Scores
 from flynn.plugins.controller.place_site import Demand, Kind, Needs, Want, kind_of, site_of, unfit
 from flynn.plugins.controller.place_starting import NO_LIMIT, Starting
@@ -29,8 +30,8 @@ CROWDS = 256
 FEW = 24
 """Rows with jobs of a kind, up to which they are gone through one by one."""
 
-K = TypeVar("K")
-V = TypeVar("V")
+NEEDS = 256
+"""Needs for which is kept which hosts have them: more than there are among the demands whose scores are kept."""
 
 
 @dataclass
@@ -48,7 +49,9 @@ class Ground:
     def __init__(self) -> None:
         self.columns = Columns({}, ())
         self.starting = Starting()
-        self._given: list[tuple[_Counted, int]] = []
+        self._given: dict[str, tuple[Counted | None, Counted | None]] = {}
+        """What was counted otherwise since the last photo, by `HOST/JOB`: as what it counted then, and as what now."""
+
         self.spreads: dict[Kind, Spread] = {}
         self.writers: dict[tuple[str, str], dict[str, str]] = {}
         self.batch: dict[str, dict[str, model.Assignment]] = {}
@@ -75,9 +78,11 @@ class Ground:
 
     def follow(self, before: Facts, after: Facts) -> "Ground":
         """From the ground of the photo `before` to that of `after`, at the cost of what changed; itself."""
-        self.restore()
         changed = {key for name in ("jobs", "states") for key in _changed(before, after, name)}
-        counted = [(_counted(before, key), _counted(after, key)) for key in changed]
+        counted = [
+            (self._standing(before, key), counted_at(after, key)) for key in {**dict.fromkeys(changed), **self._given}
+        ]
+        self._given.clear()
         gone = [was for was, now in counted if was and was != now]
         come = [now for was, now in counted if now and was != now]
         self._meet_hosts(before, after, {a.host for a, _ in come if a.host not in self.columns.row})
@@ -89,21 +94,30 @@ class Ground:
 
     def take(self, a: model.Assignment) -> None:
         """Count a job as given to a host, until the next photo is followed, which shows whether it was."""
-        self._give(_Counted(a, not a.stop and a.job.queue != "services"), 1)
+        taken = Counted(a, not a.stop and a.job.queue != "services")
+        key = key_of(a)
+        self._given[key] = self._given[key][0] if key in self._given else None, taken
+        self._count(taken, 1)
 
     def release(self, a: model.Assignment, starting: bool = False) -> None:
         """Count a job no more, until then; `starting`: its host has not said that it is up."""
-        self._give(_Counted(a, starting and a.job.queue != "services"), -1)
-
-    def _give(self, counted: "_Counted", sign: int) -> None:
-        self._given.append((counted, sign))
-        self._count(counted, sign)
+        released = Counted(a, starting and a.job.queue != "services")
+        key = key_of(a)
+        self._given[key] = self._given[key][0] if key in self._given else released, None
+        self._count(released, -1)
 
     def restore(self) -> None:
         """Forget what was counted since the last photo."""
-        while self._given:
-            counted, sign = self._given.pop()
-            self._count(counted, -sign)
+        for was, now in self._given.values():
+            if now:
+                self._count(now, -1)
+            if was:
+                self._count(was, 1)
+        self._given.clear()
+
+    def _standing(self, photo: Facts, key: str) -> Counted | None:
+        """What is counted now of the assignment at `HOST/JOB`, since the last photo."""
+        return self._given[key][1] if key in self._given else counted_at(photo, key)
 
     def lowest(self, want: Want) -> int:
         """The row that such a job goes to: of the zone that has the fewest of its kind the host that has the fewest,
@@ -146,6 +160,9 @@ class Ground:
         """Which rows have what is needed, room or not."""
         found = self._fits.get(needs)
         if found is None:
+            if len(self._fits) >= NEEDS:
+                scored = self._scores.needs()
+                self._fits = {needs: fit for needs, fit in self._fits.items() if needs in scored}
             sites = self.columns.sites
             found = self._fits[needs] = np.array([s is not None and not unfit(s, needs) for s in sites], dtype=np.bool_)
         return found
@@ -207,7 +224,7 @@ class Ground:
                 zones[zone] += count
         return zones
 
-    def _count(self, counted: "_Counted", sign: int) -> None:
+    def _count(self, counted: Counted, sign: int) -> None:
         a, starting = counted
         columns, job = self.columns, a.job
         row = columns.row[a.host]
@@ -221,14 +238,14 @@ class Ground:
         elif not a.moving:
             self._spread(row, job, sign)
             if job.queue == "ephemeral" and not job.attached and job.type != RELEASE:
-                _mark(self.batch, a.host, job.id, a, sign)
+                marked(self.batch, a.host, job.id, a, sign)
                 columns.yielding[row] += sign * job.memory
                 columns.yielding_cpu[row] += sign * job.cpu_reserve
         if starting:
             self.starting.count(job.queue, a.host, sign)
         for mount in job.mounts:
             if mount.one_writer:
-                _mark(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
+                marked(self.writers, (job.app, mount.volume), f"{a.host}/{job.id}", job.id, sign)
         columns.weigh(row)
         self._scores.follow(row)
 
@@ -264,31 +281,6 @@ def _lowest(scores: Numbers, slices: Sequence[tuple[int, int]], zones: Sequence[
         if best >= 0:
             return best
     return -1
-
-
-def _mark(marks: dict[K, dict[str, V]], owner: K, key: str, value: V, sign: int) -> None:
-    """Keep a value by owner and key, or (`sign` below 0) forget it; an owner of nothing is forgotten too."""
-    if sign > 0:
-        marks.setdefault(owner, {})[key] = value
-    elif owner in marks:
-        marks[owner].pop(key, None)
-        if not marks[owner]:
-            del marks[owner]
-
-
-class _Counted(NamedTuple):
-    """A job that has not ended, and whether it counts among those that start; services do not."""
-
-    a: model.Assignment
-    starting: bool
-
-
-def _counted(facts: Facts, key: str) -> _Counted | None:
-    """The assignment at `HOST/JOB`, unless its job has ended."""
-    a, state = facts.jobs.get(key), facts.states.get(key)
-    if a is None or (state is not None and state.state == "down"):
-        return None
-    return _Counted(a, a.job.queue != "services" and (state is None or state.state == "starting"))
 
 
 def _changed(before: Facts, after: Facts, name: str) -> Iterator[str]:

@@ -22,6 +22,9 @@ UNFIT = float("inf")
 CROWD = 1e6
 """What each job of its kind that a host has already adds to its score: more than any fit."""
 
+FEW = 6
+"""Demands up to which a host is scored for one after the other, which is quicker then."""
+
 REMEMBERED = 128
 """Demands whose scores are kept; then the one that came first is forgotten."""
 
@@ -51,8 +54,15 @@ class Scores:
 
     def follow(self, row: int) -> None:
         """Score a host anew, which has changed."""
-        if self._line:
+        if len(self._line) > FEW:
             self._lines.score(row, self.columns)
+        else:
+            for demand, line in self._line.items():
+                self._lines.score_one(row, line, demand, self.columns)
+
+    def needs(self) -> set[Needs]:
+        """What the demands need for which scores are kept."""
+        return {demand.needs for demand in self._line}
 
     def _add(self, demand: Demand, fit: "NDArray[np.bool_]") -> int:
         """The line of a demand that is asked for the first time."""
@@ -102,6 +112,17 @@ class _Lines:
         scores = _scores(tilt, base, asked, leaning)
         scores[full] = UNFIT
         self.scores[line] = scores
+
+    def score_one(self, row: int, line: int, demand: Demand, columns: Columns) -> None:
+        """Score one host for one line, whose demand this is: to the same number as `score` does."""
+        memory, cpu, build = demand.memory, demand.cpu, demand.build
+        full = memory > columns.memory[row] or (cpu and cpu > columns.cpu[row]) or (build and columns.builds[row] < 1)
+        if full or self.unfit[line, row]:
+            self.scores[line, row] = UNFIT
+            return
+        of_memory, of_cpu = memory * columns.per_memory[row], cpu * columns.per_cpu[row]
+        uneven = abs(columns.tilt[row] - (of_memory - of_cpu)) * UNEVEN
+        self.scores[line, row] = uneven + columns.base[row] - (of_memory + of_cpu)
 
     def score(self, row: int, columns: Columns) -> None:
         """Score one host for all lines."""

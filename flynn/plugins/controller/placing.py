@@ -104,5 +104,6 @@ def _only_queues(change: Change) -> str:
 
 
 def _at_once(queued: Change, moved: Change, key: str) -> Change:
+    """Both in one. That the job is assigned nowhere does not follow from its entry in the queue, as it has none."""
     deletes = tuple(each for each in moved.deletes if each != key)
     return Change(puts=moved.puts, deletes=deletes, seen=(*queued.seen, *moved.seen), why=moved.why)

@@ -62,6 +62,9 @@ class Planner:
     _apps: set[str] = field(default_factory=set)
     _left: frozenset[str] = frozenset()
     _jobs: set[str] = field(default_factory=set)
+    _given: frozenset[str] = frozenset()
+    """The assignments that were decided in the last pass, by `HOST/JOB`."""
+
     _places: bool = True
     _kept: Kept = field(default_factory=Kept)
     _wake: float | None = None
@@ -91,7 +94,7 @@ class Planner:
         self.counts.see(facts, changes)
         self._look(changes)
         self._kept.balancer.look(self._apps)
-        self._jobs.update(key for key, _, _ in changes.get("jobs", ()))
+        self._assigned(changes)
         self._near(changes)
         self._states(changes, now, first=not before.revision)
         self._hosts(changes, steady)
@@ -120,6 +123,14 @@ class Planner:
         deploy = self.facts.deploys.get(app)
         deployed = deploy is not None and deploy.state != "complete"
         return app not in self.facts.apps or deployed or any(where.omni for where in _placements(self.facts, app))
+
+    def _assigned(self, changes: Changes) -> None:
+        """Note the assignments that have changed, but for those that were given in the last pass just so: they may be
+        where they are as long as nothing else changes, of which the rest takes note."""
+        given, self._given = self._given, frozenset()
+        for key, was, a in changes.get("jobs", ()):
+            if was is not None or key not in given or a.stop or a.moving:
+                self._jobs.add(key)
 
     def _near(self, changes: Changes) -> None:
         """Assignments that may not stay where they are since something else of their app has changed."""
@@ -205,6 +216,7 @@ class Planner:
         if not self._places and not decided:
             return ()
         placed = give_places(self.facts, decided, self._kept, moment)
+        self._given = frozenset(key[5:] for change in placed.changes for key in change.puts if key.startswith("jobs/"))
         self._places, self._wake = bool(placed.changes), placed.wake
         return placed.changes
 
