@@ -16,9 +16,10 @@ from flynn.cli.deployment import cancel_deploy
 from flynn.cli.options import app_option, deploy_options, json_option, pass_session
 from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import Session, app_of_remote, git, git_remote
+from flynn.cli.show_builds import ended
 from flynn.cli.words import paint, size
 from flynn.core import keys
-from flynn.core.errors import Exists, Invalid, NotFound
+from flynn.core.errors import Exists, FlynnError, Invalid, NotFound
 from flynn.core.records import Line
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def deploy(
     """Build what is in DIR (here) and serve it.
 
     Files named in .gitignore and .slugignore stay here. It ends when the new release serves, or says why it does
-    not; then the old one goes on serving. With --image nothing is built: a container runs what the image says, or the
-    command of each --process, and is to listen on $PORT.
+    not; then the old one goes on serving. Ctrl-C ends a build that is under way. With --image nothing is built: a
+    container runs what the image says, or the command of each --process, and is to listen on $PORT.
     """
     if cancel:
         cancel_deploy(session)
@@ -166,7 +167,25 @@ async def send(
         if not json:
             click.echo(paint(f"-----> Uploading {size(length)}", "bold"))
         lines = client.build(app, chunks(file), length, description, query)
-        return await Progress(json, build=True, indent="       ").follow(lines)
+        progress = Progress(json, build=True, indent="       ")
+        try:
+            return await progress.follow(lines)
+        except asyncio.CancelledError:
+            await break_off(client, app, progress)
+            raise
+
+
+async def break_off(client: "Client", app: str, progress: Progress) -> None:
+    """Ctrl-C: a build that is under way ends with it; what it has made goes into service."""
+    if not progress.build:
+        return
+    if not progress.building:
+        click.echo(f"the deploy goes on; 'flynn deploy --cancel -a {app}' ends it", err=True)
+        return
+    try:
+        click.echo(ended(await client.cancel_build(app, progress.build)), err=True)
+    except FlynnError as error:
+        click.echo(str(error), err=True)
 
 
 def outcome(app: str, done: Line) -> str:

@@ -25,6 +25,8 @@ class Progress:
     def __init__(self, json: bool = False, build: bool = False, indent: str = "") -> None:
         self.json = json
         self.building = build
+        self.build = 0
+        """The number of the build that is told of."""
         self.indent = indent
         self._shown: set[tuple[Any, ...]] = set()
 
@@ -32,6 +34,7 @@ class Progress:
         """Print all lines; the last one. FlynnError: it says that it failed. Unavailable: it never came."""
         async with aclosing(lines):
             async for line in lines:
+                self.build = int(line.get("number") or self.build) if line.get("kind") == "build" else self.build
                 if self.json:
                     click.echo(msgspec.json.encode(line).decode())
                 else:

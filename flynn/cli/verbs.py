@@ -21,6 +21,7 @@ MEANT = {
     "restart": "kill",
     "rollback": "release rollback",
     "releases": "release",
+    "builds": "build",
     "routes": "route",
     "domains": "route",
     "jobs": "ps",

@@ -330,6 +330,18 @@ class Client(BlobCalls):
         params = ({"description": description} if description else {}) | dict(query or {})
         return self.wire.lines("POST", _app(app, "builds"), data=source, headers=headers, params=params)
 
+    async def builds(self, app: str) -> list[records.BuildInfo]:
+        """The last ones, newest first."""
+        return await self.wire.call("GET", _app(app, "builds"), list[records.BuildInfo])
+
+    def build_log(self, app: str, number: int) -> Lines:
+        """What a build printed; one under way is followed to its end."""
+        return self.wire.lines("GET", _app(app, f"builds/{number}/log"))
+
+    async def cancel_build(self, app: str, number: int) -> records.BuildInfo:
+        """End a build before its time; as it is once it has ended, or some seconds later."""
+        return await self.wire.call("DELETE", _app(app, f"builds/{number}"), records.BuildInfo)
+
     async def services(self) -> dict[str, int]:
         """How many instances each service has."""
         return await self.wire.call("GET", "/v1/services", dict[str, int])

@@ -130,6 +130,7 @@ class Facts:
 
     @property
     def builds(self) -> Mapping[str, model.Build]:
+        """By `APP/NUMBER`."""
         return self._table("builds")
 
     @property
@@ -225,6 +226,10 @@ class Facts:
     def receipts_of(self, app: str) -> Frozen[model.Receipt]:
         """By `APP/VERSION`."""
         return self._group("receipts/app", app)
+
+    def builds_of(self, app: str) -> Frozen[model.Build]:
+        """By `APP/NUMBER`."""
+        return self._group("builds/app", app)
 
     def volumes_of(self, app: str) -> Frozen[model.Volume]:
         """By `APP/NAME`."""

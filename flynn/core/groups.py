@@ -31,6 +31,7 @@ OWNERS: Mapping[str, Mapping[str, Owner]] = {
     "sinks": {"app": _app},
     "releases": {"app": _first},
     "receipts": {"app": _first},
+    "builds": {"app": _first},
     "volumes": {"app": _first},
     "crons": {"app": _first},
     "queues": {"app": lambda key, record: line(record.job.app, record.job.queue)},

@@ -8,7 +8,7 @@
 | `formations/<app>` | Formation | controller |
 | `deploys/<app>` | Deploy | controller |
 | `receipts/<app>/<version>` | Receipt | controller, leader only |
-| `builds/<app>` | Build | builder starts it, controller ends it |
+| `builds/<app>/<number>` | Build | builder starts it and says when it shall end, controller ends it |
 | `queues/<queue>/<job>` | Queued | controller (builder for its own jobs) |
 | `jobs/<host>/<job>` | Assignment | controller, leader only |
 | `states/<host>/<job>` | JobState | that host |
@@ -95,8 +95,8 @@ def receipt(app: str, version: int) -> str:
     return f"receipts/{app}/{version}"
 
 
-def build(app: str) -> str:
-    return f"builds/{app}"
+def build(app: str, number: int) -> str:
+    return f"builds/{app}/{number}"
 
 
 def queued(queue: model.Queue, job: str) -> str:

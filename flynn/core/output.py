@@ -1,6 +1,6 @@
 """What a job prints, line by line, from the host that runs it, wherever that is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from flynn.core import model
+from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ LINES = 1000
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=None)
 """A job may be silent for long; a host that is gone is known from the store."""
+
+KEPT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
+
+SKEW = 60.0
+"""Seconds that the clocks of two hosts may differ."""
 
 Line = dict[str, Any]
 
@@ -77,6 +83,22 @@ async def output(ctx: "Context", job: str, wait: float = 1.0) -> AsyncIterator[L
             return
         if ctx.mirror.facts is facts:
             await ctx.mirror.catch_up(facts, wait)
+
+
+async def kept(ctx: "Context", host: str, app: str, job: str, since: float) -> AsyncGenerator[Line, None]:
+    """What a job printed that has ended, from the host that ran it, but for what that said itself. Unavailable."""
+    found = ctx.mirror.facts.hosts.get(host)
+    if found is None:
+        raise Unavailable(f"the log is on {host}, which is away")
+    params = {"app": app, "job": job, "since": f"{since - SKEW:.6f}", "stream": "stdout,stderr", "follow": "false"}
+    url = f"{found.url}/v1/hosts/{host}/log"
+    try:
+        async with ctx.http.get(url, params=params, timeout=KEPT, read_bufsize=1 << 20) as answer:
+            answer.raise_for_status()
+            async for raw in answer.content:
+                yield msgspec.json.decode(raw, type=dict[str, Any])
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        raise Unavailable(f"the log cannot be had from {host}: {str(error) or 'it does not answer'}") from None
 
 
 async def _read(ctx: "Context", host: model.Host, job: str, follow: bool) -> AsyncIterator[Line]:

@@ -33,6 +33,12 @@ class AppInfo(model.App, frozen=True, kw_only=True):
     routes: tuple[model.Route, ...] = ()
 
 
+class BuildInfo(model.Build, frozen=True, kw_only=True):
+    """A build; `waits` says for what, as long as no host has it."""
+
+    waits: str = ""
+
+
 class ReleaseInfo(model.Release, frozen=True, kw_only=True):
     """A release, and the receipt of its deploy, if it was taken."""
 

@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiohttp import WSMsgType, web
+
+from flynn.core.records import BuildInfo
 
 TOKEN = "secret"
 T0 = 1_795_000_000.0
@@ -37,6 +40,10 @@ class FakeGrid:
     command: str = ""
     mounts: list[str] = field(default_factory=list)
     cut: bool = False
+    open: bool = False
+    """Streams go on after their last line."""
+
+    builds: list[BuildInfo] = field(default_factory=list)
     port: int = 0
 
     @property
@@ -67,6 +74,9 @@ class FakeGrid:
         add("POST", "/v1/apps/{app}/volumes", self.volume)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
+        add("GET", "/v1/apps/{app}/builds", self.list_builds)
+        add("GET", "/v1/apps/{app}/builds/{number}/log", self.stream)
+        add("DELETE", "/v1/apps/{app}/builds/{number}", self.cancel_build)
         add("GET", "/v1/apps/{app}/log", self.stream)
         add("GET", "/v1/events", self.stream)
         add("*", "/v1/apps/{app}/cron", self.see_cron)
@@ -240,11 +250,22 @@ class FakeGrid:
             self.asked.append((request.method, request.path_qs, tar.getnames()))
         return await self._send(request)
 
+    async def list_builds(self, request: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(self.builds), content_type="application/json")
+
+    async def cancel_build(self, request: web.Request) -> web.Response:
+        self.asked.append((request.method, request.path, None))
+        (found,) = (build for build in self.builds if build.number == int(request.match_info["number"]))
+        body = msgspec.json.encode(msgspec.structs.replace(found, state="cancelled"))
+        return web.Response(body=body, content_type="application/json")
+
     async def _send(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         for line in self.lines:
             await response.write(json.dumps(line).encode() + b"\n")
+        if self.open:
+            await asyncio.sleep(60)
         if self.cut and request.transport:
             request.transport.close()
         return response

@@ -106,7 +106,7 @@ async def test_many_and_large_facts_go_in_several_commits(store: Store) -> None:
     async with open_mirror(store) as mirror, open_lease(store, 600) as lease:
         async with asyncio.timeout(LIMIT):
             await asyncio.gather(*(lease.put(keys.host(f"h{n}"), host(f"h{n}")) for n in range(2 * COMMIT_LIMIT + 5)))
-            await asyncio.gather(*(lease.put(keys.build(f"b{n}"), build("x" * 400_000)) for n in range(6)))
+            await asyncio.gather(*(lease.put(keys.build(f"b{n}", 1), build("x" * 400_000)) for n in range(6)))
         await mirror.until(lambda f: len(f.builds) == 6 and len(f.hosts) == 2 * COMMIT_LIMIT + 5, LIMIT)
 
 
@@ -118,8 +118,8 @@ async def test_a_fact_too_large_is_refused_and_the_others_go_on() -> None:
     store = MemoryStore()
     async with open_lease(store) as lease, asyncio.timeout(LIMIT):
         with pytest.raises(Invalid, match=str(VALUE_LIMIT)):
-            await lease.put(keys.build("a"), build("x" * VALUE_LIMIT))
-        assert not lease.holds(keys.build("a"))
+            await lease.put(keys.build("a", 1), build("x" * VALUE_LIMIT))
+        assert not lease.holds(keys.build("a", 1))
         assert await lease.put(keys.host("a"), host())
 
 

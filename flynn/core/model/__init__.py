@@ -5,7 +5,8 @@ their name or comment says, digests are lower-case hexadecimal SHA-256. `core/ke
 in the store and who writes it.
 """
 
-from flynn.core.model.app import App, Artifact, Build, Formation, Placement, Release
+from flynn.core.model.app import App, Artifact, Formation, Placement, Release
+from flynn.core.model.build import Build
 from flynn.core.model.cron import Cron, Ledger, Outcome, Run
 from flynn.core.model.deploy import Deploy, Deploying
 from flynn.core.model.event import Event, Page

@@ -65,22 +65,3 @@ class Formation(Record, frozen=True, kw_only=True):
     app: str
     counts: dict[str, int]
     placement: dict[str, Placement] = {}
-
-
-class Build(Record, frozen=True, kw_only=True):
-    """The last build of an app: from `source` (a blob) to `release`, by job `job` in the `builders` queue.
-
-    `how` is what was said of its deploy; `commit` is the commit that the source is ("": nobody said).
-    """
-
-    app: str
-    job: str
-    source: str
-    started: float
-    state: Literal["building", "complete", "failed"] = "building"
-    ended: float = 0.0
-    reason: str = ""
-    release: int = 0
-    description: str = ""
-    how: Deploying = Deploying()
-    commit: str = ""

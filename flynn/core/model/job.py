@@ -12,7 +12,7 @@ class Job(Record, frozen=True, kw_only=True):
     at `/NAME`: `app` under a throw-away writable overlay, the others read-only. `service` names the service that
     the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
-    on the shelf and `/out/result.json` (64 KiB at most) into its state, when it ends with exit code 0.
+    on the shelf when it ends with exit code 0, and `/out/result.json` (64 KiB at most) into its state.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log;
     with `terminal` (rows, columns) both are a terminal, of that size at first.
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`

@@ -12,15 +12,16 @@ from aiohttp import web
 
 from flynn.core import blobs
 from flynn.core.brick import Context
+from flynn.core.builds import of_job, under_way
 from flynn.core.change import Change
 from flynn.core.disk import NO_ROOM
-from flynn.core.errors import FlynnError, Unavailable
+from flynn.core.errors import Conflict, FlynnError, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.model import Artifact
 from flynn.core.once import Made, once, repeated
 from flynn.core.queue_room import check_room
 from flynn.core.web import LINES, Route, Stream, lines, query, send_line
-from flynn.plugins.builder import source, tools
+from flynn.plugins.builder import builds_api, source, tools
 from flynn.plugins.builder.follow import follow_build
 from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description, check_version
 from flynn.plugins.builder.upload import received
@@ -31,6 +32,9 @@ OWN = tuple(BUILDPACKS / name for name in ("python", "nodejs", "static", "procfi
 
 ROOM = 2.0
 """Seconds between two tries while the disk is full."""
+
+WAIT = 1800.0
+"""Seconds to wait for the end of another build."""
 
 SHELF = 30.0
 """Seconds to wait for the shelf to be registered."""
@@ -51,6 +55,9 @@ class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     description: str = ""
     version: str = ""
+    wait: bool = False
+    """Wait for a build of the app that is under way, instead of being refused."""
+
     strategy: str = ""
     batch: Annotated[int, msgspec.Meta(ge=0, le=BATCH)] = 0
 
@@ -72,10 +79,12 @@ class Builder:
             return
 
         async def build(request: web.Request, app: str) -> web.StreamResponse:
+            asked = query(request, Described)
             if not repeated(ctx, request):
+                if asked.wait:
+                    await turn(ctx, app)
                 check_app(ctx.mirror.facts, app)
                 check_room(ctx.mirror.facts, "builders", self._config.waiting)
-            asked = query(request, Described)
             description, version = check_description(asked.description), check_version(asked.version)
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source = await self._receive(ctx, request, uploads)
@@ -90,7 +99,14 @@ class Builder:
                 )  # fmt: skip
                 return change, {"job": id}
 
-            _, made = await once(ctx, request, begun, source.sha256)
+            while True:
+                try:
+                    _, made = await once(ctx, request, begun, source.sha256)
+                    break
+                except Conflict:  # Somebody else's turn came first.
+                    if not asked.wait or not under_way(ctx.mirror.facts, app):
+                        raise
+                    await turn(ctx, app)
             return await _answer(ctx, request, app, made["job"])
 
         async with asyncio.TaskGroup() as group:
@@ -99,7 +115,8 @@ class Builder:
                 group.create_task(_tell(ctx), name="builder sentence"),
             ]
             path, takes = "/v1/apps/{app}/builds", Stream(("application/gzip",))
-            with ctx.web.serving(Route("POST", path, build, "build and deploy", LINES, takes, query=Described)):
+            begins = Route("POST", path, build, "build and deploy", LINES, takes, query=Described)
+            with ctx.web.serving(begins, *builds_api.routes(ctx)):
                 ctx.ready()
                 await ctx.stopping.wait()
             for task in tasks:
@@ -121,12 +138,21 @@ class Builder:
 async def _answer(ctx: Context, request: web.Request, app: str, job: str) -> web.StreamResponse:
     """Follow the build to its end. A client that goes away ends only this."""
     response = await lines(request)
-    await send_line(response, {"kind": "build", "job": job})
+    build = of_job(ctx.mirror.facts, app, job)
+    await send_line(response, {"kind": "build", "job": job, "number": build.number if build else 0})
     try:
         await follow_build(ctx, app, job, response)
     except FlynnError as error:
         await send_line(response, {"kind": "done", "ok": False, "message": str(error)})
     return response
+
+
+async def turn(ctx: Context, app: str) -> None:
+    """Wait until no build of the app is under way. Conflict: there still is one."""
+    try:
+        await ctx.mirror.until(lambda facts: not under_way(facts, app), WAIT)
+    except TimeoutError:
+        raise Conflict(f"the build of {app} that is under way has not ended within {WAIT:g} s") from None
 
 
 def sentence(facts: Facts) -> str:

@@ -1,12 +1,12 @@
 """Telling a developer live how a build goes, and then how what was built is deployed. Only looks at facts."""
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from flynn.core import model
+from flynn.core.builds import of_job, outcome
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
 from flynn.core.output import job_state, output
@@ -18,47 +18,50 @@ if TYPE_CHECKING:
 LIMIT = 3600.0
 """Seconds that a stream waits for a build to get a host, and for its end to be noted."""
 
-REASON = re.compile(r"^ !\s+(.*)")
-"""A line by which a build says what is wrong; the last one is why it failed."""
-
 
 async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT) -> None:
-    """From the first line that the build prints to the `done` line of its deploy, or of its failure.
-
-    What the host says of the job (`started`, `exited with code 0`) stays in the log: to its reader a build is no job.
-    """
+    """From the first line that the build prints to the `done` line of its deploy, or of its failure."""
     now = asyncio.get_running_loop().time
     started = now()
-    await _queued(ctx, app, job, response, limit)
-    reason = ""
-    async for line in output(ctx, job):
-        if line.get("stream") == "flynn":
-            continue
-        await send_line(response, line)
-        if found := REASON.match(str(line.get("line", ""))):
-            reason = found[1]
-    build = await _ended(ctx, app, job, limit)
+    build = await follow_output(ctx, app, job, response, limit)
     if build and build.state == "complete":
         await follow_deploy(ctx, app, build.release, response)
     else:
-        message = failure(app, job, ctx.mirror.facts, build, reason, limit)
-        await send_line(
-            response,
-            {"kind": "done", "ok": False, "message": message, "seconds": round(now() - started, 3)},
-        )
+        message = failure(app, job, ctx.mirror.facts, build, limit)
+        await send_line(response, done(False, message, now() - started))
 
 
-def failure(app: str, job: str, facts: Facts, build: model.Build | None, reason: str, limit: float) -> str:
+async def follow_output(
+    ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT
+) -> model.Build | None:
+    """All that the build prints, until it has ended; its record then, or as it is when the limit passes; None: it is
+    not remembered.
+
+    What the host says of the job (`started`, `exited with code 0`) stays in the log: to its reader a build is no job.
+    """
+    await _queued(ctx, app, job, response, limit)
+    async for line in output(ctx, job):
+        if line.get("stream") != "flynn":
+            await send_line(response, line)
+    return await _ended(ctx, app, job, limit)
+
+
+def failure(app: str, job: str, facts: Facts, build: model.Build | None, limit: float) -> str:
     """Why a build came to nothing: what it said itself, or what the grid says of its job."""
-    if build and build.state == "failed":
-        return f"build failed: {reason or build.reason}"
     if app not in facts.apps:
         return f"build failed: {app} was deleted meanwhile"
     if build is None:
-        return f"build failed: another build of {app} took the place of {job}"
+        return f"what became of the build {job} is not known any more; `flynn build list -a {app}` shows the last ones"
+    if build.state != "building":
+        return outcome(build)
     queued = facts.queues.get(f"builders/{job}")
     why = f": {queued.reason}" if queued and queued.reason else ""
-    return f"the build {job} is still under way after {limit:g} s{why}; it goes on"
+    return f"build {build.number} of {app} is still under way after {limit:g} s{why}; it goes on"
+
+
+def done(ok: bool, message: str, seconds: float) -> dict[str, Any]:
+    """The last line."""
+    return {"kind": "done", "ok": ok, "message": message, "seconds": round(seconds, 3)}
 
 
 async def _queued(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float) -> None:
@@ -69,7 +72,7 @@ async def _queued(ctx: "Context", app: str, job: str, response: web.StreamRespon
     while now() < deadline:
         facts = ctx.mirror.facts
         queued = facts.queues.get(f"builders/{job}")
-        if job_state(facts, job) or not _current(facts, app, job):
+        if job_state(facts, job) or not _goes_on(facts, app, job):
             return
         if queued and queued.reason and queued.reason != said:
             said = queued.reason
@@ -78,18 +81,16 @@ async def _queued(ctx: "Context", app: str, job: str, response: web.StreamRespon
 
 
 async def _ended(ctx: "Context", app: str, job: str, limit: float) -> model.Build | None:
-    """The record of the build once it has ended, or as it is when the limit passes; None: it is of another job now."""
     now = asyncio.get_running_loop().time
     deadline = now() + limit
-    while _current(facts := ctx.mirror.facts, app, job) and now() < deadline:
+    while _goes_on(facts := ctx.mirror.facts, app, job) and now() < deadline:
         await ctx.mirror.catch_up(facts, 5.0)
-    build = facts.builds.get(app)
-    return build if build and build.job == job else None
+    return of_job(facts, app, job)
 
 
-def _current(facts: Facts, app: str, job: str) -> bool:
-    build = facts.builds.get(app)
-    return app in facts.apps and build is not None and build.job == job and build.state == "building"
+def _goes_on(facts: Facts, app: str, job: str) -> bool:
+    build = of_job(facts, app, job)
+    return app in facts.apps and build is not None and build.state == "building"
 
 
 def _waiting(job: str, reason: str, now: float) -> dict[str, Any]:

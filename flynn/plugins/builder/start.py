@@ -6,12 +6,16 @@ from collections.abc import Collection
 import msgspec
 
 from flynn.core import keys, model
+from flynn.core.builds import latest, too_old, under_way
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
 
 MEMORY = 512
 """MiB that a build reserves on its host."""
+
+GRACE = 1.0
+"""Seconds that a build has to end once it is told to."""
 
 COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -m inside'
 
@@ -50,7 +54,7 @@ def begin(
     `version` names the source, as git does: the build finds it as SOURCE_VERSION.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
-    found = check_app(facts, app)
+    found, before = check_app(facts, app), latest(facts, app)
     config = msgspec.json.encode(found.env).decode()
     if len(config.encode()) > CONFIG_LIMIT:
         raise Invalid(
@@ -67,13 +71,23 @@ def begin(
         layers={"build": source, "tools": tools},
         memory=MEMORY,
         cache=f"build-{app}",
+        stop_timeout=GRACE,
         output=True,
     )
+    number = before.number + 1 if before else 1
     build = model.Build(
-        app=app, job=id, source=source, started=now, description=description, how=how, commit=version
-    )  # fmt: skip
-    puts: dict[str, model.Record] = {keys.build(app): build, keys.queued("builders", id): model.Queued(job=job)}
-    return Change(puts=puts, seen=(keys.app(app),), why=f"build {id}")
+        app=app,
+        number=number,
+        job=id,
+        source=source,
+        started=now,
+        description=description,
+        how=how,
+        commit=version,
+    )
+    puts: dict[str, model.Record] = {keys.build(app, number): build, keys.queued("builders", id): model.Queued(job=job)}
+    old = tuple(keys.build(app, number) for number in too_old(facts, app))
+    return Change(puts=puts, deletes=old, seen=(keys.app(app),), why=f"build {id}")
 
 
 def in_pieces(config: str) -> dict[str, str]:
@@ -87,9 +101,11 @@ def check_app(facts: Facts, app: str) -> model.App:
     found = facts.apps.get(app)
     if found is None:
         raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
-    running = facts.builds.get(app)
-    if running and running.state == "building":
-        raise Conflict(f"a build of {app} is running already ({running.job}); deploy again once it has ended")
+    if running := under_way(facts, app):
+        raise Conflict(
+            f"build {running.number} of {app} is under way ({running.job}); wait for it (--wait), "
+            f"or end it with `flynn build cancel -a {app}`"
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from flynn.core import keys, model
 from flynn.core.brick import Context
+from flynn.core.builds import latest
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
 from flynn.core.follow import app_url, follow_delete, follow_deploy
@@ -88,7 +89,7 @@ class AppsApi:
         facts = self.ctx.mirror.facts
         shown = self._shown(facts, decide.find_app(facts, app))
         owned = facts.routes_of(app)
-        told = shown | {"deploy": facts.deploys.get(app), "build": facts.builds.get(app), "routes": owned}
+        told = shown | {"deploy": facts.deploys.get(app), "build": latest(facts, app), "routes": owned}
         return answer(told, headers=etag(facts, keys.app(app)))
 
     async def delete(self, request: web.Request, app: str) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Builds that have ended: a slug becomes a release and its deploy begins, or the build has failed. Pure."""
+"""Builds that end: a slug becomes a release and its deploy begins, or the build has failed or was cancelled. Pure."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.builds import under_way
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
@@ -14,43 +15,77 @@ from flynn.plugins.controller.cron.described import entries
 from flynn.plugins.controller.deploy.settings import described_deploy
 from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.described import CRON, NAME, described
-from flynn.plugins.controller.jobs import find_state, jobs_of
+from flynn.plugins.controller.jobs import Known, find_state, jobs_of
 from flynn.plugins.controller.releases import begin_deploy, process_types
+
+REASON = 500
+"""Characters of a reason that a build may give."""
 
 
 class Built(msgspec.Struct, frozen=True):
     """What a build job says of its slug: the buildpack that made it, the command of each process type, and what else
-    the app says of them (`described.py`) in `file`."""
+    the app says of them (`described.py`) in `file`; or in `failed` why there is none."""
 
-    processes: dict[str, str]
+    processes: dict[str, str] = {}
     buildpack: str = ""
     described: dict[str, Any] = {}
     file: str = NAME
+    failed: str = ""
 
 
 def end_build(facts: Facts, app: str, now: float, strategies: Collection[str] = tuple(OWN)) -> Change | None:
-    """The end of an app's build whose job is down, or lost. One that would deploy waits for a deploy under way.
+    """What is to be done about an app's build: its end, once its job is down, or lost; or that of its job, if it is
+    cancelled. One that would deploy waits for a deploy under way.
 
     `strategies`: those that its flynn.json may name.
     """
-    build = facts.builds.get(app)
-    return _end(facts, build, now, strategies) if build and build.state == "building" else None
+    build = under_way(facts, app)
+    return _next(facts, build, now, strategies) if build else None
 
 
-def _end(facts: Facts, build: model.Build, now: float, strategies: Collection[str]) -> Change | None:
+def _next(facts: Facts, build: model.Build, now: float, strategies: Collection[str]) -> Change | None:
     state = find_state(facts, build.app, build.job, "builders")
     if state and state.state == "down":
+        if build.cancel:
+            return _ended(build, "cancelled", build.cancel, now, state.host)
         if state.exit_code == 0 and state.output:
             return _release(facts, build, state, now, strategies)
-        return _failed(facts, build, state.reason or f"the build ended with code {state.exit_code}", now)
-    if any(job.job.id == build.job for job in jobs_of(facts, build.app, ("builders",))):
-        return None
-    return _failed(facts, build, "its host was lost; deploy again", now)
+        reason = _said(state) or state.reason or f"the build ended with code {state.exit_code}"
+        return _ended(build, "failed", reason, now, state.host)
+    job = next((job for job in jobs_of(facts, build.app, ("builders",)) if job.job.id == build.job), None)
+    if job is None:
+        return _ended(build, *(("cancelled", build.cancel) if build.cancel else ("failed", LOST)), now)
+    return _stop(facts, build, job, now) if build.cancel and not job.stop else None
 
 
-def _failed(facts: Facts, build: model.Build, reason: str, now: float) -> Change:
-    ended = replace(build, state="failed", reason=reason, ended=now)
-    return Change(puts={keys.build(build.app): ended}, why=f"build {build.job} failed: {reason}")
+LOST = "its host was lost; deploy again"
+
+
+def _stop(facts: Facts, build: model.Build, job: Known, now: float) -> Change:
+    """A cancelled build's job leaves its queue, or is told to end."""
+    if not job.host:
+        ended = _ended(build, "cancelled", build.cancel, now)
+        return Change(puts=ended.puts, deletes=(job.key,), why=ended.why)
+    assignment = facts.jobs[job.key.removeprefix("jobs/")]
+    stopped = replace(assignment, stop=True, reason=f"cancelled: {build.cancel}")
+    return Change(puts={job.key: stopped}, seen=(_key(build),), why=f"stop the cancelled build {build.job}")
+
+
+def _said(state: model.JobState) -> str:
+    """Why there is no slug, in the words of the build itself; empty: it left none."""
+    try:
+        return msgspec.json.decode(state.result, type=Built).failed[:REASON] if state.result else ""
+    except msgspec.DecodeError:
+        return ""
+
+
+def _ended(build: model.Build, state: str, reason: str, now: float, host: str = "") -> Change:
+    ended = replace(build, state=state, reason=reason, ended=now, host=host)
+    return Change(puts={_key(build): ended}, why=f"build {build.job} {state}: {reason}")
+
+
+def _key(build: model.Build) -> str:
+    return keys.build(build.app, build.number)
 
 
 def _release(
@@ -64,10 +99,12 @@ def _release(
         processes = described(process_types(built.processes), built.described, built.file)
         told = described_deploy(built.described, strategies, built.file)
         cron = entries(built.described.get(CRON, {}), processes)
+        if not built.processes:
+            raise Invalid("it left no process type")
     except msgspec.DecodeError as error:
-        return _failed(facts, build, f"it left no usable result ({error})", now)
+        return _ended(build, "failed", f"it left no usable result ({error})", now, state.host)
     except Invalid as error:
-        return _failed(facts, build, f"{error}", now)
+        return _ended(build, "failed", f"{error}", now, state.host)
     assert state.output is not None
     description = build.description or f"Deploy {state.output.sha256[:8]}"
     change, version = begin_deploy(
@@ -83,9 +120,9 @@ def _release(
         cron=cron,
         commit=build.commit,
     )
-    ended = replace(build, state="complete", release=version, ended=now)
+    ended = replace(build, state="complete", release=version, ended=now, host=state.host)
     return Change(
-        puts={**change.puts, keys.build(build.app): ended},
+        puts={**change.puts, _key(build): ended},
         seen=(*change.seen, keys.state(state.host, state.id)),
         why=f"build {build.job} became v{version} of {build.app}",
     )

@@ -3,12 +3,14 @@
 from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.builds import of_job
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.controller.jobs import find_job
 
 CANCELLED = "it was cancelled while it waited for a host"
+TAKEN_OUT = "it was taken out of its queue"
 
 
 def cancel(facts: Facts, queue: model.Queue, id: str, now: float) -> Change:
@@ -22,9 +24,9 @@ def cancel(facts: Facts, queue: model.Queue, id: str, now: float) -> Change:
             raise Conflict(f"{id} has left its queue and is on {found.host}; `flynn kill {id}` stops it", job=id)
         raise NotFound(f"no job {id[:80]!r} waits in {queue}; `flynn queue {queue}` lists those that do")
     key = keys.queued(queue, id)
-    build = facts.builds.get(queued.job.app)
-    ends = build is not None and build.job == id and build.state == "building"
-    puts = (
-        {keys.build(build.app): replace(build, state="failed", reason=CANCELLED, ended=now)} if build and ends else {}
-    )
+    build = of_job(facts, queued.job.app, id)
+    puts: dict[str, model.Record] = {}
+    if build and build.state == "building":
+        ended = replace(build, state="cancelled", reason=build.cancel or TAKEN_OUT, ended=now)
+        puts[keys.build(build.app, build.number)] = ended
     return Change(puts=puts, deletes=(key,), why=f"{id} is taken out of its queue")

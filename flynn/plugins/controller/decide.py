@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.builds import of_job
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Exists, Invalid, NotFound
 from flynn.core.facts import Facts
@@ -143,7 +144,10 @@ def stop_job(facts: Facts, id: str, now: float) -> Change:
         return cancel(facts, job.job.queue, id, now)
     if job and not job.ended:
         assignment = facts.jobs[job.key.removeprefix("jobs/")]
-        return Change() if job.stop else Change(puts={job.key: replace(assignment, stop=True)}, why=f"stop {id}")
+        puts: dict[str, model.Record] = {job.key: replace(assignment, stop=True)}
+        if (build := of_job(facts, job.job.app, id)) and build.state == "building" and not build.cancel:
+            puts[keys.build(build.app, build.number)] = replace(build, cancel="its job was killed")
+        return Change() if job.stop else Change(puts=puts, why=f"stop {id}")
     raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
 
 

@@ -15,11 +15,8 @@ def leftovers(facts: Facts, app: str) -> list[str]:
     return [
         *(f"releases/{key}" for key in facts.releases_of(app)),
         *(f"receipts/{key}" for key in facts.receipts_of(app)),
-        *(
-            key
-            for key in (keys.formation(app), keys.deploy(app), keys.build(app), keys.repository(app))
-            if facts.get(key)
-        ),
+        *(f"builds/{key}" for key in facts.builds_of(app)),
+        *(key for key in (keys.formation(app), keys.deploy(app), keys.repository(app)) if facts.get(key)),
         *(keys.route(route.id) for route in facts.routes_of(app)),
         *map(keys.sink, facts.sinks_of(app)),
         *(f"crons/{key}" for key in facts.crons_of(app)),

@@ -77,8 +77,8 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
 
 def owners(facts: Facts) -> set[str]:
     """The apps that there are, and those of which something is left."""
-    found = {*facts.apps, *facts.formations, *facts.deploys, *facts.builds}
-    for group in ("releases/app", "receipts/app", "volumes/app", "routes/app", "sinks/app", "crons/app"):
+    found = {*facts.apps, *facts.formations, *facts.deploys}
+    for group in ("releases/app", "receipts/app", "builds/app", "volumes/app", "routes/app", "sinks/app", "crons/app"):
         found.update(facts.groups.get(group, ()))
     for group in ("queues/app", "jobs/app"):
         found.update(line.partition("/")[0] for line in facts.groups.get(group, ()))

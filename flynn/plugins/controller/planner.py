@@ -26,7 +26,7 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
     "formations": lambda key, record: key,
     "deploys": lambda key, record: key,
     "receipts": lambda key, record: key.partition("/")[0],
-    "builds": lambda key, record: key,
+    "builds": lambda key, record: key.partition("/")[0],
     "queues": lambda key, record: str(record.job.app),
     "jobs": lambda key, record: str(record.job.app),
     "services": lambda key, record: str(record.meta.get("app", "")),

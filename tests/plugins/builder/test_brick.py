@@ -83,13 +83,13 @@ async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> Non
     async with builder(data, timeout=77) as (grid, _), push(grid, query="?description=More%20hello") as pushed:
         first = await pushed.next()
         job = await grid.queued()
-        assert first == {"kind": "build", "job": job.id}
+        assert first == {"kind": "build", "job": job.id, "number": 1}
         assert (job.queue, job.type, job.output, job.cache) == ("builders", "build", True, "build-hello")
         assert job.id.startswith("hello-build-")
         assert job.env == {"BUILD_ENV": '{"K":"v"}', "BUILD_TIMEOUT": "77"}
         assert set(job.layers) == {"build", "tools"}
         assert set(job.layers.values()) == set(grid.blobs)
-        build = grid.node.mirror.facts.builds["hello"]
+        build = grid.node.mirror.facts.builds["hello/1"]
         assert (build.state, build.source, build.description) == ("building", job.layers["build"], "More hello")
         await grid.run(job)
         await grid.print(job.id, "-----> one", "       two")
@@ -102,7 +102,7 @@ async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> Non
         await grid.put(
             (keys.release("hello", 1), release),
             (keys.deploy("hello"), model.Deploy(app="hello", old=0, new=1, started=1.0)),
-            (keys.build("hello"), replace(build, state="complete", release=1)),
+            (keys.build("hello", 1), replace(build, state="complete", release=1)),
         )
         assert await pushed.next() == {"kind": "release", "version": 1, "description": "d"}
         await grid.put((keys.deploy("hello"), model.Deploy(app="hello", old=0, new=1, started=1.0, state="complete")))
@@ -115,7 +115,7 @@ async def test_a_build_is_told_which_commit_it_is_of(data: Path) -> None:
     async with builder(data) as (grid, _), push(grid, query=f"?version={commit}") as pushed:
         await pushed.next()
         assert (await grid.queued()).env["SOURCE_VERSION"] == commit
-        assert grid.node.mirror.facts.builds["hello"].commit == commit
+        assert grid.node.mirror.facts.builds["hello/1"].commit == commit
 
 
 async def test_a_failed_build_says_what_it_said_itself(data: Path) -> None:
@@ -124,8 +124,8 @@ async def test_a_failed_build_says_what_it_said_itself(data: Path) -> None:
         job = await grid.queued()
         await grid.print(job.id, " !     a warning", "x", " !     no buildpack fits")
         await grid.run(job, "down", exit_code=1, reason="exited with code 1")
-        build = grid.node.mirror.facts.builds["hello"]
-        await grid.put((keys.build("hello"), replace(build, state="failed", reason="exited with code 1")))
+        build = grid.node.mirror.facts.builds["hello/1"]
+        await grid.put((keys.build("hello", 1), replace(build, state="failed", reason="no buildpack fits")))
         lines = await pushed.rest()
         assert [line.get("line") for line in lines[1:4]] == [" !     a warning", "x", " !     no buildpack fits"]
         assert (lines[-1]["ok"], lines[-1]["message"]) == (False, "build failed: no buildpack fits")
@@ -138,8 +138,8 @@ async def test_a_lost_build_says_what_the_grid_says(data: Path) -> None:
         await grid.put((keys.queued("builders", job.id), model.Queued(job=job, reason="no host has 512 MiB")))
         waiting = await pushed.next()
         assert (waiting["state"], waiting["reason"]) == ("queued", "no host has 512 MiB")
-        build = grid.node.mirror.facts.builds["hello"]
-        await grid.put((keys.build("hello"), replace(build, state="failed", reason="its host was lost")))
+        build = grid.node.mirror.facts.builds["hello/1"]
+        await grid.put((keys.build("hello", 1), replace(build, state="failed", reason="its host was lost")))
         assert (await pushed.rest())[-1]["message"] == "build failed: its host was lost"
 
 
@@ -190,7 +190,10 @@ async def test_one_build_of_an_app_at_a_time(data: Path) -> None:
         answers = await asyncio.gather(*(one() for _ in range(8)))
         won = [line for status, line in answers if status == 200]
         assert len(won) == 1
-        message = f"a build of hello is running already ({won[0]['job']}); deploy again once it has ended"
+        message = (
+            f"build 1 of hello is under way ({won[0]['job']}); wait for it (--wait), "
+            "or end it with `flynn build cancel -a hello`"
+        )
         assert [line["message"] for status, line in answers if status == 409] == [message] * 7
         assert len(grid.node.mirror.facts.queues) == 1
 
@@ -200,7 +203,7 @@ async def test_a_client_that_goes_away_stops_nothing(data: Path) -> None:
         async with push(grid) as pushed:
             await pushed.next()
         job = await grid.queued()
-        assert grid.node.mirror.facts.builds["hello"].job == job.id
+        assert grid.node.mirror.facts.builds["hello/1"].job == job.id
         assert ctx.sentence == "builds under way: hello"
         assert list((ctx.data / "uploads").iterdir()) == []
 

@@ -201,4 +201,4 @@ async def test_failures_are_one_sentence(name: str, tmp_path: Path, kit: Path, c
     files, sentence = FAILURES[name]
     built = await build(write_app(tmp_path / "app", files), kit, cache)
     assert (built.code, built.last) == (1, f" !     {sentence}"), built.text
-    assert not (built.out / "result.json").exists()
+    assert built.result == {"failed": built.last.removeprefix(" !     ")}

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
+from flynn.plugins.builder.cancel import cancel_build
 from flynn.plugins.controller import decide, wishes
 from flynn.plugins.controller.deploy_image import deploy_image
 from tests.plugins.controller.world import SLUG, World
@@ -318,7 +319,8 @@ COMMIT = "1f3a" * 10
 def build(world: World, app: str) -> model.Job:
     job = model.Job(id=f"{app}-build-1", app=app, type="build", queue="builders", command="x", created=world.now)
     world.put(keys.queued("builders", job.id), model.Queued(job=job))
-    world.put(keys.build(app), model.Build(app=app, job=job.id, source="b" * 64, started=world.now, commit=COMMIT))
+    made = model.Build(app=app, number=1, job=job.id, source="b" * 64, started=world.now, commit=COMMIT)
+    world.put(keys.build(app, 1), made)
     return job
 
 
@@ -334,7 +336,7 @@ def test_a_build_becomes_a_release_and_its_deploy() -> None:
     release = world.facts.releases["hello/1"]
     assert release.env == {"K": "V"}
     assert {type: p.serves for type, p in release.processes.items()} == {"web": True, "worker": False}
-    assert (world.facts.builds["hello"].state, world.facts.builds["hello"].release) == ("complete", 1)
+    assert (world.facts.builds["hello/1"].state, world.facts.builds["hello/1"].release) == ("complete", 1)
     assert release.commit == COMMIT
     world.write(decide.set_env(world.facts, "hello", {"K": "W"}, [], world.now))
     assert world.facts.releases["hello/2"].commit == COMMIT
@@ -365,7 +367,9 @@ def test_a_build_whose_app_says_what_cannot_be_fails() -> None:
     result = '{"processes": {"web": "serve"}, "described": {"process": {}}}'
     world.tell(a, "down", exit_code=0, output=SLUG, result=result)
     world.run()
-    assert world.facts.builds["hello"].reason == "flynn.json: unknown key 'process'; known are: processes, deploy, cron"
+    assert (
+        world.facts.builds["hello/1"].reason == "flynn.json: unknown key 'process'; known are: processes, deploy, cron"
+    )
     assert not world.facts.releases
 
 
@@ -377,9 +381,76 @@ def test_a_build_that_fails_says_why() -> None:
     (a,) = world.facts.jobs.values()
     world.tell(a, "down", exit_code=1, reason="exited with code 1")
     world.run()
-    assert world.facts.builds["hello"].state == "failed"
-    assert world.facts.builds["hello"].reason == "exited with code 1"
+    assert world.facts.builds["hello/1"].state == "failed"
+    assert world.facts.builds["hello/1"].reason == "exited with code 1"
     assert not world.facts.releases
+
+
+def test_a_build_that_says_itself_why_it_fails() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", exit_code=1, reason="exited with code 1", result='{"failed": "no buildpack fits"}')
+    world.run()
+    ended = world.facts.builds["hello/1"]
+    assert (ended.state, ended.reason, ended.host) == ("failed", "no buildpack fits", "a")
+
+
+@pytest.mark.parametrize("result", ["", "{", '{"processes": {}}', '{"processes": 7}'])
+def test_a_build_whose_result_is_no_good_fails(result: str) -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", exit_code=0, output=SLUG, result=result)
+    world.run()
+    assert world.facts.builds["hello/1"].state == "failed"
+    assert not world.facts.releases
+
+
+@pytest.mark.parametrize("after", ["queued", "assigned", "up", "done"])
+def test_a_cancelled_build_ends_and_releases_nothing(after: str) -> None:
+    """Wherever it is: in its queue, on a host that has not begun it, running, or over with a slug."""
+    world = grid(*([] if after == "queued" else ["a"]))
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    if after in ("up", "done"):
+        world.obey()
+    if after == "done":
+        (a,) = world.facts.jobs.values()
+        world.tell(a, "down", exit_code=0, output=SLUG, result='{"processes": {"web": "serve"}}')
+    world.write(cancel_build(world.facts, "hello", 1, "a user asked for it"))
+    world.run()
+    ended = world.facts.builds["hello/1"]
+    assert (ended.state, ended.reason) == ("cancelled", "a user asked for it")
+    assert not any(world.facts.tables.get(table) for table in ("queues", "jobs", "releases", "deploys"))
+
+
+def test_who_kills_the_job_of_a_build_cancels_it() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    job = build(world, "hello")
+    world.settle()
+    world.obey()
+    world.write(decide.stop_job(world.facts, job.id, world.now))
+    world.run()
+    ended = world.facts.builds["hello/1"]
+    assert (ended.state, ended.reason) == ("cancelled", "its job was killed")
+
+
+def test_the_builds_of_a_deleted_app_are_forgotten() -> None:
+    world = grid("a")
+    world.app("hello", web=1)
+    build(world, "hello")
+    world.run()
+    world.write(Change(deletes=(keys.app("hello"),)))
+    world.run()
+    assert not world.facts.builds
+    assert not world.facts.jobs
 
 
 def test_builds_take_turns_on_a_host() -> None:

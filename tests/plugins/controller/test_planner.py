@@ -69,7 +69,8 @@ def one_off(world: World, number: int) -> None:
     )  # fmt: skip
     world.put(keys.queued(queue, job.id), model.Queued(job=job))
     if queue == "builders":
-        world.put(keys.build(job.app), model.Build(app=job.app, job=job.id, source="s", started=world.now))
+        made = model.Build(app=job.app, number=world.number, job=job.id, source="s", started=world.now)
+        world.put(keys.build(job.app, made.number), made)
 
 
 def cancel(world: World, number: int) -> None:

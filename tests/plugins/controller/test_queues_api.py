@@ -100,17 +100,17 @@ async def test_what_is_no_queue(tmp_path: Path) -> None:
 async def test_a_build_that_is_cancelled_in_its_queue_has_ended(tmp_path: Path) -> None:
     async with open_node(tmp_path) as node:
         one = job("a", 1, "builders")
-        build = model.Build(app="a", job=one.id, source="0" * 64, started=1.0)
+        build = model.Build(app="a", number=4, job=one.id, source="0" * 64, started=1.0)
         records: dict[str, model.Record] = {
             keys.app("a"): model.App(name="a", created=1.0),
-            keys.build("a"): build,
+            keys.build("a", 4): build,
             keys.queued("builders", one.id): model.Queued(job=one),
         }
         facts = await node.mirror.reach(await commit(node.store, node.mirror.facts, Change(puts=records)))
         facts = await node.mirror.reach(await commit(node.store, facts, cancel(facts, "builders", one.id, 9.0)))
         assert not facts.queues
-        ended = facts.builds["a"]
-        assert (ended.state, ended.reason, ended.ended) == ("failed", CANCELLED, 9.0)
+        ended = facts.builds["a/4"]
+        assert (ended.state, ended.reason, ended.ended) == ("cancelled", "it was taken out of its queue", 9.0)
 
 
 def test_only_what_waits_is_cancelled() -> None:

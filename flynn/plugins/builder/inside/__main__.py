@@ -5,7 +5,7 @@ buildpacks), CACHE_DIR (kept between the builds of an app), OUT_DIR, BUILD_ENV (
 BUILD_PACKS (the buildpacks that it is set to, JSON), BUILD_TIMEOUT (seconds), and what buildpacks are told besides.
 Leaves OUT_DIR/slug.tgz and OUT_DIR/result.json (`{"buildpack", "processes": {type: command}, "file", "described"}`,
 which are the name of its flynn.toml or flynn.json and what that says) and ends with code 0, or says in its last line
-why not and ends with code 1.
+why not, and in OUT_DIR/result.json too (`{"failed"}`), and ends with code 1.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ def limit_time() -> None:
 
 def fail(sentence: str) -> int:
     """Say why there is no slug; the exit code."""
+    try:
+        with open(os.path.join(os.environ.get("OUT_DIR", ""), "result.json"), "w", encoding="utf-8") as file:
+            json.dump({"failed": sentence}, file)
+    except OSError:
+        pass  # The line says it too.
     print(f" !     {sentence}", flush=True)
     return 1
 

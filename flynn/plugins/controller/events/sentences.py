@@ -84,11 +84,12 @@ def _build(name: str, app: str, was: View | None, now: View | None) -> Said | No
         return None
     match now["state"]:
         case "building":
-            return "started", f"{name} is built by {now['job']}"
+            return "started", f"{app} is built by {now['job']}"
         case "complete":
-            return "complete", f"the build {now['job']} became v{now['release']} of {name}"
+            return "complete", f"the build {now['job']} became v{now['release']} of {app}"
         case state:
-            return str(state), f"the build {now['job']} of {name} has {state}" + (
+            ended = "was cancelled" if state == "cancelled" else f"has {state}"
+            return str(state), f"the build {now['job']} of {app} {ended}" + (
                 f": {now['reason']}" if now["reason"] else ""
             )
 

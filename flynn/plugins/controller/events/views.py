@@ -61,7 +61,13 @@ def _deploy(deploy: model.Deploy) -> View:
 
 
 def _build(build: model.Build) -> View:
-    return {"job": build.job, "state": build.state, "release": build.release, "reason": build.reason[:REASON]}
+    return {
+        "number": build.number,
+        "job": build.job,
+        "state": build.state,
+        "release": build.release,
+        "reason": build.reason[:REASON],
+    }
 
 
 def _host(host: model.Host) -> View:

@@ -17,7 +17,7 @@ from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.life import oom
 from flynn.plugins.host.life.kept import Kept, sweep
-from flynn.plugins.host.life.output import Output, collect
+from flynn.plugins.host.life.output import Output, collect, told
 from flynn.plugins.host.life.registration import Registration
 from flynn.plugins.host.life.restart import Ending, describe
 from flynn.plugins.host.life.standing import Standing
@@ -183,6 +183,8 @@ class Life:
         output = Output()
         if self.job.output and ending.code == 0:
             output = await collect(self.ground.ctx, self.dir / "out")
+        elif self.job.output:
+            output = Output(result=told(self.dir / "out").result)
         reason = output.problem or ending.reason
         await self.standing.say(reason)
         self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)

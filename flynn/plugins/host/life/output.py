@@ -1,4 +1,5 @@
-"""What a build leaves behind: `/out/slug.tgz` goes to the shelf, `/out/result.json` into the job's state."""
+"""What a build leaves behind: `/out/slug.tgz` goes to the shelf, `/out/result.json` into the job's state, which also
+says why there is no slug."""
 
 import asyncio
 import stat
@@ -27,16 +28,25 @@ class Output:
 
 async def collect(ctx: Context, out: Path) -> Output:
     """Take the output of a job whose processes have all ended. What it left is not trusted: links are not followed."""
-    slug, result = out / "slug.tgz", out / "result.json"
+    slug, said = out / "slug.tgz", told(out)
     if not _is_file(slug):
         return Output(problem="left no /out/slug.tgz")
-    if _is_file(result) and result.stat().st_size > RESULT_LIMIT:
-        return Output(problem=f"left a /out/result.json of {result.stat().st_size} bytes; {RESULT_LIMIT} at most")
-    text = result.read_text(errors="replace") if _is_file(result) else ""
+    if said.problem:
+        return said
     try:
-        return Output(await _store(ctx, slug), text)
+        return Output(await _store(ctx, slug), said.result)
     except (FlynnError, OSError) as error:
-        return Output(None, text, f"left a slug that could not be put on the shelf: {error}")
+        return Output(None, said.result, f"left a slug that could not be put on the shelf: {error}")
+
+
+def told(out: Path) -> Output:
+    """What the job says of itself alone."""
+    result = out / "result.json"
+    if not _is_file(result):
+        return Output()
+    if result.stat().st_size > RESULT_LIMIT:
+        return Output(problem=f"left a /out/result.json of {result.stat().st_size} bytes; {RESULT_LIMIT} at most")
+    return Output(result=result.read_text(errors="replace"))
 
 
 async def _store(ctx: Context, slug: Path) -> Artifact:
