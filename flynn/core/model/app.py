@@ -9,7 +9,8 @@ from flynn.core.model.record import Record
 
 
 class Artifact(Record, frozen=True, kw_only=True):
-    """An application, built: a blob on the shelf, named by its digest; or an image, by the name that engines pull."""
+    """An application, built: a blob on the shelf, named by its digest; or an image, by the name that engines pull; or
+    with both, an image that is on the shelf."""
 
     sha256: str = ""
     size: int = 0

@@ -18,7 +18,9 @@ class Job(Record, frozen=True, kw_only=True):
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`
     are its process type's.
     `time_limit` is how many seconds a job that is no service may run (0: any number).
-    With `image`, the process sees the files of that image, and an empty `command` is the image's own.
+    With `dockerfile`, the engine of its host builds an image for it, which takes the place of `/out/slug.tgz`.
+    With `image`, the process sees the files of that image, and an empty `command` is the image's own; `image_blob` is
+    where the shelf has it, as `docker save` makes it ("": it is pulled by its name).
     """
 
     id: str
@@ -42,6 +44,8 @@ class Job(Record, frozen=True, kw_only=True):
     attached: bool = False
     terminal: tuple[int, int] | None = None
     image: str = ""
+    image_blob: str = ""
+    dockerfile: bool = False
     check: Check = Check()
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0

@@ -17,6 +17,7 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         env=release.env,
         layers={} if release.artifact.image else {"app": release.artifact.sha256},
         image=release.artifact.image,
+        image_blob=release.artifact.sha256 if release.artifact.image else "",
         service=keys.service(release.app, type) if process.serves else "",
         memory=process.memory,
         memory_limit=process.memory_limit,

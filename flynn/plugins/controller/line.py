@@ -182,4 +182,4 @@ def begun(facts: Facts, queue: model.Queue) -> tuple[int, int]:
 
 def like(job: model.Job) -> Any:
     """What two jobs of an app have in common of which one gets a place wherever the other does."""
-    return job.release, job.type, job.memory, job.cpu_reserve, bool(job.image), job.mounts
+    return job.release, job.type, job.memory, job.cpu_reserve, bool(job.image) or job.dockerfile, job.mounts

@@ -82,7 +82,7 @@ def want_of(facts: Facts, job: model.Job) -> Want:
     where = placement_of(facts, job)
     mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
     tags = tuple(sorted(where.tags.items())) if where.tags else ()
-    needs, starts = Needs(bool(job.image), tags, mounts), "" if job.queue == "services" else job.queue
+    needs, starts = Needs(bool(job.image) or job.dockerfile, tags, mounts), "" if job.queue == "services" else job.queue
     demand = Demand(job.memory, job.cpu_reserve, job.queue == "builders", needs, starts)
     return Want(demand, kind_of(job), _most(facts, job, where))
 

@@ -9,12 +9,14 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import psutil
 from msgspec.structs import replace
 
 from flynn import __version__
 from flynn.core import keys
+from flynn.core.blobs import fetch
 from flynn.core.brick import Context
 from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Host, Job, JobState
@@ -26,6 +28,7 @@ from flynn.plugins.host.disk.budget import budget
 from flynn.plugins.host.disk.caches import Caches
 from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.engine_watch import EngineWatch, until_open
+from flynn.plugins.host.docker.image_build import ImageBuild, end_all
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.layers import Layers
@@ -106,10 +109,16 @@ class Agent:
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
         caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()})
         disk = DiskWatch(ctx.data, config, [layers, caches], lambda: self.jobs, self._tell_of_host)
-        images, turns = Images(ctx.data, tasks), Turns(config.starts)
+        images, turns = Images(ctx.data, tasks, self._fetch), Turns(config.starts)
+        builds: dict[str, ImageBuild] = {}
+        self.left.callback(end_all, builds)
         return Ground(
-            ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, disk, tasks
-        )
+            ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, disk, tasks,
+            image_builds=builds,
+        )  # fmt: skip
+
+    async def _fetch(self, sha256: str, path: Path) -> None:
+        await fetch(self.ctx, sha256, path, self.ground.disk.leave)
 
     async def _watch_engine(self) -> None:
         """Begin with images once there is an engine, and keep an eye on that."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flynn.core import keys
 from flynn.core.brick import Context
@@ -22,6 +22,9 @@ from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.turns import Turns
 from flynn.plugins.host.volumes.volumes import Volumes
+
+if TYPE_CHECKING:
+    from flynn.plugins.host.docker.image_build import ImageBuild
 
 
 @dataclass(eq=False)
@@ -44,6 +47,9 @@ class Ground:
     disk: DiskWatch
     tasks: asyncio.TaskGroup
     steady: Callable[[], float] = time.monotonic
+    image_builds: "dict[str, ImageBuild]" = field(default_factory=dict)
+    """What jobs may ask of the engine, by job."""
+
     kills: HostKills = field(default_factory=HostKills)
     volumes: Volumes = field(init=False)
 

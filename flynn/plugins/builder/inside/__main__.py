@@ -18,14 +18,15 @@ import sys
 import tempfile
 import time
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import BuildFailed
 from .choose import chosen
 from .described import read_described
+from .dockerfile import build_image
 from .ignore import remove_ignored
 from .places import Places, config, environ, write_config
-from .processes import Released, find_processes, has_profile, write_profile
+from .processes import Released, find_processes, has_profile, image_processes, write_profile
 from .slug import human, size_of, write_slug
 
 CACHE_LIMIT = 1 << 30
@@ -38,8 +39,8 @@ def main() -> int:
     started = time.monotonic()
     try:
         places = Places.from_environ()
-        size = build(places)
-        say(f"Built a slug of {human(size)} in {time.monotonic() - started:.1f} s")
+        made, size = build(places)
+        say(f"Built {made} of {human(size)} in {time.monotonic() - started:.1f} s")
         keep_small(places.cache)
     except BuildFailed as error:
         return fail(f"{error}")
@@ -48,20 +49,30 @@ def main() -> int:
     return 0
 
 
-def build(places: Places) -> int:
-    """All steps in turn; the size of the slug in bytes."""
+def build(places: Places) -> tuple[str, int]:
+    """All steps in turn; what came of it, and its size in bytes."""
     if removed := remove_ignored(places.build):
         say(f"Left out {removed} {'path' if removed == 1 else 'paths'} named by .slugignore")
     file_read, described = read_described(places.build)
+    if engine := os.environ.get("IMAGE_BUILD"):
+        processes = image_processes(places.build)
+        size = build_image(places.build, engine)
+        leave(places, "dockerfile", processes, file_read, described)
+        return "an image", size
     bash = has_profile(places.build)
     released, names, foreign = compile_all(places)
     write_profile(places.build, released.variables, bash or foreign)
     processes = find_processes(places.build, released, names[-1])
     size = write_slug(places.build, os.path.join(places.out, "slug.tgz"))
+    leave(places, ", ".join(names), processes, file_read, described)
+    return "a slug", size
+
+
+def leave(places: Places, buildpack: str, processes: dict[str, str], file_read: str, described: dict[str, Any]) -> None:
+    """Say of what was built what the grid must know."""
+    told = {"buildpack": buildpack, "processes": processes, "file": file_read, "described": described}
     with open(os.path.join(places.out, "result.json"), "w", encoding="utf-8") as file:
-        told = {"buildpack": ", ".join(names), "processes": processes, "file": file_read, "described": described}
         json.dump(told, file)
-    return size
 
 
 def compile_all(places: Places) -> tuple[Released, list[str], bool]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from . import BuildFailed
 from .buildpack import Buildpack, check
+from .dockerfile import NAME as DOCKERFILE
 from .fetch import fetch
 from .places import Places
 
@@ -72,6 +73,8 @@ def detected(folder: str, build: str, env: Mapping[str, str]) -> tuple[Buildpack
         pack = Buildpack(os.path.join(folder, name), name)
         if title := pack.detect(build, env):
             return pack, title
+    if os.path.exists(os.path.join(build, DOCKERFILE)):
+        raise BuildFailed("there is a Dockerfile, which no host of this grid can build: none has Docker Engine")
     raise BuildFailed(f"no buildpack fits; they look for: {LOOKS_FOR}. `flynn buildpack set` names another one")
 
 

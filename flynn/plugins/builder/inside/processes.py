@@ -34,6 +34,13 @@ class Released:
             self.types, self.by = dict(types), buildpack
 
 
+def image_processes(build: str) -> dict[str, str]:
+    """The process types of an image: those of its Procfile if there is one, else `web`, which runs what it says."""
+    if not os.path.exists(os.path.join(build, "Procfile")):
+        return {"web": ""}
+    return find_processes(build, Released(), "dockerfile")
+
+
 def find_processes(build: str, released: Released, buildpack: str) -> dict[str, str]:
     """The command of each process type: all from the Procfile if there is one, else all from a buildpack, of which
     `buildpack` is the last. BuildFailed: there is none, or one that cannot be."""

@@ -1,4 +1,4 @@
-"""The images of jobs: pulled once for each release on this host, and kept under a name that does not move.
+"""The images of jobs: had once for each release on this host, and kept under a name that does not move.
 
 A tag like `hello:latest` may name another image tomorrow. So what a release ran as first is kept as `flynn-ID/APP:vN`,
 and all later jobs of that release on this host run just that. ID is of the data directory: others may use the engine.
@@ -37,11 +37,17 @@ LAST = 5
 """Images of an app that are kept: of its last releases, and of that which serves."""
 
 
+Fetch = Callable[[str, Path], Awaitable[None]]
+"""Writes a blob to a path. FlynnError: it cannot be had."""
+
+
 @dataclass(eq=False)
 class Pull:
-    """One under way. `layers`: bytes that have come and bytes in all, by layer."""
+    """One under way; of what the shelf has as `blob`, if that is said. `layers`: bytes that have come and bytes in all,
+    by layer."""
 
     image: str
+    blob: str = ""
     task: asyncio.Task[str] | None = None
     layers: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -57,14 +63,17 @@ class Pull:
     def told(self) -> str:
         come = sum(come for come, _ in self.layers.values())
         total = sum(total for _, total in self.layers.values())
-        return f"{come // MIB} of {total // MIB} MiB have come" if total else "waits for its registry"
+        if not total:
+            return "takes it from the shelf" if self.blob else "waits for its registry"
+        return f"{come // MIB} of {total // MIB} MiB have come"
 
 
 class Images:
-    """`data`: the agent's directory; `tasks`: where pulls live, which many jobs may wait for."""
+    """`data`: the agent's directory; `tasks`: where pulls live, which many jobs may wait for; `fetch` takes blobs from
+    the shelf."""
 
-    def __init__(self, data: Path, tasks: asyncio.TaskGroup) -> None:
-        self.tasks = tasks
+    def __init__(self, data: Path, tasks: asyncio.TaskGroup, fetch: Fetch | None = None) -> None:
+        self.tasks, self.fetch, self.data = tasks, fetch, data / "docker"
         self.own = f"flynn-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}/"
         self.pulled = Pulled(data / "docker" / "pulled")
         self._pulls: dict[str, Pull] = {}
@@ -75,27 +84,57 @@ class Images:
 
     async def get(self, job: Job, say: Callable[[str], Awaitable[None]]) -> str:
         """The image of a job, by the engine's name for it. NotStarted: it cannot be had, and why."""
-        return await self._get(job.image, self.name(job.app, job.release), say)
+        return await self._get(job.image, self.name(job.app, job.release), say, job.image_blob)
 
     async def stack(self, image: str, say: Callable[[str], Awaitable[None]]) -> str:
         """The same for an image under slugs, which is pulled if the engine has none of this name."""
         return await self._get(image, image, say)
 
-    async def _get(self, image: str, name: str, say: Callable[[str], Awaitable[None]]) -> str:
+    async def _get(self, image: str, name: str, say: Callable[[str], Awaitable[None]], blob: str = "") -> str:
         if name not in self._pulls and await _has(name):
             return name
         if name not in self._pulls:  # Another job may have come first while the engine was asked.
-            pull = self._pulls[name] = Pull(image)
-            pull.task = self.tasks.create_task(_guarded(pull, image, name, self.pulled), name=f"pull {image}")
+            pull = self._pulls[name] = Pull(image, blob)
+            pull.task = self.tasks.create_task(self._guarded(pull, image, name), name=f"pull {image}")
             pull.task.add_done_callback(lambda _: self._pulls.pop(name, None))
         pull = self._pulls[name]
         assert pull.task
-        await say(f"pulls the image {image}")
+        await say(f"fetches the image {image}" if blob else f"pulls the image {image}")
         while not (await asyncio.wait([pull.task], timeout=EVERY))[0]:
-            await say(f"pulls the image {image}: {pull.told()}")
+            await say(f"{'fetches' if blob else 'pulls'} the image {image}: {pull.told()}")
         if reason := pull.task.result():
             raise NotStarted(reason)
         return name
+
+    async def _guarded(self, pull: Pull, image: str, name: str) -> str:
+        """Why there is no image; empty if there is. An error shall not end the agent's other tasks."""
+        try:
+            is_new = image != name and not await _has(image)
+            if not pull.blob:
+                await _pull(pull, image)
+            elif is_new:
+                await self._load(pull.blob)
+            if is_new:
+                self.pulled.add(image)
+        except (FlynnError, TimeoutError, OSError) as error:
+            why = str(error) or f"nothing has come for {PATIENCE:g} s"
+            if not await _has_guarded(image):
+                return f"the image {image} cannot be {'had' if pull.blob else 'pulled'}: {why}"
+            log.warning("the image %s cannot be pulled, so what the engine has by this name is used: %s", image, why)
+        return await _name(image, name)
+
+    async def _load(self, blob: str) -> None:
+        """From the shelf into the engine. FlynnError, OSError: why not."""
+        assert self.fetch
+        path = self.data / f"{blob}.image"
+        await asyncio.to_thread(self.data.mkdir, parents=True, exist_ok=True)
+        try:
+            await self.fetch(blob, path)
+            async with engine(PULL) as client:
+                with path.open("rb") as file:
+                    await client.images.import_image(file)
+        finally:
+            path.unlink(missing_ok=True)
 
     async def keep(self, wanted: Collection[tuple[str, int]], images: Collection[str] = ()) -> None:
         """Let go of all images of releases but the `wanted` (app and version), and those that containers have; also by
@@ -149,21 +188,6 @@ async def _has(name: str) -> bool:
     except NotFound:
         return False
     return True
-
-
-async def _guarded(pull: Pull, image: str, name: str, pulled: Pulled) -> str:
-    """Why there is no image; empty if there is. An error shall not end the agent's other tasks."""
-    try:
-        is_new = image != name and not await _has(image)
-        await _pull(pull, image)
-        if is_new:
-            pulled.add(image)
-    except (FlynnError, TimeoutError) as error:
-        why = str(error) or f"nothing has come for {PATIENCE:g} s"
-        if not await _has_guarded(image):
-            return f"the image {image} cannot be pulled: {why}"
-        log.warning("the image %s cannot be pulled, so what the engine has by this name is used: %s", image, why)
-    return await _name(image, name)
 
 
 async def _has_guarded(name: str) -> bool:

@@ -17,7 +17,7 @@ from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.life import oom
 from flynn.plugins.host.life.kept import Kept, sweep
-from flynn.plugins.host.life.output import Output, collect, told
+from flynn.plugins.host.life.output import Output, left_by, told
 from flynn.plugins.host.life.registration import Registration
 from flynn.plugins.host.life.restart import Ending, describe
 from flynn.plugins.host.life.standing import Standing
@@ -182,7 +182,7 @@ class Life:
     async def _ended_once(self, ending: Ending) -> None:
         output = Output()
         if self.job.output and ending.code == 0:
-            output = await collect(self.ground.ctx, self.dir / "out")
+            output = await left_by(self.ground, self.job, self.dir)
         elif self.job.output:
             output = Output(result=told(self.dir / "out").result)
         reason = output.problem or ending.reason
@@ -207,6 +207,8 @@ class Life:
             await self.running.cleanup()
             await self.ground.logs.finish(self.job.id)
         await self.place.clear()
+        if build := self.ground.image_builds.pop(self.job.id, None):
+            await build.close()
         self.running = None
         self.close_stdin()
         self.ground.ports.free(self.state.port)

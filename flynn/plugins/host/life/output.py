@@ -4,13 +4,17 @@ says why there is no slug."""
 import asyncio
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import structs
 
 from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.errors import FlynnError, Unavailable
-from flynn.core.model import Artifact
+from flynn.core.model import Artifact, Job
+from flynn.plugins.host.docker.image_build import SAVED, tag_of
+from flynn.plugins.host.ground import Ground
 
 RESULT_LIMIT = 64 * 1024
 PATIENCE = 30.0
@@ -26,17 +30,35 @@ class Output:
     problem: str = ""
 
 
-async def collect(ctx: Context, out: Path) -> Output:
-    """Take the output of a job whose processes have all ended. What it left is not trusted: links are not followed."""
-    slug, said = out / "slug.tgz", told(out)
-    if not _is_file(slug):
-        return Output(problem="left no /out/slug.tgz")
+async def left_by(ground: Ground, job: Job, dir: Path) -> Output:
+    """What a job has left whose processes have all ended: a slug, or the image that the engine has built for it."""
+    if not job.dockerfile:
+        return await collect(ground.ctx, dir / "out", dir / "out" / "slug.tgz")
+    image, tag = dir / SAVED, tag_of(job)
+    if not image.is_file():
+        return Output(problem="had no image built")
+    ground.images.pulled.add(tag)
+    try:
+        output = await collect(ground.ctx, dir / "out", image)
+    finally:
+        image.unlink(missing_ok=True)
+    if output.artifact is None:
+        return output
+    return replace(output, artifact=structs.replace(output.artifact, kind="image", image=tag))
+
+
+async def collect(ctx: Context, out: Path, artifact: Path) -> Output:
+    """Put what a build has left on the shelf, and read what it says of that. None of it is trusted: links are not
+    followed."""
+    said = told(out)
+    if not _is_file(artifact):
+        return Output(problem=f"left no /out/{artifact.name}")
     if said.problem:
         return said
     try:
-        return Output(await _store(ctx, slug), said.result)
+        return Output(await _store(ctx, artifact), said.result)
     except (FlynnError, OSError) as error:
-        return Output(None, said.result, f"left a slug that could not be put on the shelf: {error}")
+        return Output(None, said.result, f"left {artifact.name}, which could not be put on the shelf: {error}")
 
 
 def told(out: Path) -> Output:

@@ -8,6 +8,7 @@ from flynn.core.errors import Full
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.choice import IMAGES
+from flynn.plugins.host.docker.image_build import ImageBuild
 from flynn.plugins.host.life.environ import check
 from flynn.plugins.host.life.spec import spec_of
 from flynn.plugins.host.life.standing import Standing
@@ -37,7 +38,7 @@ async def _start(standing: Standing, attached: asyncio.Event) -> Running:
     check(job)
     if job.attached:
         await _wait_for_client(standing, attached)
-    binds = await _data(standing)
+    binds = (*await _data(standing), *await _engine(standing))
     await _wait_for_turn(standing)
     if ground.disk.full and not standing.state.restarts:
         raise Full(f"{standing.state.host} takes no new job: {ground.disk.full}")
@@ -86,6 +87,17 @@ async def _data(standing: Standing) -> tuple[Bind, ...]:
     """What it is given of data, once nobody else writes to it."""
     before = standing.state.reason
     return await standing.ground.volumes.binds(standing.job, lambda why: standing.set(reason=why or before))
+
+
+async def _engine(standing: Standing) -> tuple[Bind, ...]:
+    """The way of a build to the engine, if it is to have one."""
+    ground, job = standing.ground, standing.job
+    if not job.dockerfile:
+        return ()
+    if ground.choice.images is None:
+        raise NotStarted("this host builds no Dockerfiles: no Docker Engine works with flynn here")
+    build = ground.image_builds[job.id] = ImageBuild(job, standing.dir)
+    return (await build.open(),)
 
 
 async def _wait_for_turn(standing: Standing) -> None:

@@ -1,0 +1,133 @@
+"""Dockerfiles: built by the engine for a job that has no other way to it, kept on the shelf, loaded from there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiodocker import Docker
+
+from flynn.core.model import Job
+from flynn.plugins.builder import inside
+from flynn.plugins.builder.start import COMMAND
+from flynn.plugins.host.docker.image_build import tag_of
+from tests.conftest import engine
+from tests.docker import Engine
+from tests.plugins.host.rig import Rig, open_rig, tar
+from tests.registry import Registry, busybox, image, open_registry
+
+SERVE = 'CMD ["sh", "-c", "exec httpd -f -p $PORT -h /www"]\n'
+
+TOOLS = {f"inside/{path.name}": path.read_text() for path in Path(inside.__file__).parent.glob("*.py")}
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Registry]:
+    engine("busybox", busybox(), "run tests/engines.sh, which installs it or says how")
+    async with open_registry() as found:
+        found.add("base:1", image())
+        yield found
+
+
+@pytest.fixture
+async def rig(docker: Engine, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A host with its agent, whose containers and images go with it."""
+    async with open_rig(tmp_path / "data", backend="docker") as found:
+        async with found.running():
+            yield found
+    assert await docker.left() == []
+    async with Docker(docker.url) as client:
+        for one in await client.images.list():
+            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
+                await client.images.delete(one["Id"], force=True)
+
+
+def build(rig: Rig, id: str, files: dict[str, str], **fields: Any) -> Job:
+    """A build of these files, as the builder begins it."""
+    layers = {"build": rig.shelf.add(tar(**files)), "tools": rig.shelf.add(tar(**TOOLS))}
+    told = {"layers": layers, "queue": "builders", "type": "build", "output": True, "dockerfile": True, "release": 0}
+    return rig.job(id, COMMAND, **{**told, "cache": "build-hello", "memory": 512, **fields})
+
+
+async def test_a_dockerfile_becomes_an_image_that_any_host_can_have(
+    rig: Rig, registry: Registry, docker: Engine
+) -> None:
+    dockerfile = f"FROM 127.0.0.1:{registry.port}/base:1\nCOPY . /www\nRUN echo built >/www/made && ls /www\n{SERVE}"
+    files = {"Dockerfile": dockerfile, "index.html": "hello", "secret": "x", ".dockerignore": "secret\n"}
+    made = build(rig, "build-1", files)
+    await rig.assign(made)
+    down = await rig.state("build-1", "down")
+    lines = await rig.printed("build-1")
+    assert down.exit_code == 0, (down.reason, lines)
+    assert any(line.startswith("-----> Step 1/4 : FROM ") for line in lines)
+    assert {"       index.html", "       made"} <= set(lines)
+    assert "       secret" not in lines
+    assert json.loads(down.result)["processes"] == {"web": ""}
+    artifact = down.output
+    assert artifact
+    assert (artifact.kind, artifact.image) == ("image", tag_of(made))
+    assert artifact.sha256 in rig.shelf.blobs
+    assert not list(rig.dir("build-1").glob("image.tgz*"))
+
+    rig.shelf.asked.clear()
+    async with Docker(docker.url) as client:  # Now the engine is one that has not built it.
+        await client.images.delete(artifact.image)
+    web = {"layers": {}, "image": artifact.image, "image_blob": artifact.sha256, "type": "web", "service": "hello-web"}
+    await rig.assign(rig.job("web-1", "", **web))
+    up = await rig.state("web-1", "up")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{up.port}/made") as response:
+            assert await response.text() == "built\n"
+    assert rig.shelf.asked[artifact.sha256] == 1
+    assert f"fetches the image {artifact.image}" in [line["line"] for line in await rig.log(job="web-1")]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "said"),
+    [
+        ("FROM {base}\nRUN exit 3\n", "returned a non-zero code: 3"),
+        ("FROM {base}\nCOPY nothere /\n", "nothere"),
+        ("NONSENSE\n", "unknown instruction: NONSENSE"),
+        ("FROM {base}-not-there\n", "404"),
+    ],
+    ids=["a step fails", "no such file", "no dockerfile", "no such base"],
+)
+async def test_what_cannot_be_built_says_why(rig: Rig, registry: Registry, dockerfile: str, said: str) -> None:
+    base = f"127.0.0.1:{registry.port}/base:1"
+    await rig.assign(build(rig, "build-1", {"Dockerfile": dockerfile.format(base=base)}))
+    down = await rig.state("build-1", "down")
+    last = (await rig.printed("build-1"))[-1]
+    assert (down.exit_code, down.output) == (1, None)
+    assert last.startswith(" !     the Dockerfile cannot be built: ")
+    assert said in last
+
+
+async def test_a_build_that_is_stopped_ends_in_the_engine(rig: Rig, registry: Registry, docker: Engine) -> None:
+    made = build(rig, "build-1", {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\nRUN echo on; sleep 600\n"})
+    await rig.assign(made)
+    async with asyncio.timeout(20):
+        while "       on" not in await rig.printed("build-1"):
+            await asyncio.sleep(0.05)
+    await rig.assign(made, stop=True)
+    await rig.state("build-1", "down")
+    async with asyncio.timeout(20):
+        while await docker.left():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_build_takes_no_more_memory_than_it_may(rig: Rig, registry: Registry) -> None:
+    eat = "RUN sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'"
+    files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\n{eat}\n"}
+    await rig.assign(build(rig, "build-1", files, memory_limit=64))
+    assert (await rig.state("build-1", "down")).exit_code == 1
+    assert "returned a non-zero code: 137" in (await rig.printed("build-1"))[-1]
+
+
+async def test_a_host_without_an_engine_builds_none(tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
+        await rig.assign(build(rig, "build-1", {"Dockerfile": "FROM scratch\n"}))
+        down = await rig.state("build-1", "down")
+        assert (down.failure, "no Docker Engine works with flynn here" in down.reason) == ("start", True)
