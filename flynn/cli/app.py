@@ -11,6 +11,7 @@ from flynn import __version__
 from flynn.cli import (
     apps,
     blobs,
+    buildpacks,
     builds,
     config,
     cron,
@@ -68,8 +69,8 @@ def cli() -> None:
 for verb in (
     daemon.daemon, demo.demo, grid.status, apps.create, apps.apps, apps.info, apps.delete, deploy.deploy, jobs.ps,
     scale.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
-    volumes.volume, routes.route, routes.maintenance, releases.release, builds.build, deployment.deployment,
-    queues.queue, hosts.host, grid.service, explain.explain, cron.cron,
+    volumes.volume, routes.route, routes.maintenance, releases.release, builds.build, buildpacks.buildpack,
+    deployment.deployment, queues.queue, hosts.host, grid.service, explain.explain, cron.cron,
     blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

@@ -8,6 +8,7 @@ MEANT = {
     "logs": "log",
     "config": "env",
     "limits": "limit",
+    "buildpacks": "buildpack",
     "resource": "limit",
     "resources": "limit",
     "push": "deploy",

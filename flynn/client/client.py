@@ -71,6 +71,14 @@ class Client(BlobCalls):
         body = {"set": {type: dict(own) for type, own in put.items()}, "unset": {t: list(n) for t, n in unset.items()}}
         return self.wire.lines("PATCH", _app(app, "limits"), json=body)
 
+    async def buildpacks(self, app: str) -> records.Buildpacks:
+        return await self.wire.call("GET", _app(app, "buildpacks"), records.Buildpacks)
+
+    async def set_buildpacks(self, app: str, packs: Sequence[str]) -> records.Buildpacks:
+        """What it is built with from the next build on; none: the first one that fits."""
+        body = {"buildpacks": list(packs)}
+        return await self.wire.call("PUT", _app(app, "buildpacks"), records.Buildpacks, body)
+
     async def volumes(self, app: str = "") -> list[records.VolumeInfo]:
         """The volumes of an app, deleted or not, or of all."""
         query = {"app": app} if app else {}

@@ -53,6 +53,13 @@ class Deployment(msgspec.Struct, frozen=True):
     deploy: model.Deploy | None = None
 
 
+class Buildpacks(msgspec.Struct, frozen=True):
+    """What an app is built with, in this order (none: the first that fits of `known`), and those every build has."""
+
+    buildpacks: tuple[str, ...]
+    known: tuple[str, ...] = ()
+
+
 class Ordered(msgspec.Struct, frozen=True):
     """A deploy of which something was ordered, and what became of it in a sentence."""
 

@@ -39,6 +39,8 @@ class FakeGrid:
     signals: list[int] = field(default_factory=list)
     command: str = ""
     mounts: list[str] = field(default_factory=list)
+    buildpacks: list[str] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
     cut: bool = False
     open: bool = False
     """Streams go on after their last line."""
@@ -91,6 +93,8 @@ class FakeGrid:
             add(method, f"/v1/apps/{{app}}/{path}", self.stream)
         add("DELETE", "/v1/apps/{app}", self.stream)
         add("*", "/v1/apps/{app}/deployment", self.deployment)
+        add("*", "/v1/apps/{app}/buildpacks", self.buildpack)
+        add("*", "/v1/blobs/{sha256}", self.blob)
         for method, path in (("DELETE", "deploy"), ("POST", "deploy/promote")):
             add(method, f"/v1/apps/{{app}}/{path}", self.order)
         return app
@@ -126,6 +130,18 @@ class FakeGrid:
 
     async def list(self, request: web.Request) -> web.Response:
         return web.json_response(list(self.apps.values()))
+
+    async def buildpack(self, request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            self.asked.append((request.method, request.path, await request.json()))
+            self.buildpacks = (await request.json())["buildpacks"]
+        return web.json_response({"buildpacks": self.buildpacks, "known": ["python", "procfile"]})
+
+    async def blob(self, request: web.Request) -> web.Response:
+        if request.method == "HEAD":
+            return web.Response(status=200 if request.match_info["sha256"] in self.blobs else 404)
+        self.blobs[request.match_info["sha256"]] = await request.read()
+        return web.json_response({}, status=201)
 
     async def show(self, request: web.Request) -> web.Response:
         return web.json_response(self.apps[request.match_info["app"]])

@@ -21,7 +21,8 @@ class Artifact(Record, frozen=True, kw_only=True):
 class App(Record, frozen=True, kw_only=True):
     """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
     and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs,
-    and `mounts` of the data that they see. `deploying` is how its deploys go."""
+    and `mounts` of the data that they see. `deploying` is how its deploys go. `buildpacks`: what it is built with, in
+    their order (none: the first that fits)."""
 
     name: str
     created: float
@@ -30,6 +31,7 @@ class App(Record, frozen=True, kw_only=True):
     limits: dict[str, dict[str, int]] = {}
     mounts: dict[str, tuple[Mount, ...]] = {}
     deploying: Deploying = Deploying()
+    buildpacks: tuple[str, ...] = ()
 
 
 class Release(Record, frozen=True, kw_only=True):

@@ -42,12 +42,13 @@ SHELF = 30.0
 
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time, builds
-    `waiting` for a host (0: any number)."""
+    `waiting` for a host (0: any number). `env`: variables of all builds, as mirrors of what buildpacks download."""
 
     timeout: float = 900.0
     limit: int = 512
     uploads: int = 8
     waiting: int = 200
+    env: dict[str, str] = {}
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +96,8 @@ class Builder:
                 check_room(facts, "builders", self._config.waiting)
                 now = ctx.clock()
                 change = begin(
-                    facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how, version
+                    facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how, version,
+                    self._config.env,
                 )  # fmt: skip
                 return change, {"job": id}
 

@@ -1,7 +1,7 @@
 """The start of a build: the record and the job, decided together. Pure."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -10,6 +10,7 @@ from flynn.core.builds import latest, too_old, under_way
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
+from flynn.plugins.builder import packs
 
 MEMORY = 512
 """MiB that a build reserves on its host."""
@@ -48,10 +49,11 @@ def begin(
     description: str = "",
     how: model.Deploying = AS_SET,
     version: str = "",
+    given: Mapping[str, str] = {},
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
-    `version` names the source, as git does: the build finds it as SOURCE_VERSION.
+    `version` names the source, as git does: the build finds it as SOURCE_VERSION. `given`: variables of all builds.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
     found, before = check_app(facts, app), latest(facts, app)
@@ -67,8 +69,9 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env={**in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"} | ({"SOURCE_VERSION": version} if version else {}),
-        layers={"build": source, "tools": tools},
+        env={**packs.told(found, given), **in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"}
+        | ({"SOURCE_VERSION": version} if version else {}),
+        layers={"build": source, "tools": tools, **packs.layers(found)},
         memory=MEMORY,
         cache=f"build-{app}",
         stop_timeout=GRACE,

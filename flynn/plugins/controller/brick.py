@@ -16,6 +16,7 @@ from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts
 from flynn.plugins.controller import (
     apps,
+    buildpacks_api,
     deployment_api,
     explain_api,
     grid,
@@ -85,6 +86,7 @@ class Controller:
             route
             for part in (
                 apps,
+                buildpacks_api,
                 limits_api,
                 volumes_api,
                 releases_api,

@@ -79,6 +79,23 @@ async def refused(grid: Grid, body: Any = None, app: str = "hello", query: str =
         return pushed.response.status, (await pushed.response.json())["message"]
 
 
+async def test_a_build_is_told_what_its_app_is_set_to_and_what_all_builds_have(data: Path) -> None:
+    blob = "ab" * 32
+    env = {"GOPROXY": "https://mirror", "BUILD_TIMEOUT": "1", "PACK_X_DIR": "/"}
+    async with builder(data, env=env) as (grid, _):
+        app = grid.node.mirror.facts.apps["hello"]
+        await grid.put((keys.app("hello"), replace(app, buildpacks=("python", f"shelf:{blob}"))))
+        async with push(grid):
+            job = await grid.queued()
+    assert job.env == {
+        "BUILD_ENV": '{"K":"v"}',
+        "BUILD_TIMEOUT": "900",
+        "BUILD_PACKS": f'["python","shelf:{blob}"]',
+        "GOPROXY": "https://mirror",
+    }
+    assert job.layers[f"pack-{blob[:12]}"] == blob
+
+
 async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> None:
     async with builder(data, timeout=77) as (grid, _), push(grid, query="?description=More%20hello") as pushed:
         first = await pushed.next()
