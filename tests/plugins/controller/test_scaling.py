@@ -199,7 +199,8 @@ ACTS = st.lists(
 
 def act(world: World, name: str, number: int) -> None:
     host = "abc"[number % 3]
-    tagged = host in world.facts.wishes
+    own, wish = world.facts.hosts.get(host), world.facts.wishes.get(host)
+    tagged = bool({**(own.tags if own else {}), **(wish.tags if wish else {})}.get("disk"))
     if name == "scale":
         ask(world, web=number)
     elif name == "omni":
@@ -210,7 +211,7 @@ def act(world: World, name: str, number: int) -> None:
         ask(world, web=Asked(tags={"disk": "ssd"} if number else {}))
     elif name == "tag":
         world.put(keys.wish(host), model.Wish(host=host, tags={"disk": "ssd"}))
-    elif name == "untag" and tagged:
+    elif name == "untag" and wish and tagged:
         world.write(wishes.set_tags(world.facts, host, {}, ["disk"]))
     elif name == "lose" and host in world.facts.hosts:
         world.lose(host)
