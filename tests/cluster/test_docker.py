@@ -1,9 +1,11 @@
 """A grid whose host runs everything as containers: a build, a slug, images, one-off commands, a killed daemon."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.cluster import apps
 from tests.cluster.grid import EXAMPLES, Grid, open_grid
 from tests.conftest import engine
 from tests.docker import Engine
@@ -30,6 +32,7 @@ async def test_everything_in_containers(docker: Engine, registry: Registry) -> N
         assert echoed.out.startswith("in\0out\n")
         assert "index.html" in echoed.out
         await _images(grid, registry)
+        await _dockerfile(grid, registry)
         assert await docker.left() != []
         await grid.ok("release", "rollback", "v1", "-a", "site")
         assert await grid.get("site") == slug
@@ -52,3 +55,19 @@ async def _images(grid: Grid, registry: Registry) -> None:
     assert await grid.get("site") == (200, "of the image")
     (after,) = await grid.jobs("site", "up")
     assert (after["id"], after["pid"]) == (before["id"], before["pid"])
+
+
+async def _dockerfile(grid: Grid, registry: Registry) -> None:
+    """A source that says how it is built; one that cannot be leaves all as it is."""
+    base = registry.add("base:1", image())
+    told = f"FROM {base}\nCOPY www /www\nRUN echo made >>/www/index.html\nCMD {json.dumps(SERVE)}\n"
+    source = apps.make(grid.data / "dockerfile", Dockerfile=told)
+    apps.make(source / "www", index__html="of the Dockerfile\n")
+    said = await grid.ok("deploy", str(source), "-a", "site")
+    assert "-----> Step 3/4 : RUN echo made" in said.out
+    assert await grid.get("site") == (200, "of the Dockerfile\nmade\n")
+    apps.make(source, Dockerfile=f"FROM {base}\nRUN exit 7\n")
+    failed = await grid.flynn("deploy", str(source), "-a", "site")
+    assert failed.code == 1
+    assert "returned a non-zero code: 7" in failed.err
+    assert await grid.get("site") == (200, "of the Dockerfile\nmade\n")

@@ -22,6 +22,7 @@ from flynn.core.once import Made, once, repeated
 from flynn.core.queue_room import check_room
 from flynn.core.web import LINES, Route, Stream, lines, query, send_line
 from flynn.plugins.builder import builds_api, source, tools
+from flynn.plugins.builder.dockerfile import by_engine
 from flynn.plugins.builder.follow import follow_build
 from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description, check_version
 from flynn.plugins.builder.upload import received
@@ -88,7 +89,7 @@ class Builder:
                 check_room(ctx.mirror.facts, "builders", self._config.waiting)
             description, version = check_description(asked.description), check_version(asked.version)
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
-            source = await self._receive(ctx, request, uploads)
+            source, names = await self._receive(ctx, request, uploads)
             kit_there = await _shelve(ctx, kit)
             timeout, id = self._config.timeout, f"{app}-build-{secrets.token_hex(4)}"
 
@@ -98,6 +99,7 @@ class Builder:
                 change = begin(
                     facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how, version,
                     self._config.env,
+                    by_engine(facts, app, names),
                 )  # fmt: skip
                 return change, {"job": id}
 
@@ -124,15 +126,15 @@ class Builder:
             for task in tasks:
                 task.cancel()
 
-    async def _receive(self, ctx: Context, request: web.Request, uploads: Path) -> Artifact:
-        """The body, checked and put on the shelf."""
+    async def _receive(self, ctx: Context, request: web.Request, uploads: Path) -> tuple[Artifact, frozenset[str]]:
+        """The body, checked and put on the shelf; which of the names that matter are at its top."""
         if self._uploads >= self._config.uploads:
             raise Unavailable(f"{self._uploads} sources are being received already; try again in a moment")
         self._uploads += 1
         try:
             async with received(request, uploads, self._config.limit << 20) as path:
-                await asyncio.to_thread(source.check, path)
-                return await blobs.store(ctx, path)
+                names = await asyncio.to_thread(source.check, path)
+                return await blobs.store(ctx, path), names
         finally:
             self._uploads -= 1
 

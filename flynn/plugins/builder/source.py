@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from flynn.core.errors import Invalid
+from flynn.plugins.builder.dockerfile import WATCHED
 
 ENTRIES = 200_000
 """Files, directories and links in a source at most."""
@@ -26,8 +27,9 @@ HOPS = 40
 """Links that lead to links, followed one after the other; as many as Linux follows."""
 
 
-def check(path: Path) -> None:
-    """Invalid, with a sentence that names the entry, unless the file at `path` is a tar that may be unpacked.
+def check(path: Path) -> frozenset[str]:
+    """Which of the names that tell how to build it are at its top. Invalid, with a sentence that names the entry,
+    unless the file at `path` is a tar that may be unpacked.
 
     Blocks for as long as it takes to read all of it: call it in a thread.
     """
@@ -47,6 +49,7 @@ def check(path: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise Invalid(f"the body is not a whole gzip'd tar ({error}); send it again") from None
     tree.check()
+    return frozenset(tree.top)
 
 
 @dataclass
@@ -56,6 +59,9 @@ class Tree:
     count: int = 0
     size: int = 0
     names: bool = False
+    top: set[str] = field(default_factory=set)
+    """Of the names that are watched for (`dockerfile.py`), those of files at the top."""
+
     parents: set[str] = field(default_factory=set)
     """Every directory that an entry, or the target of a hard link, lies in."""
 
@@ -77,6 +83,8 @@ class Tree:
             kind = "a fifo" if entry.isfifo() else "a device" if entry.isdev() else "of an unknown kind"
             raise Invalid(f"{_shown(entry.name)} is {kind}; a source has files, directories and links only")
         self.names = self.names or name != "."
+        if name in WATCHED and entry.isreg():
+            self.top.add(name)
         self.parents.update(_parents(name))
         if entry.issym():
             self.links[name] = entry.linkname

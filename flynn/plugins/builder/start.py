@@ -50,10 +50,12 @@ def begin(
     how: model.Deploying = AS_SET,
     version: str = "",
     given: Mapping[str, str] = {},
+    dockerfile: bool = False,
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
     `version` names the source, as git does: the build finds it as SOURCE_VERSION. `given`: variables of all builds.
+    `dockerfile`: an engine builds it.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
     found, before = check_app(facts, app), latest(facts, app)
@@ -76,6 +78,7 @@ def begin(
         cache=f"build-{app}",
         stop_timeout=GRACE,
         output=True,
+        dockerfile=dockerfile,
     )
     number = before.number + 1 if before else 1
     build = model.Build(

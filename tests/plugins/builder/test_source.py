@@ -125,3 +125,12 @@ def test_nor_can_one_that_goes_on_and_on(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(gzip.compress(info.tobuf() * 1500))
     with pytest.raises(Invalid, match="not a whole gzip'd tar"):
         source.check(tmp_path / "b")
+
+
+def test_names_at_the_top_that_tell_how_to_build_it(tmp_path: Path) -> None:
+    def told(*entries: Entry) -> frozenset[str]:
+        return source.check(packed(tmp_path / "source.tgz", *entries))
+
+    assert told(entry("app.py"), entry("./Dockerfile"), entry(".buildpacks")) == {"Dockerfile", ".buildpacks"}
+    assert told(entry("docker/Dockerfile"), entry("Dockerfile", tarfile.DIRTYPE)) == frozenset()
+    assert told(entry("x"), entry("Dockerfile", tarfile.SYMTYPE, "x")) == frozenset()
