@@ -5,7 +5,7 @@
 #   tests/engines.sh --required   the same, but anything missing is a failure (exit 1)
 #
 # As root on Debian or Ubuntu: etcd from the system's own packages, and etcd 3.5 from Debian trixie, unpacked under
-# .engines/ (the system itself stays on its release); Docker Engine. Elsewhere nothing is installed.
+# .engines/ (the system itself stays on its release); Docker Engine; busybox and pasta. Elsewhere nothing is installed.
 # ETCD_BINARY, ETCD35_BINARY and DOCKERD_BINARY may name binaries of your own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -106,6 +106,17 @@ busybox_static() {
     fi
 }
 
+pasta_carrier() {
+    if [ "$(id -u)" = 0 ] && [ ! -e /dev/net/tun ]; then
+        mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200 2>/dev/null
+    fi
+    if command -v pasta >/dev/null || { can_install && install_packages passt; }; then
+        say "pasta is there, which carries networks of jobs' own"
+    else
+        miss "no pasta: the tests of networks of jobs' own are left out. Install it (passt)"
+    fi
+}
+
 docker_engine() {
     local dockerd="${DOCKERD_BINARY:-dockerd}"
     if [ "$(id -u)" != 0 ]; then
@@ -124,6 +135,7 @@ system_etcd
 newer_etcd
 docker_engine
 busybox_static
+pasta_carrier
 [ "$missing" = 0 ] && say "all engines are there"
 [ -z "$required" ] || exit "$missing"
 exit 0

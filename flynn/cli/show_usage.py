@@ -52,6 +52,7 @@ def host(found: HostDetail, now: float) -> list[str]:
         ("up", f"{span(now - found.started)}, version {found.version}"),
         ("backend", found.backend + (f": {found.lacks}" if found.lacks else "")),
         ("images", "yes" if found.images else "no: it has no Docker Engine that works with flynn"),
+        ("networks", ", ".join(found.networks) + (f"; none of a job's own: {found.no_own}" if found.no_own else "")),
         ("jobs", f"{count(found.jobs, 'job')}, which reserve {found.reserved} of {found.memory} MiB"),
     ]
     rows += [("tags", " ".join(f"{key}={value}" for key, value in sorted(found.tags.items())))] if found.tags else []

@@ -79,7 +79,7 @@ USED = HostUsage(
 )  # fmt: skip
 DETAIL = HostDetail(
     name="a", address="10.0.0.1", url="", started=0.0, version="0.1", memory=7820, cpus=2, backend="sandbox", jobs=12,
-    reserved=1536, usage=USED,
+    reserved=1536, usage=USED, networks=("host", "none"), no_own="there is no pasta; install it (the package passt)",
 )  # fmt: skip
 
 
@@ -90,6 +90,7 @@ def test_a_host_by_itself() -> None:
         "up        2 h, version 0.1",
         "backend   sandbox",
         "images    no: it has no Docker Engine that works with flynn",
+        "networks  host, none; none of a job's own: there is no pasta; install it (the package passt)",
         "jobs      12 jobs, which reserve 1536 of 7820 MiB",
         "cpu       34 % of 2 cores",
         "load      0.4, 0.4, 1.2 (1, 5, 15 minutes)",
@@ -104,12 +105,13 @@ async def test_a_host_that_tells_less(grid: FakeGrid, flynn: Shell) -> None:
     grid.host |= {"images": True, "tags": {"zone": "1"}, "lacks": "jobs are not shut in", "mounts": ["/srv", "/a:ro"]}
     lines = (await flynn("host", "show", "a")).out.splitlines()
     assert lines[3:] == [
-        "backend  process: jobs are not shut in",
-        "images   yes",
-        "jobs     0 jobs, which reserve 0 of 0 MiB",
-        "tags     zone=1",
-        "mounts   /srv, /a:ro",
-        "now      not known: no.",
+        "backend   process: jobs are not shut in",
+        "images    yes",
+        "networks  host",
+        "jobs      0 jobs, which reserve 0 of 0 MiB",
+        "tags      zone=1",
+        "mounts    /srv, /a:ro",
+        "now       not known: no.",
     ]
     assert (await flynn("host", "show", "b")).err == " !     there is no host b now\n"
     silent = HostUsage(cpus=1, load=(0, 0, 0), memory=1, memory_free=1, disk=1, disk_free=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flynn.core.model import Network
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.identity import Identity, gone
@@ -358,6 +359,21 @@ async def _does_not_start_without_a_bind(backend: Backend, dir: Path) -> None:
     assert not (dir / "data").exists()
 
 
+async def _gives_the_network_that_it_can(backend: Backend, dir: Path) -> None:
+    look = "cut -s -d: -f1 /proc/net/dev | tr -d ' ' | sort"
+    here = sorted(line.partition(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:])
+    wanted: dict[Network, list[str]] = {"host": here, "none": ["lo"], "own": ["eth0", "lo"]}
+    for network, seen in wanted.items():
+        told = replace(spec(dir, look), network=network, dir=dir / f"job-{network}")
+        told.dir.mkdir()
+        if network in backend.networks:
+            assert await output(backend, told) == seen
+        else:
+            with pytest.raises(NotStarted, match=f"no network '{network}'"):
+                await start(backend, told)
+    assert (backend.no_own == "") == ("own" in backend.networks)
+
+
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
     _sources_what_is_written_for_bash, _gives_a_build_a_source_to_change,
@@ -365,5 +381,5 @@ PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,
     _ends_commands_beside_it, _tells_where_it_is_counted, _keeps_what_is_written_to_a_bind,
-    _lets_nobody_write_to_what_is_read_only, _does_not_start_without_a_bind,
+    _lets_nobody_write_to_what_is_read_only, _does_not_start_without_a_bind, _gives_the_network_that_it_can,
 ]  # fmt: skip

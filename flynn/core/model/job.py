@@ -1,7 +1,7 @@
 """A job, from its queue to what became of it."""
 
 from flynn.core.model.app import Artifact
-from flynn.core.model.process import FILES, MEMORY, PIDS, Check, Mount
+from flynn.core.model.process import FILES, MEMORY, PIDS, Check, Mount, Network
 from flynn.core.model.record import Failure, Move, Queue, Record, State
 
 
@@ -15,8 +15,8 @@ class Job(Record, frozen=True, kw_only=True):
     on the shelf when it ends with exit code 0, and `/out/result.json` (64 KiB at most) into its state.
     With `attached`, standard input comes from an attached client and output goes there too, not to the log;
     with `terminal` (rows, columns) both are a terminal, of that size at first.
-    `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`
-    are its process type's.
+    `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`,
+    `network` are its process type's.
     `time_limit` is how many seconds a job that is no service may run (0: any number).
     With `dockerfile`, the engine of its host builds an image for it, which takes the place of `/out/slug.tgz`.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own; `image_blob` is
@@ -51,6 +51,7 @@ class Job(Record, frozen=True, kw_only=True):
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
     time_limit: float = 0.0
+    network: Network = "host"
 
 
 class Queued(Record, frozen=True, kw_only=True):

@@ -15,6 +15,11 @@ PIDS, FILES = 2048, 16384
 """Processes and threads of a job together, and open files of each of its processes, unless its type says otherwise."""
 
 
+Network = Literal["host", "own", "none"]
+"""What a process has of network: that of its host; one of its own, which leads to the world, but neither to the hosts
+of the grid nor to what is theirs alone, and from which nothing but its port is reached; nothing but itself."""
+
+
 class Check(Record, frozen=True, kw_only=True):
     """How a host finds out whether a job is well. Times in seconds.
 
@@ -73,7 +78,8 @@ class ProcessType(Record, frozen=True, kw_only=True):
     in MiB. `cpu_reserve` is what a job of it reserves, `cpu` what it may take at most (0: no limit), in thousandths of
     a core. `pids`, `files` as above.
     An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
-    killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees. `limits` is
+    killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees, `network` what
+    it has of that. `limits` is
     what the app says itself of these, by the names and in the units of `App.limits`, which go over it.
     """
 
@@ -89,4 +95,5 @@ class ProcessType(Record, frozen=True, kw_only=True):
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
+    network: Network = "host"
     limits: dict[str, int] = {}

@@ -1,5 +1,5 @@
-"""What an app says of its process types in `flynn.toml` or `flynn.json`, beside their commands: their check, and how
-they end. Pure.
+"""What an app says of its process types in `flynn.toml` or `flynn.json`, beside their commands: their check, how
+they end, and their network. Pure.
 
 It is a user's file: what is not known, or cannot be, is refused by its place in it, with the remedy.
 """
@@ -7,13 +7,13 @@ It is a user's file: what is not known, or cannot be, is refused by its place in
 import math
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import fields, replace
 
 from flynn.core.errors import Invalid
-from flynn.core.model import Check, ProcessType
+from flynn.core.model import Check, Network, ProcessType
 from flynn.plugins.controller.limits import check
 
 NAME = "flynn.json"
@@ -46,6 +46,7 @@ class Described(msgspec.Struct, frozen=True):
     check: dict[str, Any] = {}
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
+    network: str = "host"
     limits: dict[str, float] = {}
 
 
@@ -71,8 +72,17 @@ def _one(place: str, process: ProcessType, said: Mapping[str, Any]) -> ProcessTy
     if "stop_timeout" in said:
         _between(f"{place}: stop_timeout", one.stop_timeout, ENDING)
     checked = _check(f"{place}, check", one.check, process.serves) if "check" in said else process.check
+    _network(place, one.network, process.serves)
     own = _limits(f"{place}, limits", place.rpartition(" ")[2], one.limits)
-    return replace(process, check=checked, stop_signal=one.stop_signal, stop_timeout=one.stop_timeout, limits=own)
+    ending = {"stop_signal": one.stop_signal, "stop_timeout": one.stop_timeout}
+    return replace(process, check=checked, network=one.network, limits=own, **ending)
+
+
+def _network(place: str, network: str, serves: bool) -> None:
+    if network not in get_args(Network):
+        raise Invalid(f"{place}: network {network[:20]!r} is none of {', '.join(get_args(Network))}")
+    if network == "none" and serves:
+        raise Invalid(f"{place}: it serves on a port, which nobody reaches without a network; say own, or host")
 
 
 def _limits(place: str, type: str, said: Mapping[str, float]) -> dict[str, int]:

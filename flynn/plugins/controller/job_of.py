@@ -29,4 +29,5 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         stop_signal=process.stop_signal,
         stop_timeout=process.stop_timeout,
         mounts=process.mounts,
+        network=process.network,
     )

@@ -23,17 +23,22 @@ class Site(NamedTuple):
     cpu: int
     builds: int
     images: bool
+    networks: tuple[model.Network, ...]
+    image_networks: tuple[model.Network, ...]
+    no_own: str
     closed: str
     tags: Mapping[str, str]
     mounts: tuple[str, ...]
 
 
 class Needs(NamedTuple):
-    """What a host has or has not, whatever else it runs: an engine for images, tags, directories."""
+    """What a host has or has not, whatever else it runs: an engine for images, tags, directories, and
+    what it can give of network."""
 
     image: bool = False
     tags: tuple[tuple[str, str], ...] = ()
     mounts: tuple[model.Mount, ...] = ()
+    network: model.Network = "host"
 
 
 Kind = tuple[str, int, str]
@@ -74,7 +79,8 @@ def site_of(facts: Facts, name: str) -> Site | None:
         return None
     tags, closed = matching.tags(facts, host), wishes.full(facts, host)
     builds, cpu = max(host.cpus // 2, 1), host.cpus * CORE
-    return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, closed, tags, host.mounts)
+    networks = host.networks, host.image_networks, host.no_own
+    return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, *networks, closed, tags, host.mounts)
 
 
 def want_of(facts: Facts, job: model.Job) -> Want:
@@ -82,7 +88,8 @@ def want_of(facts: Facts, job: model.Job) -> Want:
     where = placement_of(facts, job)
     mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
     tags = tuple(sorted(where.tags.items())) if where.tags else ()
-    needs, starts = Needs(bool(job.image) or job.dockerfile, tags, mounts), "" if job.queue == "services" else job.queue
+    needs = Needs(bool(job.image) or job.dockerfile, tags, mounts, job.network)
+    starts = "" if job.queue == "services" else job.queue
     demand = Demand(job.memory, job.cpu_reserve, job.queue == "builders", needs, starts)
     return Want(demand, kind_of(job), _most(facts, job, where))
 
@@ -111,7 +118,15 @@ def unfit(site: Site, needs: Needs) -> str:
         return "runs no images, for want of a Docker Engine"
     if lacking := [f"{key}={value}" for key, value in needs.tags if site.tags.get(key) != value]:
         return f"is not tagged {' '.join(lacking)}"
-    return place_volumes.refusal(site.mounts, needs.mounts)
+    return _no_network(site, needs) or place_volumes.refusal(site.mounts, needs.mounts)
+
+
+def _no_network(site: Site, needs: Needs) -> str:
+    if needs.network in (site.image_networks if needs.image else site.networks):
+        return ""
+    what = "cannot keep a job from the network" if needs.network == "none" else "gives no job a network of its own"
+    why = "it is an image" if needs.image else site.no_own if needs.network == "own" else "its jobs are plain processes"
+    return f"{what}: {why}" if why else what
 
 
 def refuses_all(closed: str) -> str:

@@ -19,6 +19,7 @@ from flynn.plugins.host.life import kept
 from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
 from flynn.plugins.host.race import race
+from flynn.plugins.host.sandbox import network
 from flynn.plugins.host.sockets import Sockets
 from flynn.plugins.host.volumes import disk, permit
 
@@ -38,6 +39,7 @@ class HostAgent:
         ports = Ports(self.config.ports)
         permit.checked(self.config.mounts, ctx.node.data)
         tags.parse(self.config.tags)
+        network.checked(self.config.refused)
         if not await until_room(ctx, max(self.config.log_size, 1) * MIB):
             return
         backends = found_backends(ctx)

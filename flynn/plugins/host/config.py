@@ -14,7 +14,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unpacked layers that no job uses. `disk_budget` is for all that the agent keeps in its directory (layers, builds'
     caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,
     or a tenth of a smaller disk. `memory` 0: all that the machine has. `mounts`: directories that
-    jobs may be given, with what is below them; `/srv/photos:ro` only to read. `tags` say what the machine has, and
+    jobs may be given, with what is below them; `/srv/photos:ro` only to read. `refused`: what jobs with a
+    network of their own do not reach, beside all hosts of the grid: `10.0.0.0/8`. `tags` say what the machine has, and
     where it is, for the scheduler: `zone=eu-1`.
     """
 
@@ -33,4 +34,5 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_reserve: int = 0
     memory: int = 0
     mounts: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()

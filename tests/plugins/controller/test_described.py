@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core.errors import Invalid
 from flynn.core.model import Check, ProcessType
@@ -67,6 +68,12 @@ def test_a_worker_is_checked_by_a_command_and_ends_in_its_own_way() -> None:
     )
 
 
+def test_what_a_type_has_of_network() -> None:
+    assert of("web", network="own") == replace(TYPES["web"], network="own")
+    assert of("worker", network="none") == replace(TYPES["worker"], network="none")
+    assert of("web", network="host") == TYPES["web"]
+
+
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
@@ -85,6 +92,12 @@ def test_what_is_no_such_file(told: dict[str, Any], sentence: str) -> None:
     ("type", "said", "sentence"),
     [
         ("web", {"stop": 1}, "web: unknown key 'stop'; known are: check, stop_signal, stop_timeout"),
+        ("web", {"network": "bridge"}, "web: network 'bridge' is none of host, own, none"),
+        (
+            "web",
+            {"network": "none"},
+            "web: it serves on a port, which nobody reaches without a network; say own, or host",
+        ),
         ("web", {"stop_signal": "SIGKILL"}, "web: stop_signal 'SIGKILL' is none of SIGTERM, SIGINT"),
         ("web", {"stop_timeout": 0}, "web: stop_timeout is 0 s; from 0.1 to 3600 is possible"),
         ("web", {"stop_timeout": "10"}, "web: Expected `float`, got `str` - at `$.stop_timeout`"),

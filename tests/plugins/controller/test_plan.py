@@ -9,6 +9,7 @@ from flynn.core.errors import Invalid
 from flynn.plugins.builder.cancel import cancel_build
 from flynn.plugins.controller import decide, wishes
 from flynn.plugins.controller.deploy_image import deploy_image
+from flynn.plugins.controller.place_site import Needs, site_of, unfit
 from tests.plugins.controller.world import SLUG, World
 
 
@@ -41,6 +42,37 @@ def test_an_image_waits_for_a_host_that_runs_images() -> None:
     assert world.up("hello") == {(1, "web"): 1}
     (job,) = [a.job for a in world.facts.jobs.values()]
     assert (job.image, job.command, job.layers, job.service) == ("shop/hello:1", "", {}, "hello-web")
+
+
+def test_a_job_waits_for_a_host_that_can_give_it_its_network() -> None:
+    world = grid("a", "b")
+    lacks = {"a": "there is no pasta; install it (the package passt)", "b": ""}
+    for name, why in lacks.items():
+        world.put(keys.host(name), replace(world.facts.hosts[name], networks=("host", "none"), no_own=why))
+    world.app("hello", web=1)
+    release = world.facts.releases["hello/1"]
+    web = replace(release.processes["web"], network="own")
+    world.put(keys.release("hello", 1), replace(release, processes={**release.processes, "web": web}))
+    world.run()
+    (waits,) = world.facts.queues.values()
+    assert waits.reason == (
+        "a gives no job a network of its own: there is no pasta; install it (the package passt); "
+        "b gives no job a network of its own"
+    )
+    world.put(keys.host("b"), replace(world.facts.hosts["b"], networks=("host", "own", "none")))
+    world.run()
+    assert [key.partition("/")[0] for key in world.facts.jobs] == ["b"]
+
+
+def test_an_image_has_the_network_that_its_backend_gives() -> None:
+    site = site_of(grid("a").facts, "a")
+    assert site
+    site = site._replace(images=True, networks=("host", "own", "none"), image_networks=("host", "none"))
+    assert unfit(site, Needs(image=True, network="own")) == "gives no job a network of its own: it is an image"
+    assert unfit(site, Needs(image=True, network="none")) == ""
+    assert unfit(site, Needs(network="own")) == ""
+    plain = site._replace(networks=("host",))
+    assert unfit(plain, Needs(network="none")) == ("cannot keep a job from the network: its jobs are plain processes")
 
 
 @pytest.mark.parametrize(

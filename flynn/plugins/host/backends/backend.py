@@ -5,12 +5,13 @@ by pid and start time; the exit code is found even of a process that ended while
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flynn.core.errors import FlynnError
+from flynn.core.model import Network
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.usage.reading import Seat
@@ -57,7 +58,9 @@ class Spec:
     what it needs. Output is appended to the files `stdout` and `stderr` in it. `cache` and `out` are writable
     directories, if given. `socket`, if given, is where the process may listen on a UNIX socket, in a directory of its
     own; FLYNN_SOCKET tells it how to get there. `binds` are directories of this machine that it is given; each is
-    there, with no link in its path.
+    there, with no link in its path. `network` is what it has of that; from one of its own it does not reach `refused`
+    (addresses and networks, `10.0.0.0/8`), nor this machine, and only `port` (0: none) is reached from outside, by
+    IPv4, or where `ipv6` is set by that.
     """
 
     id: str
@@ -75,6 +78,10 @@ class Spec:
     image: str = ""
     """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
     layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""
+    network: Network = "host"
+    port: int = 0
+    ipv6: bool = False
+    refused: tuple[str, ...] = ()
 
     @property
     def over(self) -> str:
@@ -94,6 +101,12 @@ def no_images(spec: Spec, name: str) -> None:
     """For the start of backends without images. NotStarted: the job is one."""
     if spec.image:
         raise NotStarted(f"the backend {name} runs no images; {spec.image} needs a host with Docker Engine")
+
+
+def check_network(spec: Spec, name: str, networks: Sequence[Network]) -> None:
+    """For the start of backends that can give no other ones. NotStarted: the job shall have another."""
+    if spec.network not in networks:
+        raise NotStarted(f"the backend {name} gives jobs no network {spec.network!r}, only: {', '.join(networks)}")
 
 
 Signals = asyncio.Queue[int]
@@ -153,6 +166,9 @@ class Backend(Protocol):
     name: str
     lacks: str
     """What it cannot isolate or limit on this machine, and the remedy, once it is open; empty: nothing."""
+    networks: tuple[Network, ...]
+    no_own: str
+    """What it can give jobs of network, once it is open; and why that is none of their own ("": it can)."""
 
     def __init__(self, data: Path) -> None:
         """`data`: the agent's directory; the backend may keep files of its own in `data/NAME`."""

@@ -3,12 +3,16 @@
 Elsewhere, or where the kernel was built without a part of it, psutil finds out, which may take longer.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Collection
 from typing import NamedTuple
 
 import psutil
+
+LISTEN = b"0A"
+"""The state (include/net/tcp_states.h)."""
 
 
 class Stat(NamedTuple):
@@ -56,6 +60,18 @@ def below(root: int, among: Collection[int]) -> list[int]:
         if at == root:
             found.append(pid)
     return found
+
+
+def listening(pid: int, port: int) -> bool:
+    """Whether somebody takes TCP connections on that port in the network that process is in (proc(5), /proc/net/tcp).
+    OSError as above."""
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for line in _read(f"/proc/{pid}/net/{name}").splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == LISTEN and int(local.rpartition(b":")[2], 16) == port:
+                    return True
+    return False
 
 
 def _children(pid: int) -> list[int]:

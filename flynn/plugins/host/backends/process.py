@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from flynn.core.model import Network
 from flynn.plugins.host.backends import bind, owner
-from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, no_images
+from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.here import RunningHere
@@ -40,6 +41,8 @@ class ProcessBackend:
 
     name = "process"
     lacks = ""
+    networks: tuple[Network, ...] = ("host",)
+    no_own = "its jobs are plain processes; install bubblewrap"
 
     def __init__(self, data: Path) -> None:
         self.limiter = Limiter(data)
@@ -51,6 +54,7 @@ class ProcessBackend:
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
         no_images(spec, self.name)
+        check_network(spec, self.name, self.networks)
         launched = await launch(self.limiter, spec, lambda stack: self._ready(spec, stack), commit)
         return RunningProcess(spec.dir, *launched)
 

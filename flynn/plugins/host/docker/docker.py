@@ -1,8 +1,8 @@
 """The backend that runs each job as a container of Docker Engine (or of what speaks its API), through aiodocker.
 
-The network is the machine's, as in a sandbox: a job has one port, which is its own on the whole host. What it prints
-goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts again
-loses a line of it.
+The network is the machine's, as in a sandbox, or none: a job has one port, which is its own on the whole host. What it
+prints goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts
+again loses a line of it.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from aiodocker import Docker
 from aiodocker.containers import DockerContainer
 
 from flynn.core.errors import Conflict, FlynnError, NotFound, StartError, Unavailable
-from flynn.plugins.host.backends.backend import NotStarted, Spec
+from flynn.core.model import Network
+from flynn.plugins.host.backends.backend import NotStarted, Spec, check_network
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.docker import binds, overlay
@@ -51,6 +52,8 @@ class DockerBackend:
 
     name = "docker"
     lacks = ""
+    networks: tuple[Network, ...] = ("host", "none")
+    no_own = "its jobs are containers, which from a network of the engine's would reach this machine; use sandboxes"
 
     def __init__(self, data: Path) -> None:
         self.data = data / "docker"
@@ -87,6 +90,7 @@ class DockerBackend:
         )
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
+        check_network(spec, self.name, self.networks)
         return await self._start(spec, commit, self.mode)
 
     def adopt(self, dir: Path, identity: Identity) -> RunningContainer:

@@ -82,6 +82,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
             "ShmSize": tmp,
             "ReadonlyRootfs": not writable,
             **WALLS,
+            "NetworkMode": spec.network,
             "LogConfig": ENGINE_LOG if root.shell else LOG,
             **limits(spec.limits),
         },
@@ -113,7 +114,6 @@ WALLS: Mapping[str, Any] = {
     "CapDrop": ["ALL"],
     "SecurityOpt": ["no-new-privileges:true"],
     "Init": True,
-    "NetworkMode": "host",
     "OomScoreAdj": 500,
     "RestartPolicy": {"Name": "no"},
 }

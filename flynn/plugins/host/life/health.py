@@ -11,6 +11,7 @@ from yarl import URL
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import NotStarted, Running
+from flynn.plugins.host.backends.proc import listening
 from flynn.plugins.host.lacking import is_lack
 
 BOOTING = 0.1
@@ -31,12 +32,13 @@ SHOWN = 60
 
 @dataclass(frozen=True)
 class Patient:
-    """A job to check: its process, and where it shall listen (port 0: nowhere)."""
+    """A job to check: its process, and where it shall listen (port 0: nowhere). `apart`: in a network of its own."""
 
     check: Check
     running: Running
     address: str
     port: int
+    apart: bool = False
 
 
 def boot_pause(check: Check, waited: float) -> float:
@@ -55,8 +57,14 @@ async def problem(patient: Patient) -> str:
         case "command":
             return await _commanded(patient)
         case _:
-            well = await listens(patient.address, patient.port, patient.check.timeout)
-            return "" if well else f"does not answer on port {patient.port}"
+            return "" if await _listens(patient) else f"does not answer on port {patient.port}"
+
+
+async def _listens(patient: Patient) -> bool:
+    """What stands before a network of a job's own takes every connection, hence is no word on the job."""
+    if patient.apart:
+        return listening(await patient.running.pid(), patient.port)
+    return await listens(patient.address, patient.port, patient.check.timeout)
 
 
 async def listens(address: str, port: int, timeout: float) -> bool:

@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flynn.core.model import BURST, Job
 from flynn.plugins.host.backends.backend import Limits, Spec
@@ -35,7 +36,18 @@ def spec_of(
         image=image,
         limits=limits_of(job),
         binds=binds,
+        network=job.network,
+        port=port,
+        ipv6=":" in ground.ctx.node.address,
+        refused=_others(ground) if job.network == "own" else (),
     )
+
+
+def _others(ground: Ground) -> tuple[str, ...]:
+    """Where the other hosts of the grid answer, and its store."""
+    hosts = {urlsplit(url if "//" in url else f"//{url}").hostname or "" for url in ground.ctx.node.etcd}
+    hosts |= {host.address for host in ground.ctx.mirror.facts.hosts.values()}
+    return tuple(sorted({*hosts, *ground.config.refused}))
 
 
 def limits_of(job: Job) -> Limits:

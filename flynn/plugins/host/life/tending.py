@@ -23,7 +23,8 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
     if job.service and job.queue != "services":
         await _listed(standing, place, resumed)
     if job.service or job.check.kind == "command":
-        patient = Patient(job.check, running, standing.ground.ctx.node.address, standing.state.port)
+        place_of = standing.ground.ctx.node.address, standing.state.port
+        patient = Patient(job.check, running, *place_of, apart=job.network == "own")
         if not resumed and (reason := await _bring_up(patient, standing, place)):
             return Ending("boot", reason)
         return Ending("health", await _watch(patient, standing, place))

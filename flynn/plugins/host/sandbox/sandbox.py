@@ -13,18 +13,20 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flynn.core.errors import StartError
+from flynn.core.model import Network
 from flynn.plugins.host.backends import owner
-from flynn.plugins.host.backends.backend import START, Spec, no_images
+from flynn.plugins.host.backends.backend import START, Spec, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
-from flynn.plugins.host.backends.beside import write_environ
+from flynn.plugins.host.backends.beside import BARE, write_environ
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.launch import Gate, launch, opened
 from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.limits.limiter import Limiter
-from flynn.plugins.host.sandbox import binds, seccomp
+from flynn.plugins.host.sandbox import binds, network, seccomp
 from flynn.plugins.host.sandbox.etc import Etc
 from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox
@@ -44,6 +46,7 @@ ROOM, FILES = 1024 * 1024, 64
 """Bytes, and files, with less of which left a disk is full: a try of a sandbox needs much less."""
 
 ENV = {"PATH": "/usr/bin:/bin"}
+RESOLVER = "--ro-bind-data"
 
 NPROC = "ulimit -u {0} 2>/dev/null || ulimit -p {0} 2>/dev/null; "
 """The shell's word for RLIMIT_NPROC (bash, dash). Set inside, it counts this sandbox alone (since Linux 5.14; all of
@@ -53,21 +56,23 @@ NO_FILTER = f"no system call filter: the calls of {platform.machine()} are not k
 
 
 class SandboxBackend:
-    """Each job in its own pid, mount, ipc, uts and user namespace; the network is the machine's."""
+    """Each job in its own pid, mount, ipc, uts and user namespace; the network is the machine's, or as it says."""
 
     name = "sandbox"
+    networks: tuple[Network, ...] = ("host", "none")
 
     def __init__(self, data: Path) -> None:
         self.data = data / "sandbox"
         self.limiter, self.etc = Limiter(data), Etc(self.data / "etc")
-        self.bwrap = self.lacks = self.mode = ""
+        self.bwrap = self.lacks = self.no_own = self.mode = ""
         self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does."""
         self.bwrap = _bwrap()
         await asyncio.to_thread(self.limiter.open)
-        await self.probe()
+        self.no_own, _ = await asyncio.gather(network.lacking(self.data / "own"), self.probe())
+        self.networks = ("host", "none") if self.no_own else ("host", "own", "none")
         self.lacks = "; ".join(filter(None, [self.limiter.lacks, "" if self.filter else NO_FILTER]))
 
     async def probe(self) -> None:
@@ -95,6 +100,9 @@ class SandboxBackend:
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningSandbox":
         no_images(spec, self.name)
+        check_network(spec, self.name, self.networks)
+        if spec.network == "own":
+            spec = replace(spec, limits=network.around(spec.limits))
         return await self._start(spec, commit, self.mode)
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningSandbox":
@@ -108,17 +116,23 @@ class SandboxBackend:
     def _ready(self, spec: Spec, mode: str, stack: contextlib.ExitStack) -> Gate:
         """All that it is told is in files that are open, and filled while its gate begins."""
         spec.dir.mkdir(parents=True, exist_ok=True)
-        files = self._files(spec, stack)
+        files, own = self._files(spec, stack), spec.network == "own"
         told, bound = _memory("bwrap arguments", stack), binds.opened(spec.binds, stack)
         hold, env = self.limiter.hold(spec), environ(spec)
         start = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "") + START
         argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
+        if own:
+            network.write(spec.dir, network.let_in(spec.port, spec.ipv6), network.refused(spec.refused))
+            argv = [*network.words(spec.dir), *argv]
         kept = [told, *files.values(), *bound]
-        gate = stack.enter_context(opened(argv, ENV, (spec.stdout, spec.stderr), spec.stdin, kept, hold))
+        env_of = {**BARE, **ENV} if own else ENV
+        gate = stack.enter_context(opened(argv, env_of, (spec.stdout, spec.stderr), spec.stdin, kept, hold))
         words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
         words += [word for name, value in env.items() for word in ("--setenv", name, value)]
         _fill(told, b"".join(word.encode() + b"\0" for word in words))
         _fill(files["--file"], hosts(hostname(spec)).encode())
+        if own_resolver := files.get(RESOLVER):
+            _fill(own_resolver, network.resolv().encode())
         if self.filter:
             _fill(files["--seccomp"], self.filter)
         self._prepare(spec, env, mode)
@@ -140,6 +154,8 @@ class SandboxBackend:
         """What bubblewrap is given by descriptor, by the option that takes it."""
         files = {"--json-status-fd": _new(spec.dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
         files["--file"] = _memory("hosts", stack)
+        if spec.network == "own" and (self.etc.dir / "resolv.conf").exists():
+            files[RESOLVER] = _memory("resolv.conf", stack)
         if self.filter:  # What is run beside the job needs it too.
             files["--seccomp"] = _new(spec.dir / "seccomp", os.O_RDWR, stack)
         return files

@@ -17,6 +17,7 @@ from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.probe import last_line
 from flynn.plugins.host.limits.cgroup import PATIENCE, members
 from flynn.plugins.host.limits.limiter import end, group_of
+from flynn.plugins.host.sandbox import network
 from flynn.plugins.host.trees import remove_tree
 
 
@@ -69,6 +70,7 @@ class RunningSandbox(RunningHere):
     def _clean(self) -> None:
         self._kill()
         end(self.dir)
+        network.end(self.dir, self.identity.boot)
         deadline = time.monotonic() + PATIENCE
         while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
             time.sleep(0.005)  # pid 1 ends once all others have.

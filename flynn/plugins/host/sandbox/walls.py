@@ -21,12 +21,17 @@ WALLS = (
 
 def walls(spec: Spec, mode: str, etc: Path, files: Mapping[str, int], binds: Iterable[str] = ()) -> Iterator[str]:
     """All but the environment. `etc` is the sandbox's /etc; `files` are open, by the option that takes them:
-    `--json-status-fd`, `--seccomp`, and `--file`, which becomes /etc/hosts. `binds`: words for those of the job.
+    `--json-status-fd`, `--seccomp`, `--file`, which becomes /etc/hosts, and `--ro-bind-data`, which is laid over
+    /etc/resolv.conf. `binds`: words for those of the job.
     """
     yield from (*WALLS, "--hostname", hostname(spec), "--json-status-fd", str(files["--json-status-fd"]))
     if "--seccomp" in files:
         yield from ("--seccomp", str(files["--seccomp"]))
+    if spec.network == "none":
+        yield "--unshare-net"
     yield from base(etc, spec.limits.memory)
+    if "--ro-bind-data" in files:
+        yield from ("--perms", "0644", "--ro-bind-data", str(files["--ro-bind-data"]), "/etc/resolv.conf")
     yield from ("--perms", "0644", "--file", str(files["--file"]), HOSTS)
     yield from _over(spec, mode)
     for name, tree in spec.layers.items():

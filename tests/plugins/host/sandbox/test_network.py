@@ -1,0 +1,407 @@
+"""A network of its own: what a job reaches from there, who reaches it, and what is left of it. As whoever runs the
+tests; where that is root, all of it once more as an ordinary user, and with a world outside of this machine.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flynn.core.errors import StartError
+from flynn.plugins.host.backends.backend import Limits, NotStarted, Running, Spec
+from flynn.plugins.host.backends.proc import listening
+from flynn.plugins.host.sandbox import network
+from flynn.plugins.host.sandbox.sandbox import SandboxBackend
+from tests.contract.backend import printed, spec, start
+from tests.harness import free_port
+from tests.plugins.host.rig import SERVER, ask, open_rig
+from tests.plugins.host.sandbox.world import world
+from tests.plugins.host.test_hostile import ORDINARY, VERSION
+
+LIMIT = 20.0
+
+LOOK = """
+import socket, sys
+for place in sys.argv[1:]:
+    host, _, port = place.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), 3) as found:
+            print(host, found.recv(10).decode().strip() or "took it", flush=True)
+    except OSError as error:
+        print(host, "no", flush=True)
+"""
+"""Says of each place what it hears there."""
+
+HTTP = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"x" * 3_000_000)
+print("serves", flush=True)
+http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+async def apart(sandbox: SandboxBackend) -> SandboxBackend:
+    """A sandbox that can give networks."""
+    if sandbox.no_own:
+        sentence = f"no network of its own here: {sandbox.no_own}"
+        if os.environ.get("REQUIRE_ENGINES") == "1":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return sandbox
+
+
+def told(dir: Path, command: str, **fields: object) -> Spec:
+    (dir / "job").mkdir(exist_ok=True)
+    made = spec(dir, command)
+    for name, text in (("look.py", LOOK), ("http_app.py", HTTP), ("server.py", SERVER)):
+        (dir / "app" / name).write_text(text)
+    return replace(made, network="own", **fields)  # type: ignore[arg-type]
+
+
+async def begun(backend: SandboxBackend, wanted: Spec, *texts: bytes) -> Running:
+    """A job once it has printed this."""
+    running = await start(backend, wanted)
+    async with asyncio.timeout(LIMIT):
+        for text in texts:
+            await printed(wanted, text)
+    return running
+
+
+async def said(backend: SandboxBackend, wanted: Spec) -> list[str]:
+    """What a job prints until its end, after which nothing is left of it."""
+    running = await start(backend, wanted)
+    async with asyncio.timeout(LIMIT):
+        assert await running.wait() == 0, wanted.stderr.read_text()
+    await ended(running, wanted)
+    return wanted.stdout.read_text().splitlines()
+
+
+async def ended(running: Running, wanted: Spec) -> None:
+    await running.cleanup()
+    async with asyncio.timeout(LIMIT):
+        while left(wanted):
+            await asyncio.sleep(0.01)
+
+
+def left(wanted: Spec) -> list[psutil.Process]:
+    """The processes that stand around a job, and those of pasta that were started for it and live."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            about = " ".join(process.cmdline())
+            if str(wanted.dir) in about and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found + carriers(wanted)
+
+
+def carriers(wanted: Spec) -> list[psutil.Process]:
+    """The process of pasta that was written down last, if it lives."""
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(int((wanted.dir / "pasta").read_text().split()[0]))
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return [process]
+    return []
+
+
+@contextlib.contextmanager
+def listener(address: str = "0.0.0.0") -> Iterator[int]:
+    """The port of somebody who listens on this machine, and greets."""
+    with socket.create_server((address, 0)) as server:
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with server.accept()[0] as client:
+                        client.sendall(b"host")
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def addresses() -> list[str]:
+    """Those of this machine, of IPv4."""
+    cards = psutil.net_if_addrs().values()
+    return [found.address for all in cards for found in all if found.family == socket.AF_INET]
+
+
+async def test_it_does_not_reach_its_host(apart: SandboxBackend, tmp_path: Path) -> None:
+    with listener() as port:
+        places = [f"{address}:{port}" for address in addresses()]
+        lines = await said(apart, told(tmp_path, f"exec python3 look.py {' '.join(places)}"))
+        assert lines == [f"{address} no" for address in addresses()]
+        (tmp_path / "job" / "stdout").unlink()
+        plain = replace(told(tmp_path, f"exec python3 look.py {' '.join(places)}"), network="host")
+        assert await said(apart, plain) == [f"{address} host" for address in addresses()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a world")
+async def test_it_reaches_the_world_and_nothing_that_is_refused(apart: SandboxBackend, tmp_path: Path) -> None:
+    with world() as out, listener() as port:
+        look = f"exec python3 look.py {out.far}:80 {out.host}:{port} {out.metadata}:80"
+        assert await said(apart, replace(told(tmp_path, look), network="host")) == [
+            f"{out.far} world", f"{out.host} host", f"{out.metadata} world",
+        ]  # fmt: skip
+        (tmp_path / "job" / "stdout").unlink()
+        assert await said(apart, told(tmp_path, look)) == [
+            f"{out.far} world", f"{out.host} no", f"{out.metadata} no",
+        ]  # fmt: skip
+        (tmp_path / "job" / "stdout").unlink()
+        net = out.far.rpartition(".")[0] + ".0/24"
+        assert (await said(apart, told(tmp_path, look, refused=(net,))))[0] == f"{out.far} no"
+
+
+async def test_it_cannot_change_that(apart: SandboxBackend, tmp_path: Path) -> None:
+    """It has no capability in its network: it can neither drop the rules nor make a raw socket."""
+    command = (
+        "ip rule del priority 100 2>/dev/null && echo dropped; ip addr add 10.9.9.9/32 dev lo 2>/dev/null && echo new; "
+        "python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW); print(\"raw\")' 2>/dev/null; "
+        "ls /sys/class/net 2>/dev/null; cut -s -d: -f1 /proc/net/dev | tr -d ' '"
+    )
+    assert sorted(await said(apart, told(tmp_path, command))) == ["eth0", "lo"]
+
+
+async def test_its_port_is_reached_and_no_other(apart: SandboxBackend, tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+    command = f"PORT={other} python3 server.py & exec python3 http_app.py"
+    wanted = told(tmp_path, command, port=port)
+    running = await begun(apart, replace(wanted, env={"PORT": str(port)}), b"serves", b"serving")
+    try:
+        async with asyncio.timeout(LIMIT):
+            while not listening(await running.pid(), port):
+                await asyncio.sleep(0.01)
+        assert not listening(os.getpid(), other)
+        for address in addresses():
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            async with asyncio.timeout(LIMIT):
+                assert (await reader.read()).endswith(b"x" * 3_000_000), address
+            writer.close()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(address, other)
+    finally:
+        await running.kill()
+        assert await running.wait() == 137
+        await ended(running, wanted)
+
+
+async def test_its_end_is_told(apart: SandboxBackend, tmp_path: Path) -> None:
+    for command, code in (("exit 3", 3), ("kill -TERM $$", 143), ("cat; exit 4", 4)):
+        wanted = told(tmp_path, command)
+        running = await start(apart, wanted)
+        async with asyncio.timeout(LIMIT):
+            assert await running.wait() == code
+        await ended(running, wanted)
+
+
+async def test_input_is_its_own(apart: SandboxBackend, tmp_path: Path) -> None:
+    wanted = told(tmp_path, "cat", stdin=True)
+    running = await start(apart, wanted)
+    os.write(running.stdin, b"words")
+    os.close(running.stdin)
+    async with asyncio.timeout(LIMIT):
+        assert await running.wait() == 0
+    assert wanted.stdout.read_text() == "words"
+    await ended(running, wanted)
+
+
+async def test_what_carries_it_is_started_again(apart: SandboxBackend, tmp_path: Path) -> None:
+    port = free_port()
+    wanted = replace(told(tmp_path, "exec python3 server.py", port=port), env={"PORT": str(port), "FLYNN_JOB_ID": "x"})
+    running = await begun(apart, wanted, b"serving")
+    carriers(wanted)[0].kill()
+    async with asyncio.timeout(LIMIT):
+        while True:
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                heard = await reader.read()
+                writer.close()
+                if heard == b"x\n":
+                    break
+            await asyncio.sleep(0.05)
+    await running.kill()
+    await running.wait()
+    await ended(running, wanted)
+
+
+async def test_nothing_is_left_when_what_stands_around_it_is_killed(apart: SandboxBackend, tmp_path: Path) -> None:
+    wanted = told(tmp_path, "echo here; exec sleep 60")
+    running = await begun(apart, wanted, b"here")
+    assert carriers(wanted)
+    inner = await running.pid()
+    os.kill(running.identity.pid, signal.SIGKILL)
+    assert await running.wait() == 137
+    await ended(running, wanted)
+    assert not Path(f"/proc/{inner}").exists()
+
+
+async def test_what_is_adopted_has_it_still(apart: SandboxBackend, tmp_path: Path) -> None:
+    wanted = told(tmp_path, "echo here; exec sleep 60")
+    running = await begun(apart, wanted, b"here")
+    found = SandboxBackend(tmp_path / "other").adopt(wanted.dir, running.identity)
+    assert await found.pid() == await running.pid()
+    code = await found.exec(
+        "grep -q eth0 /proc/net/dev && test $(readlink /proc/self/ns/net) = $(readlink /proc/1/ns/net)"
+    )
+    assert code == 0
+    await found.kill()
+    await found.wait()
+    await ended(found, wanted)
+
+
+async def test_without_a_network_there_is_only_itself(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    with listener() as port:
+        look = (
+            f"python3 look.py {' '.join(f'{address}:{port}' for address in addresses())}; cut -s -d: -f1 /proc/net/dev"
+        )
+        lines = await said(sandbox, replace(told(tmp_path, look), network="none"))
+    assert [line.split()[-1] for line in lines] == ["no"] * len(addresses()) + ["lo"]
+
+
+async def test_where_it_cannot_be_had_it_is_refused(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    sandbox.networks = ("host", "none")
+    with pytest.raises(NotStarted, match="no network 'own', only: host, none"):
+        await start(sandbox, told(tmp_path, "echo ran"))
+
+
+async def test_a_carrier_that_cannot_begin_says_why(apart: SandboxBackend, tmp_path: Path) -> None:
+    with listener() as port:
+        wanted = told(tmp_path, "echo ran", port=port)
+        running = await start(apart, wanted)
+        with pytest.raises(NotStarted, match=r"pasta says: .*port"):
+            await running.wait()
+        await ended(running, wanted)
+    assert wanted.stdout.read_text() == ""
+
+
+@pytest.fixture
+async def rig_data(apart: SandboxBackend, tmp_path: Path) -> Path:
+    return tmp_path / "node"
+
+
+async def test_a_service_is_up_once_it_listens_itself(rig_data: Path) -> None:
+    """Not when what stands before it takes connections."""
+    async with open_rig(rig_data, backend="sandbox", boot_timeout=2.0) as rig, rig.running():
+        host = rig.node.mirror.facts.hosts["host-a"]
+        assert (host.networks, host.image_networks, host.no_own) == (("host", "own", "none"), ("host",), "")
+        slow = "while ! test -e /app/go; do sleep 0.05; done; exec python3 -SE server.py"
+        await rig.assign(rig.web("web-1", network="own"), rig.web("web-2", slow, network="own"))
+        await rig.state("web-1", "up")
+        instance = rig.instance("web-1")
+        assert instance
+        assert await ask(instance) == "web-1"
+        down = await rig.state("web-2", lambda state: state.restarts == 1)
+        assert "did not listen on port" in down.reason
+        assert rig.instance("web-2") is None
+        await rig.assign(rig.web("web-1", network="own"), rig.web("web-2", slow, network="own"), stop=True)
+        for id in ("web-1", "web-2"):
+            await rig.state(id, "down")
+
+
+def test_limits_are_for_the_job() -> None:
+    assert network.around(Limits(memory=96, pids=10)) == Limits(memory=96 + network.MEMORY, pids=10 + network.PROCESSES)
+    assert network.around(Limits()) == Limits()
+
+
+def test_what_is_refused_is_networks() -> None:
+    found = network.refused(["10.1.2.3", "10.0.0.0/8", "fd00::7", "127.0.0.1", "localhost", "no.such.name.invalid", ""])
+    assert found[: len(network.REFUSED)] == list(network.REFUSED)
+    assert {"10.1.2.3/32", "10.0.0.0/8", "fd00::7/128"} <= set(found)
+    assert not any(one.startswith("127.") for one in found)
+    network.checked(["10.0.0.0/8", "10.1.2.3", "fd00::/8"])
+    with pytest.raises(StartError, match=r"host\.refused: '10\.0\.0/8' is no network"):
+        network.checked(["10.0.0/8"])
+
+
+def test_names_are_asked_of_pasta(tmp_path: Path) -> None:
+    machine = tmp_path / "resolv.conf"
+    machine.write_text("# by hand\nnameserver 127.0.0.53\nsearch example.org\noptions edns0\n")
+    assert network.resolv(machine) == f"nameserver {network.DNS}\nsearch example.org\noptions edns0\n"
+    assert network.resolv(tmp_path / "none") == f"nameserver {network.DNS}\n"
+
+
+RESOLVER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.53", 53))
+print("serves", flush=True)
+while True:
+    asked, client = s.recvfrom(4096)
+    end = asked.index(b"\\0", 12) + 5
+    found = b"\\xc0\\x0c" + asked[end - 4 : end] + b"\\0\\0\\0\\x3c\\0\\x04" + bytes([203, 0, 113, 99])
+    answers = found if asked[end - 3] == 1 else b""
+    head = asked[:2] + b"\\x81\\x80\\0\\x01\\0" + bytes([1 if answers else 0]) + b"\\0\\0\\0\\0"
+    s.sendto(head + asked[12:end] + answers, client)
+"""
+
+NAMED = """
+import asyncio, sys
+from pathlib import Path
+from flynn.plugins.host.sandbox.sandbox import SandboxBackend
+from tests.plugins.host.sandbox.test_network import said, told
+async def main(dir):
+    backend = SandboxBackend(dir / "backend")
+    await backend.open()
+    ask = "python3 -c 'import socket; print(socket.gethostbyname(\\"some.name.example\\"))'"
+    print(*await said(backend, told(dir, ask)))
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen on port 53, and change what resolvers there are")
+def test_names_are_known_where_only_loopback_answers(tmp_path: Path) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+    resolver = subprocess.Popen([sys.executable, "-c", RESOLVER], stdout=subprocess.PIPE)
+    try:
+        assert resolver.stdout
+        assert resolver.stdout.readline() == b"serves\n"
+        mount = 'mount --bind "$1/resolv.conf" "$(readlink -f /etc/resolv.conf)" && exec "$2" -c "$3" "$1"'
+        words = ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, NAMED]
+        found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        resolver.kill()
+        resolver.communicate()
+    assert (found.stdout.strip(), found.returncode) == ("203.0.113.99", 0), found.stderr[-2000:]
+
+
+def test_all_of_it_as_an_ordinary_user() -> None:
+    """This file again, with a /dev/net/tun that such a user may open, as udev makes it."""
+    if os.geteuid() != 0:
+        return
+    python = shutil.which("python3", path="/usr/bin") or ""
+    version = subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=False) if python else None
+    if version is None or version.stdout.split() != [str(number) for number in sys.version_info[:2]]:
+        pytest.skip("there is no Python outside of root's directories that could run the tests")
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    own = Path(tempfile.mkdtemp(prefix="flynn-"))  # Not in pytest's directory, which is root's alone.
+    os.chown(own, ORDINARY, ORDINARY)
+    env = {"PYTHONPATH": f"{Path.cwd()}:{packages}", "HOME": str(own), "PATH": "/usr/bin:/bin", "TMPDIR": str(own)}
+    tun = 'mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun && shift && exec "$@"'
+    words = [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--basetemp", str(own / "t"), __file__]
+    user = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
+    ended = subprocess.run(
+        ["unshare", "-m", "sh", "-c", tun, "sh", str(own), *user, *words],
+        env=env | {"REQUIRE_ENGINES": os.environ.get("REQUIRE_ENGINES", "")}, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+    shutil.rmtree(own)
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-1000:]
+    assert "passed" in ended.stdout
+    assert "no network of its own" not in ended.stdout
