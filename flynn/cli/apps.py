@@ -8,20 +8,23 @@ import click
 from flynn.cli import show
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.progress import Progress
-from flynn.cli.session import REMOTE, Session, app_of_remote, git, git_remote
+from flynn.cli.session import REMOTE, Session, app_of_remote, git_remote
+from flynn.cli.worktree import add_remote, drop_remote
 from flynn.core.errors import Invalid
 
 
 @click.command()
 @click.argument("name", required=False, default="")
+@click.option("-r", "--remote", default=REMOTE, metavar="NAME", help="The git remote to add; '' adds none.")
 @click.option("--no-remote", is_flag=True, help="Leave the git remotes of this directory alone.")
 @app_option
 @json_option
 @pass_session
-def create(session: Session, name: str, no_remote: bool) -> None:
+def create(session: Session, name: str, remote: str, no_remote: bool) -> None:
     """Make an app; without NAME a name is made up.
 
-    In a git work tree it becomes the remote 'flynn', so that the other verbs know the app.
+    In a git work tree it becomes the remote 'flynn', so that 'git push flynn main' deploys it and the other verbs know
+    the app.
     """
     made = session.ask(lambda client: client.create(name or session.named))
     if session.json:
@@ -29,21 +32,8 @@ def create(session: Session, name: str, no_remote: bool) -> None:
     else:
         click.echo(f"Creating {made.name}... done")
         click.echo(made.url)
-    if not no_remote:
-        note = add_remote(Path.cwd(), f"{session.target().url.rstrip('/')}/{made.name}.git")
-        if note:
-            click.echo(note, err=True)
-
-
-def add_remote(directory: Path, url: str) -> str:
-    """Name the app in this work tree; what to tell about it (empty: it is no work tree)."""
-    if git(directory, "rev-parse", "--is-inside-work-tree") != "true":
-        return ""
-    if known := git_remote(directory):
-        return f"The git remote {REMOTE} stays as it is: {known}"
-    if git(directory, "remote", "add", REMOTE, url) is None:
-        return f"The git remote {REMOTE} could not be added; use -a, or FLYNN_APP"
-    return f"Git remote {REMOTE} added: {url}"
+    if remote and not no_remote and (note := add_remote(session, Path.cwd(), made.name, remote)):
+        click.echo(note, err=True)
 
 
 @click.command()
@@ -83,7 +73,7 @@ def delete(session: Session, name: str, yes: bool, confirm: str, volumes: bool) 
         ask_for_name(app, show.processes(info), volumes)
     done = session.follow(lambda client: client.delete(app, volumes), Progress(session.json))
     if app_of_remote(git_remote(Path.cwd())) == app:
-        git(Path.cwd(), "remote", "remove", REMOTE)
+        drop_remote(Path.cwd(), REMOTE)
     if not session.json:
         click.echo(done.get("message") or f"{app} is deleted")
 

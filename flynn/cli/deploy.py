@@ -11,13 +11,13 @@ import click
 import msgspec
 
 from flynn.cli import packing
-from flynn.cli.apps import add_remote
 from flynn.cli.deployment import cancel_deploy
 from flynn.cli.options import app_option, deploy_options, json_option, pass_session
 from flynn.cli.progress import Progress, spinner
-from flynn.cli.session import Session, app_of_remote, git, git_remote
+from flynn.cli.session import REMOTE, Session, app_of_remote, git, git_remote
 from flynn.cli.show_builds import ended
 from flynn.cli.words import paint, size
+from flynn.cli.worktree import add_remote
 from flynn.core import keys
 from flynn.core.errors import Exists, FlynnError, Invalid, NotFound
 from flynn.core.records import Line
@@ -143,7 +143,7 @@ def create_if_missing(session: Session, app: str, directory: Path) -> None:
     if not session.json:
         click.echo(paint(f"-----> Creating {app}", "bold"))
     if git(directory, "rev-parse", "--show-toplevel") == str(directory.resolve()):
-        add_remote(directory, f"{session.target().url.rstrip('/')}/{app}.git")
+        add_remote(session, directory, app, REMOTE)
 
 
 async def send(

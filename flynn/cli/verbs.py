@@ -12,6 +12,8 @@ MEANT = {
     "resource": "limit",
     "resources": "limit",
     "push": "deploy",
+    "git": "remote",
+    "git-remote": "remote",
     "up": "deploy",
     "cancel": "deployment cancel",
     "promote": "deployment promote",

@@ -13,6 +13,7 @@ import aiohttp
 
 from flynn.client.attach import Attached, open_attached
 from flynn.client.blobs import BlobCalls
+from flynn.client.repositories import RepositoryCalls
 from flynn.client.wire import UNARY, Wire
 from flynn.core import model, records
 from flynn.core.errors import NotFound
@@ -30,7 +31,7 @@ async def open_client(url: str, token: str) -> AsyncIterator["Client"]:
         yield Client(Wire(url, session))
 
 
-class Client(BlobCalls):
+class Client(BlobCalls, RepositoryCalls):
     """The grid, seen through one of its nodes."""
 
     async def status(self) -> records.Status:

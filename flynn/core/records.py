@@ -256,6 +256,18 @@ class CronInfo(model.Cron, frozen=True, kw_only=True):
     last: model.Run | None = None
 
 
+class RepositoryInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The git repository of an app: its URL at a router ("": there is no way by one), the branch that deploys, the
+    commit that was deployed of it, when, and the bytes that all commits take."""
+
+    app: str
+    url: str = ""
+    branch: str = "main"
+    commit: str = ""
+    pushed: float = 0.0
+    size: int = 0
+
+
 class Id(msgspec.Struct, frozen=True):
     """The answer that is only an id."""
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.builds import of_job, under_way
-from flynn.core.change import Change
+from flynn.core.change import Change, carry_out
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import Conflict, FlynnError, Unavailable
 from flynn.core.facts import Facts
@@ -24,6 +24,9 @@ from flynn.core.web import LINES, Route, Stream, lines, query, send_line
 from flynn.plugins.builder import builds_api, source, tools
 from flynn.plugins.builder.dockerfile import by_engine
 from flynn.plugins.builder.follow import follow_build
+from flynn.plugins.builder.git.api import Limits
+from flynn.plugins.builder.git.building import MARK, Pushed
+from flynn.plugins.builder.git.serving import taking_pushes
 from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description, check_version
 from flynn.plugins.builder.upload import received
 
@@ -43,13 +46,20 @@ SHELF = 30.0
 
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time, builds
-    `waiting` for a host (0: any number). `env`: variables of all builds, as mirrors of what buildpacks download."""
+    `waiting` for a host (0: any number). `env`: variables of all builds, as mirrors of what buildpacks download.
+
+    `push_limit`: MiB of one git push; `pushes` taken at one time, and as many fetches answered; `repositories`: MiB of
+    this node's disk for what was pushed, between two pushes.
+    """
 
     timeout: float = 900.0
     limit: int = 512
     uploads: int = 8
     waiting: int = 200
     env: dict[str, str] = {}
+    push_limit: int = 2048
+    pushes: int = 64
+    repositories: int = 4096
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +123,22 @@ class Builder:
                     await turn(ctx, app)
             return await _answer(ctx, request, app, made["job"])
 
+        async def pushed(app: str, pushed: Pushed) -> str:
+            kit_there, timeout = await _shelve(ctx, kit), self._config.timeout
+            id = f"{app}-{MARK}-{secrets.token_hex(4)}"
+
+            def begun(facts: Facts) -> Change:
+                check_room(facts, "builders", self._config.waiting)
+                now = ctx.clock()
+                return begin(
+                    facts, app, id, pushed.source, kit_there.sha256, timeout, now, pushed.description,
+                    version=pushed.commit, given=self._config.env, dockerfile=by_engine(facts, app, pushed.names),
+                )  # fmt: skip
+
+            await carry_out(ctx.store, ctx.mirror, begun)
+            return id
+
+        config, space = self._config, self._config.repositories << 20
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_shelve_early(ctx, kit), name="build tools"),
@@ -121,8 +147,9 @@ class Builder:
             path, takes = "/v1/apps/{app}/builds", Stream(("application/gzip",))
             begins = Route("POST", path, build, "build and deploy", LINES, takes, query=Described)
             with ctx.web.serving(begins, *builds_api.routes(ctx)):
-                ctx.ready()
-                await ctx.stopping.wait()
+                async with taking_pushes(ctx, pushed, Limits(config.push_limit << 20, config.pushes), space):
+                    ctx.ready()
+                    await ctx.stopping.wait()
             for task in tasks:
                 task.cancel()
 

@@ -3,14 +3,12 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from flynn.core import model
 from flynn.core.builds import of_job, outcome
 from flynn.core.facts import Facts
 from flynn.core.follow import follow_deploy
 from flynn.core.output import job_state, output
-from flynn.core.web import send_line
+from flynn.core.web import Writer, send_line
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -19,7 +17,7 @@ LIMIT = 3600.0
 """Seconds that a stream waits for a build to get a host, and for its end to be noted."""
 
 
-async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT) -> None:
+async def follow_build(ctx: "Context", app: str, job: str, response: Writer, limit: float = LIMIT) -> None:
     """From the first line that the build prints to the `done` line of its deploy, or of its failure."""
     now = asyncio.get_running_loop().time
     started = now()
@@ -32,7 +30,7 @@ async def follow_build(ctx: "Context", app: str, job: str, response: web.StreamR
 
 
 async def follow_output(
-    ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float = LIMIT
+    ctx: "Context", app: str, job: str, response: Writer, limit: float = LIMIT
 ) -> model.Build | None:
     """All that the build prints, until it has ended; its record then, or as it is when the limit passes; None: it is
     not remembered.
@@ -64,7 +62,7 @@ def done(ok: bool, message: str, seconds: float) -> dict[str, Any]:
     return {"kind": "done", "ok": ok, "message": message, "seconds": round(seconds, 3)}
 
 
-async def _queued(ctx: "Context", app: str, job: str, response: web.StreamResponse, limit: float) -> None:
+async def _queued(ctx: "Context", app: str, job: str, response: Writer, limit: float) -> None:
     """Wait until a host has the job, and say what it waits for."""
     now = asyncio.get_running_loop().time
     deadline = now() + limit

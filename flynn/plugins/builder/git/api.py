@@ -1,0 +1,187 @@
+"""What git asks over HTTP (gitprotocol-http(5)): refs, pushes, fetches; and what the API tells of a repository."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from aiohttp import hdrs, web
+
+from flynn.core.disk import room
+from flynn.core.errors import FlynnError, Forbidden, NotFound, Unavailable, Unsupported
+from flynn.core.room import share
+from flynn.core.web import Handler, Route, Stream, query
+from flynn.plugins.builder.git.body import pieces
+from flynn.plugins.builder.git.consolidate import consolidate
+from flynn.plugins.builder.git.converse import converse
+from flynn.plugins.builder.git.hook import open_talk
+from flynn.plugins.builder.git.packs import MANY
+from flynn.plugins.builder.git.push import Means, Push
+
+SERVICES = ("git-receive-pack", "git-upload-pack")
+
+PROTOCOL = re.compile(r"[a-z0-9=:.-]{1,100}")
+
+AFTER = 60.0
+"""Seconds that a push is waited for once git has ended."""
+
+
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of both is asked for."""
+
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`size`: bytes of a push. `pushes`, and as many fetches, at one time."""
+
+    size: int
+    pushes: int
+
+
+class GitApi:
+    """Handlers. `tasks` has those pushes that go on without their pusher."""
+
+    def __init__(self, means: Means, limits: Limits, tasks: asyncio.TaskGroup) -> None:
+        self._means, self._limits, self._tasks = means, limits, tasks
+        self._under_way = dict.fromkeys(SERVICES, 0)
+        self._pushes: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[Route]:
+        one, answers = "/{app}.git", tuple(f"application/x-{name}-advertisement" for name in SERVICES)
+
+        def service(name: str, handler: Handler, summary: str) -> Route:
+            takes, gives = Stream((f"application/x-{name}-request",)), Stream((f"application/x-{name}-result",))
+            return Route("POST", f"{one}/{name}", handler, summary, gives, takes, packed=True)
+
+        return [
+            Route(
+                "GET",
+                f"{one}/info/refs",
+                self.told(self.refs),
+                "what git asks first",
+                Stream(answers),
+                query=Service,
+                errors=(Forbidden,),
+            ),
+            service("git-receive-pack", self.told(self.receive), "git push"),
+            service("git-upload-pack", self.told(self.upload), "git fetch and clone"),
+        ]
+
+    def told(self, handler: Callable[[web.Request, str], Awaitable[web.StreamResponse]]) -> Handler:
+        """The handler; to git, its errors come as text, which it shows."""
+
+        async def answer(request: web.Request, app: str) -> web.StreamResponse:
+            try:
+                return await handler(request, app)
+            except FlynnError as error:
+                if not request.headers.get(hdrs.USER_AGENT, "").startswith("git/"):
+                    raise
+                return web.Response(text=f" !     {error}\n", status=error.status)
+
+        answer.__doc__ = handler.__doc__
+        return answer
+
+    async def refs(self, request: web.Request, app: str) -> web.StreamResponse:
+        """The refs, and what this server can do. Forbidden: neither of the two services is asked for."""
+        name = query(request, Service).service
+        if name not in SERVICES:
+            raise Forbidden("only git's smart HTTP is spoken here: git 1.6.6 or newer asks for it by itself")
+        self._check(app)
+        environ = _protocol(request)
+        async with self._means.repositories.opened(app) as local:
+            words = (name.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", ".")
+            found = await self._means.git.output(local.place, *words, environ=environ)
+        newest = name == "git-upload-pack" and "version=2" in environ.get("GIT_PROTOCOL", "")
+        line = f"# service={name}\n"
+        head = b"" if newest else f"{len(line) + 4:04x}{line}0000".encode()
+        headers = {"Content-Type": f"application/x-{name}-advertisement", "Cache-Control": "no-cache"}
+        return web.Response(body=head + found, headers=headers)
+
+    async def upload(self, request: web.Request, app: str) -> web.StreamResponse:
+        """Objects that the client has not."""
+        name = SERVICES[1]
+        async with self._admitted(request, app, name), self._means.repositories.opened(app) as local:
+            words = ("upload-pack", "--stateless-rpc", ".")
+            async with self._means.git.running(local.place, words, _protocol(request)) as process:
+                return await self._converse(request, process, name, local.place)
+
+    async def receive(self, request: web.Request, app: str) -> web.StreamResponse:
+        """A push. Its answer has the lines of the build and the deploy as they come, and ends when the release serves,
+        or says why it does not."""
+        name = SERVICES[0]
+        async with self._admitted(request, app, name), self._means.repositories.opened(app) as local:
+            async with open_talk() as talk:
+                push = Push(self._means, local, talk)
+                task = self._begin(push, app)
+                words = ("receive-pack", "--stateless-rpc", ".")
+                environ = _protocol(request) | talk.environ
+                try:
+                    async with self._means.git.running(local.place, words, environ, talk.files) as process:
+                        talk.begun()
+                        response = await self._converse(request, process, name, local.place)
+                    await response.write_eof()
+                    push.git_ended.set()
+                    await asyncio.wait([task], timeout=AFTER)
+                finally:
+                    push.git_ended.set()
+                    if not push.released:  # It has ended, or come to nothing as the client is gone.
+                        task.cancel()
+            return response
+
+    def leave(self) -> None:
+        """Have all pushes break off."""
+        for task in self._pushes:
+            task.cancel()
+
+    def _begin(self, push: Push, app: str) -> asyncio.Task[None]:
+        task = self._tasks.create_task(push.run(), name=f"push to {app}")
+        self._pushes.add(task)
+        task.add_done_callback(self._pushes.discard)
+        task.add_done_callback(lambda _: self._consolidate(app))
+        return task
+
+    def _consolidate(self, app: str) -> None:
+        known = self._means.ctx.mirror.facts.repositories.get(app)
+        if known and len(known.packs) >= MANY and not self._means.ctx.stopping.is_set():
+            task = self._tasks.create_task(consolidate(self._means, app), name=f"packs of {app}")
+            self._pushes.add(task)
+            task.add_done_callback(self._pushes.discard)
+
+    async def _converse(
+        self, request: web.Request, process: asyncio.subprocess.Process, name: str, place: Path
+    ) -> web.StreamResponse:
+        disk = await asyncio.to_thread(room, place)
+        body = pieces(request, self._limits.size)
+        return await converse(
+            request, process, body, f"application/x-{name}-result", place, share(0, 512, 20, disk.size)
+        )
+
+    @asynccontextmanager
+    async def _admitted(self, request: web.Request, app: str, name: str) -> AsyncIterator[None]:
+        """One of those under way, for the length of a block. NotFound, Unsupported, Unavailable."""
+        if request.content_type != f"application/x-{name}-request":
+            raise Unsupported(f"the body is no application/x-{name}-request", type=request.content_type[:80])
+        self._check(app)
+        if self._under_way[name] >= self._limits.pushes:
+            raise Unavailable(f"this node takes {self._limits.pushes} pushes at a time already; try again in a moment")
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+
+    def _check(self, app: str) -> None:
+        self._means.git.check()
+        if app not in self._means.ctx.mirror.facts.apps:
+            raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
+
+
+def _protocol(request: web.Request) -> dict[str, str]:
+    """The version of the protocol that the client asks for, as git takes it."""
+    asked = request.headers.get("Git-Protocol", "")
+    return {"GIT_PROTOCOL": asked} if PROTOCOL.fullmatch(asked) else {}

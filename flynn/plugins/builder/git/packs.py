@@ -1,0 +1,115 @@
+"""Packs on the shelf: what a push brings is kept there; what no record names any more is taken away."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from flynn.core import blobs, model
+from flynn.core.errors import FlynnError
+from flynn.core.facts import Facts
+from flynn.plugins.builder.git import layout
+from flynn.plugins.builder.git.program import Git
+
+if TYPE_CHECKING:
+    from flynn.core.brick import Context
+
+NAME = re.compile(r"pack-([0-9a-f]{40}|[0-9a-f]{64})\.pack")
+
+MANY = 24
+"""Packs that a repository has until they are made one."""
+
+DELETE = aiohttp.ClientTimeout(total=10)
+
+
+class Packs:
+    """What this node puts on the shelf. `pending` is a directory that names what no record names yet: a daemon that is
+    killed in between takes it away when it starts again."""
+
+    def __init__(self, ctx: "Context", pending: Path) -> None:
+        self._ctx, self._pending = ctx, pending
+        self._kept: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def keeping(self, folder: Path) -> AsyncIterator[tuple[model.Pack, ...]]:
+        """The packs in a directory, on the shelf. After the block those go that no record names. Full, Unavailable."""
+        names: list[str] = []
+        try:
+            found = []
+            for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
+                if match := NAME.fullmatch(path.name):
+                    found.append(await self._keep(match[1], path, names))
+            yield tuple(found)
+        finally:
+            self._kept.subtract(names)
+            await self.discard(name for name in names if self._kept[name] <= 0)
+
+    async def _keep(self, name: str, path: Path, names: list[str]) -> model.Pack:
+        index, size, blobs_ = path.with_suffix(".idx"), 0, []
+        for file in (path, index):
+            sha256, length = await asyncio.to_thread(blobs.digest, file)
+            self._kept[sha256] += 1
+            names.append(sha256)
+            (self._pending / sha256).touch()
+            await blobs.store(self._ctx, file)
+            blobs_.append(sha256)
+            size += length
+        return model.Pack(name=name, pack=blobs_[0], index=blobs_[1], size=size)
+
+    async def discard(self, names: Iterable[str]) -> None:
+        """Take blobs off all shelves, but for those that a record names. What fails stays there, and is said."""
+        used = blobs_of(self._ctx.mirror.facts)
+        for name in dict.fromkeys(names):
+            if name not in used:
+                await self._delete(name)
+            (self._pending / name).unlink(missing_ok=True)
+
+    async def collect(self) -> None:
+        """For ever: take away what was named by a record, and is so no more; at first what a killed daemon left."""
+        await self.discard(path.name for path in self._pending.iterdir())
+        before = self._ctx.mirror.facts
+        async for facts in self._ctx.mirror.photos():
+            if facts.repositories is not before.repositories:
+                await self.discard(blobs_of(before) - blobs_of(facts) - set(+self._kept))
+            before = facts
+
+    async def _delete(self, name: str) -> None:
+        with contextlib.suppress(FlynnError):
+            for url in self._ctx.find_all("shelf"):
+                try:
+                    async with self._ctx.http.delete(f"{url}/v1/blobs/{name}", timeout=DELETE):
+                        pass
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    self._ctx.log.info("the pack %s could not be taken off the shelf at %s: %s", name[:12], url, error)
+
+
+def blobs_of(facts: Facts) -> set[str]:
+    """The blobs that repositories have."""
+    return {blob for known in facts.repositories.values() for pack in known.packs for blob in (pack.pack, pack.index)}
+
+
+@asynccontextmanager
+async def made_one(git: Git, place: Path, scratch: Path) -> AsyncIterator[Path]:
+    """A directory with one pack of all that the refs of a repository lead to. GitFailed."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        await git.output(place, "pack-objects", "--revs", "--all", "--delta-base-offset", "-q", str(folder / "pack"))
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def take_over(folder: Path, place: Path, names: Collection[str]) -> None:
+    """Move packs of a directory into a repository."""
+    for name in names:
+        for ending in ("pack", "idx"):
+            os.replace(folder / f"pack-{name}.{ending}", layout.pack_path(place, name, ending))

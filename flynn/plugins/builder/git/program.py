@@ -1,0 +1,133 @@
+"""The program `git`, run so that nothing of this machine's or user's settings counts."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flynn.core.errors import FlynnError, Unavailable
+
+OLDEST = (2, 20)
+"""The first version that does all that is asked of it."""
+
+LIMIT = 120.0
+"""Seconds that a command may take which only looks."""
+
+TERM = 3.0
+"""Seconds that git has to tidy up once it is told to end."""
+
+CHUNK = 64 * 1024
+
+KEPT = 2048
+"""Bytes of standard error that are remembered, the last ones."""
+
+
+class GitFailed(FlynnError):
+    """git ended with another code than 0, which is `code` in its detail; the text is what it said."""
+
+    code = "git"
+
+
+@dataclass(frozen=True)
+class Git:
+    """git at `path`. `home` is an empty directory. `problem`: why it cannot be used ("": it can)."""
+
+    path: str
+    home: Path
+    problem: str = ""
+
+    def check(self) -> None:
+        """Unavailable: there is no git here that can be used."""
+        if self.problem:
+            raise Unavailable(self.problem)
+
+    def environ(self, more: Mapping[str, str]) -> dict[str, str]:
+        """All that a git process sees of the world, and `more`."""
+        own = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "LC_ALL": "C",
+        }
+        return {**own, **more}
+
+    async def output(self, place: Path, *words: str, environ: Mapping[str, str] | None = None) -> bytes:
+        """What git prints in the repository `place`. GitFailed; Unavailable: it took too long."""
+        try:
+            async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
+                out, err = await process.communicate()
+        except TimeoutError:
+            raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
+        if process.returncode:
+            said = err.decode(errors="replace").strip()[:KEPT] or f"git {words[0]}: {process.returncode}"
+            raise GitFailed(said, code=process.returncode)
+        return out
+
+    @asynccontextmanager
+    async def running(
+        self,
+        place: Path,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        files: Sequence[int] = (),
+        asks: bool = True,
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """git with pipes, and all that it begins, for the length of a block; `files` are open in it too.
+        Without `asks` it has no standard input."""
+        pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            self.path, *words, stdin=pipe if asks else none, stdout=pipe, stderr=pipe, cwd=place, limit=CHUNK,
+            env=self.environ(environ), pass_fds=files, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            await ended(process)
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """Have the process end with what it began. It is asked nicely first: git then removes what is half done."""
+    for number, limit in ((signal.SIGTERM, TERM), (signal.SIGKILL, None)):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # What it began, if it is still there.
+
+
+async def last_words(stream: asyncio.StreamReader) -> str:
+    """The end of what comes, once it has ended."""
+    kept = b""
+    while piece := await stream.read(CHUNK):
+        kept = (kept + piece)[-KEPT:]
+    return kept.decode(errors="replace").strip()
+
+
+def find(home: Path) -> Git:
+    """The git of this machine, or what is wrong with it. Blocks for a moment."""
+    path = shutil.which("git")
+    if path is None:
+        return Git(
+            "", home, "this node has no git, so nothing can be pushed to it: install git there, or use flynn deploy"
+        )
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    found = tuple(map(int, re.findall(r"\d+", told)[:2]))
+    if found < OLDEST:
+        least = ".".join(map(str, OLDEST))
+        return Git(path, home, f"the git of this node is too old ({told.strip()[:60]}): pushes need {least} or newer")
+    return Git(path, home)

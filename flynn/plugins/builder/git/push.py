@@ -1,0 +1,211 @@
+"""One push, from what git's hook asks to the answer it gets: judged, built, deployed, and then kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flynn.core import blobs, keys, model
+from flynn.core.change import Change, commit
+from flynn.core.election import Claim
+from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
+from flynn.plugins.builder.follow import follow_build
+from flynn.plugins.builder.git import building
+from flynn.plugins.builder.git.building import Begin, Pushed, Told
+from flynn.plugins.builder.git.commit import Objects, check, notes, packed, subject
+from flynn.plugins.builder.git.hook import Asked, Talk
+from flynn.plugins.builder.git.packs import Packs
+from flynn.plugins.builder.git.program import Git
+from flynn.plugins.builder.git.repositories import Local, Repositories
+from flynn.plugins.builder.git.rules import Verdict, judge, refusal
+from flynn.plugins.builder.git.words import INDENT, done
+
+if TYPE_CHECKING:
+    from flynn.core.brick import Context
+
+TURN = 1800.0
+"""Seconds to wait for other pushes of the app."""
+
+TRIES = 5
+
+SHALLOW = 10_000
+"""Commits without parents that a repository may have."""
+
+ENDS = 60.0
+"""Seconds that git has to end once its hook has its answer."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all pushes of this node share."""
+
+    ctx: "Context"
+    git: Git
+    repositories: Repositories
+    packs: Packs
+    begin: Begin
+    scratch: Path
+
+
+class Push:
+    """A push of `local`'s app. `released`: it is being deployed, and goes on if the pusher leaves."""
+
+    def __init__(self, means: Means, local: Local, talk: Talk) -> None:
+        self._means, self._local, self._talk = means, local, talk
+        self._app, self._ctx = local.app, means.ctx
+        self._told = Told(talk.say)
+        self.git_ended = asyncio.Event()
+        """To be set when the process of git has ended."""
+
+    @property
+    def released(self) -> bool:
+        return self._told.released
+
+    async def run(self) -> None:
+        """From the first question of a hook to the last. Never raises: what is wrong is told to the pusher."""
+        try:
+            async with self._means.repositories.using(self._local):
+                if asked := await self._talk.asked():
+                    await self._answer(asked)
+        except FlynnError as error:
+            await self._refuse(str(error))
+        except asyncio.CancelledError:
+            goes_on = f"its deploy goes on (flynn info -a {self._app})"
+            still = building.still(self._ctx.mirror.facts, self._app)
+            await self._refuse(f"the push broke off; {goes_on if self.released else still}. Push again")
+            raise
+        except Exception:
+            self._ctx.log.exception("a push of %s failed", self._app)
+            await self._refuse("flynn made a mistake here; its log on this node says more")
+
+    async def _answer(self, asked: Asked) -> None:
+        async with turn(self._ctx, self._local, self._talk) as claim, AsyncExitStack() as stack:
+            async with self._local.lock:
+                await self._means.repositories.bring(self._local)
+            verdict = judge(self._local.known, asked.commands)
+            commits = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else self._local.known.shallow
+            new = await stack.enter_async_context(self._means.packs.keeping(Path(asked.quarantine) / "pack"))
+            if not await self._deployed(asked, verdict):
+                return
+            await stack.enter_async_context(self._local.lock)  # Until git has changed its ref to what is kept.
+            await self._keep(claim, verdict, new, commits)
+            await self._says_last()
+            await self._talk.end(0)
+            await self._others(verdict)
+            async with asyncio.timeout(ENDS):
+                await self.git_ended.wait()
+
+    async def _deployed(self, asked: Asked, verdict: Verdict) -> bool:
+        """Build and deploy; whether the release serves. If not, the pusher knows."""
+        app, new = self._app, verdict.command.new
+        objects = Objects(self._means.git, self._local.place, asked.environ(self._local.place))
+        modules = await check(objects, new)
+        await self._note(objects, verdict)
+        async with packed(objects, new, modules, self._means.scratch / f"{app}-{new[:12]}-{id(self):x}") as (path, names):
+            source = await blobs.store(self._ctx, path)
+        await building.until_free(self._ctx, app, self._talk.say)
+        job = await self._means.begin(app, Pushed(source.sha256, names, new, await subject(objects, new)))
+        try:
+            await follow_build(self._ctx, app, job, self._told)
+        finally:
+            if not self.released:
+                await building.cancel(self._ctx, app, job, "who pushed it left")
+        if self._told.last and self._told.last.get("ok"):
+            return True
+        await self._says_last()
+        await self._talk.end(1)
+        return False
+
+    async def _note(self, objects: Objects, verdict: Verdict) -> None:
+        told = []
+        if self._local.lost:
+            told.append("What was pushed before is lost with a shelf; it is kept anew from this push on")
+        if not self._local.known.branch and verdict.branch != "main":
+            told.append(f"{verdict.branch} is the branch that deploys from now on")
+        if not verdict.command.creates:
+            told += await notes(objects, verdict.command.old, verdict.command.new)
+        for text in told:
+            await self._talk.say(INDENT + text)
+
+    async def _keep(
+        self, claim: Claim, verdict: Verdict, new: tuple[model.Pack, ...], shallow: tuple[str, ...]
+    ) -> None:
+        """Have the grid know what was pushed. FlynnError: it does not, though the release serves."""
+        try:
+            for _ in range(TRIES):
+                facts = self._ctx.mirror.facts
+                known = facts.repositories.get(self._app) or model.Repository(app=self._app)
+                old = () if self._local.lost else known.packs
+                there = {pack.name for pack in old}
+                kept = model.Repository(
+                    app=self._app,
+                    branch=known.branch or verdict.branch,
+                    refs=({} if self._local.lost else known.refs) | {verdict.command.ref: verdict.command.new},
+                    packs=(*old, *(pack for pack in new if pack.name not in there)),
+                    shallow=shallow,
+                    pushed=self._ctx.clock(),
+                )
+                change = Change({keys.repository(self._app): kept}, seen=(keys.app(self._app),), why="push")
+                try:
+                    await self._ctx.mirror.reach(await commit(self._ctx.store, facts, change, claim.fence))
+                    return
+                except Conflict:
+                    if not claim.held or self._app not in self._ctx.mirror.facts.apps:
+                        raise
+                    await self._ctx.mirror.catch_up(facts)
+            raise Conflict("others keep changing the same repository")
+        except FlynnError as error:
+            serves = str((self._told.last or {}).get("message", ""))
+            raise type(error)(f"{serves}, but what was pushed could not be kept: {error}; push again") from None
+
+    async def _others(self, verdict: Verdict) -> None:
+        """Answer for each ref whether it changes: only the one that was deployed does."""
+        while asked := await self._talk.asked():
+            [command] = asked.commands
+            if command != verdict.command:
+                await self._talk.say(INDENT + refusal(command, verdict.branch))
+            await self._talk.end(0 if command == verdict.command else 1)
+
+    async def _says_last(self) -> None:
+        last = self._told.last or {}
+        ok, message = bool(last.get("ok")), str(last.get("message", ""))
+        if not ok and not self.released:
+            message += f"; {building.still(self._ctx.mirror.facts, self._app)}"
+        for text in done(ok, message):
+            await self._talk.say(text)
+
+    async def _refuse(self, why: str) -> None:
+        for text in done(False, why):
+            await self._talk.say(text)
+        await self._talk.end(1)
+
+
+@asynccontextmanager
+async def turn(ctx: "Context", local: Local, talk: Talk | None = None) -> AsyncIterator[Claim]:
+    """Be the only one in the grid who decides on a push of the app, for the length of a block. Conflict: the others
+    take too long. NotFound: the app was deleted meanwhile."""
+    name = f"push-{local.app}"
+    holder = ctx.mirror.facts.get(keys.lock(name))
+    elsewhere = isinstance(holder, model.Leader) and holder.host != ctx.host
+    if talk and (local.turn.locked() or elsewhere):
+        await talk.say(f"{INDENT}Waits for another push of {local.app} to end")
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(TURN):
+                await stack.enter_async_context(local.turn)
+                claim = await stack.enter_async_context(ctx.locked(name, TURN))
+        except TimeoutError:
+            raise Conflict(f"other pushes of {local.app} have not ended within {TURN:g} s; push again later") from None
+        if local.app not in ctx.mirror.facts.apps:
+            raise NotFound(f"{local.app} was deleted meanwhile")
+        yield claim
+
+
+def _shallow(path: str) -> tuple[str, ...]:
+    """The commits without parents that git notes in a file. Invalid: they are too many."""
+    found = tuple(sorted(set(Path(path).read_text().split())))
+    if len(found) > SHALLOW:
+        raise Invalid(f"the history is cut off in {len(found)} places; push from a whole clone (git fetch --unshallow)")
+    return found

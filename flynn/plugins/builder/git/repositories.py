@@ -1,0 +1,127 @@
+"""Bare repositories on this node's disk: what the shelf has, brought here when it is needed, and dropped for room."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flynn.core import blobs, keys, model
+from flynn.core.errors import NotFound
+from flynn.plugins.builder.git import layout
+
+if TYPE_CHECKING:
+    from flynn.core.brick import Context
+
+
+@dataclass(eq=False)
+class Local:
+    """The repository of an app on this disk. `known` is what it is brought to: the record, or none of its refs if the
+    shelf has `lost` a pack of them. `turn` is held by the push that is being decided, `lock` while refs change."""
+
+    app: str
+    place: Path
+    known: model.Repository
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    uses: int = 0
+    lost: bool = False
+
+
+class Repositories:
+    """All of this node, under `root`. `space`: bytes that those may have together that nobody uses now; `limit`: bytes
+    of one push; `reserve`: bytes of the disk that stay free."""
+
+    def __init__(self, ctx: "Context", root: Path, space: int, limit: int, reserve: int) -> None:
+        self._ctx, self._root, self._space, self._limit, self._reserve = ctx, root, space, limit, reserve
+        self._open: dict[str, Local] = {}
+        self.hooks = root / "hooks"
+
+    def prepare(self) -> None:
+        """Make what all need. Blocks: call it in a thread."""
+        layout.write_hooks(self.hooks)
+
+    @asynccontextmanager
+    async def opened(self, app: str) -> AsyncIterator[Local]:
+        """The repository as the grid knows it now, for the length of a block. Full, Unavailable."""
+        local = self._open.setdefault(app, Local(app, self._root / f"{app}.git", model.Repository(app=app)))
+        async with self.using(local):
+            async with local.lock:
+                await self.bring(local)
+            yield local
+
+    @asynccontextmanager
+    async def using(self, local: Local) -> AsyncIterator[None]:
+        """Keep it where it is, for the length of a block."""
+        local.uses += 1
+        try:
+            yield
+        finally:
+            local.uses -= 1
+            if not local.uses:
+                del self._open[local.app]
+                await asyncio.to_thread(self._tidy)
+
+    async def bring(self, local: Local) -> None:
+        """Bring it to what the grid knows of it now. The caller holds `local.lock`."""
+        ctx, key = self._ctx, keys.repository(local.app)
+        item = await ctx.store.get(key)  # Who pushes may have learnt of the last push from another node.
+        record = (await ctx.mirror.reach(item.revision)).repositories.get(local.app) if item else None
+        local.known = record or model.Repository(app=local.app)
+        await asyncio.to_thread(self._ready, local)
+        try:
+            await self._fetch(local)
+            local.lost = False
+        except NotFound:
+            local.lost = True
+            local.known = model.Repository(app=local.app, branch=local.known.branch)
+        await asyncio.to_thread(_settle, local)
+
+    def _ready(self, local: Local) -> None:
+        layout.prepare(local.place, self.hooks, self._limit)
+        if local.uses == 1:
+            layout.sweep(local.place)
+            for name in layout.packs(local.place) - {pack.name for pack in local.known.packs}:
+                layout.drop_pack(local.place, name)
+
+    async def _fetch(self, local: Local) -> None:
+        there = await asyncio.to_thread(layout.packs, local.place)
+        for pack in local.known.packs:
+            if pack.name not in there:  # The index comes last: by it git sees the pack.
+                for blob, ending in ((pack.pack, "pack"), (pack.index, "idx")):
+                    path = layout.pack_path(local.place, pack.name, ending)
+                    await blobs.fetch(self._ctx, blob, path, leave=self._reserve)
+
+    def _tidy(self) -> None:
+        """Drop repositories that nobody uses: those of deleted apps, and past `space` those used longest ago."""
+        idle = [path for path in self._root.glob("*.git") if path.stem not in self._open]
+        left = self._space
+        for path in sorted(idle, key=_used, reverse=True):
+            size = _size(path)
+            if path.stem not in self._ctx.mirror.facts.apps or size > left:
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                left -= size
+
+
+def _settle(local: Local) -> None:
+    branch = local.known.branch or "main"
+    layout.write_refs(local.place, f"refs/heads/{branch}", local.known.refs, local.known.shallow)
+
+
+def _used(path: Path) -> float:
+    try:
+        return (path / "config").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(path: Path) -> int:
+    try:
+        with os.scandir(path / "objects/pack") as entries:
+            return sum(entry.stat().st_size for entry in entries)
+    except OSError:
+        return 0

@@ -1,0 +1,87 @@
+"""Which pushes may be, by the refs that they would change. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flynn.core import model
+from flynn.core.errors import Conflict, Invalid
+
+HEADS, TAGS = "refs/heads/", "refs/tags/"
+
+USUAL = ("main", "master")
+"""The branch that deploys where none was chosen: the first of these that is pushed first."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A ref that shall go from one commit to another. A commit of zeros: it is not there before, or shall not be."""
+
+    old: str
+    new: str
+    ref: str
+
+    @property
+    def deletes(self) -> bool:
+        return not self.new.strip("0")
+
+    @property
+    def creates(self) -> bool:
+        return not self.old.strip("0")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The command that is deployed, and the branch that it is of."""
+
+    command: Command
+    branch: str
+
+
+def parse(line: str) -> Command:
+    """A line that git gives to its hook. ValueError."""
+    old, new, ref = line.split(" ", 2)
+    return Command(old, new, ref)
+
+
+def deploy_branch(known: model.Repository, commands: Sequence[Command]) -> str:
+    """The branch that deploys: the one that was chosen, or by the first push."""
+    if known.branch:
+        return known.branch
+    pushed = {command.ref for command in commands}
+    return next((name for name in USUAL if HEADS + name in pushed), USUAL[0])
+
+
+def judge(known: model.Repository, commands: Sequence[Command]) -> Verdict:
+    """What a push deploys. Invalid: nothing, or it may not be. Conflict: another one was faster."""
+    branch = deploy_branch(known, commands)
+    wanted = next((command for command in commands if command.ref == HEADS + branch), None)
+    if wanted is None:
+        raise Invalid(" ".join(dict.fromkeys(refusal(command, branch) for command in commands[:3])))
+    if wanted.deletes:
+        raise Invalid(f"{branch} is the branch that deploys and is not deleted; `flynn delete` deletes the app")
+    there = known.refs.get(wanted.ref, "")
+    if there != ("" if wanted.creates else wanted.old):
+        now = f"is at {there[:10]} now" if there else "is not there any more"
+        raise Conflict(f"{branch} {now}: another push was faster; fetch it (git fetch), and push again")
+    return Verdict(wanted, branch)
+
+
+def refusal(command: Command, branch: str) -> str:
+    """Why a ref is not taken that is none of the branch that deploys."""
+    name = shown(command.ref)
+    if command.deletes:
+        return f"{name} is not here, so there is nothing to delete: only {branch} is kept."
+    if command.ref.startswith(TAGS):
+        return f"{name} is a tag: only the branch {branch} is taken here and deployed. Push it: git push flynn {branch}"
+    if command.ref.startswith(HEADS):
+        return (
+            f"only {branch} is taken here and deployed, not {name}. Deploy {name} with: git push flynn {name}:{branch} "
+            f"(or have it deploy from now on: flynn remote branch {name})"
+        )
+    return f"{name} is no branch: only {branch} is taken here and deployed. Push it: git push flynn {branch}"
+
+
+def shown(ref: str) -> str:
+    """The name of a ref for people."""
+    name = ref.removeprefix(HEADS).removeprefix(TAGS)
+    return "".join(c if c.isprintable() else "?" for c in name[:80])
