@@ -131,8 +131,17 @@ docker_engine() {
     fi
 }
 
+git_client() {
+    if command -v git >/dev/null || { can_install && install_packages git; }; then
+        say "$(git --version) is there"
+    else
+        miss "no git: the tests of git push are left out. Install it (git)"
+    fi
+}
+
 system_etcd
 newer_etcd
+git_client
 docker_engine
 busybox_static
 pasta_carrier

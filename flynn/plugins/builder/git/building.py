@@ -23,7 +23,7 @@ Say = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Pushed:
-    """What is to be built: `commit`, of which `source` is the blob and `names` what is at its top; the release is called
+    """What is to be built: `commit`, with the blob `source` and `names` at its top; the release is called
     as `description` says."""
 
     source: str

@@ -103,7 +103,10 @@ class Push:
         objects = Objects(self._means.git, self._local.place, asked.environ(self._local.place))
         modules = await check(objects, new)
         await self._note(objects, verdict)
-        async with packed(objects, new, modules, self._means.scratch / f"{app}-{new[:12]}-{id(self):x}") as (path, names):
+        async with packed(objects, new, modules, self._means.scratch / f"{app}-{new[:12]}-{id(self):x}") as (
+            path,
+            names,
+        ):
             source = await blobs.store(self._ctx, path)
         await building.until_free(self._ctx, app, self._talk.say)
         job = await self._means.begin(app, Pushed(source.sha256, names, new, await subject(objects, new)))
