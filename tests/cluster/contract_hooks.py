@@ -2,14 +2,10 @@
 
 import schemathesis
 
+PUSH, FETCH = "application/x-git-receive-pack-request", "application/x-git-upload-pack-request"
 
-@schemathesis.serializer("application/gzip")
-def gzip(context: object, value: object) -> bytes:
-    """As it is: whatever comes, most of it no archive at all."""
+
+@schemathesis.serializer("application/gzip", PUSH, FETCH)
+def raw(context: object, value: object) -> bytes:
+    """As it is: whatever comes, most of it no archive and no pack at all."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-
-
-@schemathesis.serializer("application/x-git-receive-pack-request", "application/x-git-upload-pack-request")
-def git(context: object, value: object) -> bytes:
-    """The same: no pack."""
-    return gzip(context, value)
