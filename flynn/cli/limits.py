@@ -37,7 +37,8 @@ def limit_set(session: Session, type: str, pairs: Sequence[str]) -> None:
     """Set limits of a process type, and deploy with them: limit set web memory=512M cpu=0.5.
 
     memory: at most, and reserved unless 'reserve' says less. cpu: cores at most. cpu_reserve: cores kept free for it
-    on its host. pids: processes and threads. files: open files of each process. The type 'run' stands for one-off jobs.
+    on its host. pids: processes and threads. files: open files of each process. The type 'run' stands for one-off jobs,
+    'build' for builds.
     """
     _change(session, {type: dict(number(text) for text in pairs)}, {})
 
@@ -72,12 +73,16 @@ def shown(limits: Mapping[str, Mapping[str, int]]) -> list[str]:
     """A line for each type."""
     rows = [
         (
-            type, f"{own['memory']} MiB", f"{own['reserve']} MiB", _cores(own["cpu"]),
-            _cores(own.get("cpu_reserve", 0)), own["pids"], own["files"],
+            type, _mib(own.get("memory", 0)), _mib(own.get("reserve", 0)), _cores(own.get("cpu", 0)),
+            _cores(own.get("cpu_reserve", 0)), own.get("pids", "-"), own.get("files", "-"),
         )
         for type, own in sorted(limits.items())
     ]  # fmt: skip
     return table(rows, ("TYPE", "MEMORY", "RESERVED", "CPU", "CPU RESERVED", "PIDS", "FILES"))
+
+
+def _mib(size: int) -> str:
+    return f"{size} MiB" if size else "-"
 
 
 def _cores(cpu: int) -> str:

@@ -17,7 +17,8 @@ class Job(Record, frozen=True, kw_only=True):
     with `terminal` (rows, columns) both are a terminal, of that size at first.
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`,
     `network` are its process type's.
-    `time_limit` is how many seconds a job that is no service may run (0: any number).
+    `time_limit` is how many seconds a job that is no service may run, `disk` how many MiB it may write to its own
+    files and its cache (0: any number).
     With `dockerfile`, the engine of its host builds an image for it, which takes the place of `/out/slug.tgz`.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own; `image_blob` is
     where the shelf has it, as `docker save` makes it ("": it is pulled by its name).
@@ -52,6 +53,7 @@ class Job(Record, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     time_limit: float = 0.0
     network: Network = "host"
+    disk: int = 0
 
 
 class Queued(Record, frozen=True, kw_only=True):

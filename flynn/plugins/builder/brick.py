@@ -27,7 +27,15 @@ from flynn.plugins.builder.follow import follow_build
 from flynn.plugins.builder.git.api import Limits
 from flynn.plugins.builder.git.building import MARK, Pushed
 from flynn.plugins.builder.git.serving import taking_pushes
-from flynn.plugins.builder.start import BATCH, begin, check_app, check_deploying, check_description, check_version
+from flynn.plugins.builder.start import (
+    BATCH,
+    Rules,
+    begin,
+    check_app,
+    check_deploying,
+    check_description,
+    check_version,
+)
 from flynn.plugins.builder.upload import received
 
 BUILDPACKS = Path(__file__).parent / "buildpacks"
@@ -45,14 +53,19 @@ SHELF = 30.0
 
 
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of a build: `timeout` in seconds, `limit` in MiB of packed source, `uploads` received at one time, builds
-    `waiting` for a host (0: any number). `env`: variables of all builds, as mirrors of what buildpacks download.
+    """Limits of a build: `timeout` in seconds, `memory`, `disk` in MiB, `cpu` in thousandths of a core (0: any number),
+    `pids`; `limit` in MiB of packed source, `uploads` received at one time, builds `waiting` for a host (0: any
+    number). `env`: variables of all builds, as mirrors of what buildpacks download.
 
     `push_limit`: MiB of one git push; `pushes` taken at one time, and as many fetches answered; `repositories`: MiB of
     this node's disk for what was pushed, between two pushes.
     """
 
     timeout: float = 900.0
+    memory: int = 2048
+    cpu: int = 0
+    pids: int = 2048
+    disk: int = 6144
     limit: int = 512
     uploads: int = 8
     waiting: int = 200
@@ -60,6 +73,13 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     push_limit: int = 2048
     pushes: int = 64
     repositories: int = 4096
+
+    @property
+    def rules(self) -> Rules:
+        """What all builds are held to, and are told."""
+        return Rules(
+            timeout=self.timeout, memory=self.memory, cpu=self.cpu, pids=self.pids, disk=self.disk, env=self.env
+        )
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,14 +121,13 @@ class Builder:
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source, names = await self._receive(ctx, request, uploads)
             kit_there = await _shelve(ctx, kit)
-            timeout, id = self._config.timeout, f"{app}-build-{secrets.token_hex(4)}"
+            id = f"{app}-build-{secrets.token_hex(4)}"
 
             def begun(facts: Facts) -> tuple[Change, Made]:
                 check_room(facts, "builders", self._config.waiting)
                 now = ctx.clock()
                 change = begin(
-                    facts, app, id, source.sha256, kit_there.sha256, timeout, now, description, how, version,
-                    self._config.env,
+                    facts, app, id, source.sha256, kit_there.sha256, self._config.rules, now, description, how, version,
                     by_engine(facts, app, names),
                 )  # fmt: skip
                 return change, {"job": id}
@@ -124,15 +143,15 @@ class Builder:
             return await _answer(ctx, request, app, made["job"])
 
         async def pushed(app: str, pushed: Pushed) -> str:
-            kit_there, timeout = await _shelve(ctx, kit), self._config.timeout
+            kit_there = await _shelve(ctx, kit)
             id = f"{app}-{MARK}-{secrets.token_hex(4)}"
 
             def begun(facts: Facts) -> Change:
                 check_room(facts, "builders", self._config.waiting)
                 now = ctx.clock()
                 return begin(
-                    facts, app, id, pushed.source, kit_there.sha256, timeout, now, pushed.description,
-                    version=pushed.commit, given=self._config.env, dockerfile=by_engine(facts, app, pushed.names),
+                    facts, app, id, pushed.source, kit_there.sha256, self._config.rules, now, pushed.description,
+                    version=pushed.commit, dockerfile=by_engine(facts, app, pushed.names),
                 )  # fmt: skip
 
             await carry_out(ctx.store, ctx.mirror, begun)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.builds import latest, too_old, under_way
@@ -11,9 +12,6 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.builder import packs
-
-MEMORY = 512
-"""MiB that a build reserves on its host."""
 
 GRACE = 1.0
 """Seconds that a build has to end once it is told to."""
@@ -34,8 +32,25 @@ VERSION = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?|")
 AS_SET = model.Deploying()
 """A deploy of which nothing is said: it goes as its app is set to."""
 
+TIDY = 15.0
+"""Seconds after its time limit at which a build is ended from outside that has not said so itself by then."""
+
 BATCH = 1000
 """Processes that a step of a deploy replaces at most."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What any build may take, unless `flynn limit set build` says otherwise: `timeout` in seconds; MiB of `memory` at
+    most, and how many of them it reserves; `cpu` in thousandths of a core (0: any number); processes and threads; MiB
+    of `disk` for all that it writes; `env`: variables of all builds."""
+
+    timeout: float = 900.0
+    memory: int = 2048
+    reserve: int = 512
+    cpu: int = 0
+    pids: int = 2048
+    disk: int = 6144
+    env: dict[str, str] = {}
 
 
 def begin(
@@ -44,17 +59,16 @@ def begin(
     id: str,
     source: str,
     tools: str,
-    timeout: float,
+    rules: Rules,
     now: float,
     description: str = "",
     how: model.Deploying = AS_SET,
     version: str = "",
-    given: Mapping[str, str] = {},
     dockerfile: bool = False,
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
-    `version` names the source, as git does: the build finds it as SOURCE_VERSION. `given`: variables of all builds.
+    `version` names the source, as git does: the build finds it as SOURCE_VERSION.
     `dockerfile`: an engine builds it.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
@@ -71,15 +85,15 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env={**packs.told(found, given), **in_pieces(config), "BUILD_TIMEOUT": f"{timeout:g}"}
+        env={**packs.told(found, rules.env), **in_pieces(config), "BUILD_TIMEOUT": f"{rules.timeout:g}"}
         | ({"SOURCE_VERSION": version} if version else {}),
         layers={"build": source, "tools": tools, **packs.layers(found)},
-        memory=MEMORY,
         cache=f"build-{app}",
         stop_timeout=GRACE,
         output=True,
         dockerfile=dockerfile,
     )
+    job = held(job, rules, found.limits.get("build", {}))
     number = before.number + 1 if before else 1
     build = model.Build(
         app=app,
@@ -94,6 +108,22 @@ def begin(
     puts: dict[str, model.Record] = {keys.build(app, number): build, keys.queued("builders", id): model.Queued(job=job)}
     old = tuple(keys.build(app, number) for number in too_old(facts, app))
     return Change(puts=puts, deletes=old, seen=(keys.app(app),), why=f"build {id}")
+
+
+def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:
+    """The job with its limits. `limits`: the app's own."""
+    memory = limits.get("memory", rules.memory)
+    return replace(
+        job,
+        memory=limits.get("reserve", min(rules.reserve, memory)),
+        memory_limit=memory,
+        cpu=limits.get("cpu", rules.cpu),
+        cpu_reserve=limits.get("cpu_reserve", 0),
+        pids=limits.get("pids", rules.pids),
+        files=limits.get("files", job.files),
+        time_limit=rules.timeout + TIDY,
+        disk=rules.disk,
+    )
 
 
 def in_pieces(config: str) -> dict[str, str]:

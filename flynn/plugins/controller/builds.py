@@ -50,8 +50,7 @@ def _next(facts: Facts, build: model.Build, now: float, strategies: Collection[s
             return _ended(build, "cancelled", build.cancel, now, state.host)
         if state.exit_code == 0 and state.output:
             return _release(facts, build, state, now, strategies)
-        reason = _said(state) or state.reason or f"the build ended with code {state.exit_code}"
-        return _ended(build, "failed", reason, now, state.host)
+        return _ended(build, "failed", _why(state), now, state.host)
     job = next((job for job in jobs_of(facts, build.app, ("builders",)) if job.job.id == build.job), None)
     if job is None:
         return _ended(build, *(("cancelled", build.cancel) if build.cancel else ("failed", LOST)), now)
@@ -69,6 +68,14 @@ def _stop(facts: Facts, build: model.Build, job: Known, now: float) -> Change:
     assignment = facts.jobs[job.key.removeprefix("jobs/")]
     stopped = replace(assignment, stop=True, reason=f"cancelled: {build.cancel}")
     return Change(puts={job.key: stopped}, seen=(_key(build),), why=f"stop the cancelled build {build.job}")
+
+
+def _why(state: model.JobState) -> str:
+    """Why there is no slug: in the build's own words, and with what it lacked if it ran into a limit."""
+    said, ended = _said(state), state.reason or f"the build ended with code {state.exit_code}"
+    if said and ended.startswith("out of "):
+        return f"{ended.partition('; ')[0]}; {said}"
+    return said or ended
 
 
 def _said(state: model.JobState) -> str:

@@ -24,17 +24,19 @@ BOUNDS = {
 }
 """Least and most of each limit, and what it is."""
 
-ONE_OFF = "run"
-"""The process type of one-off jobs."""
+ONE_OFF, BUILD = "run", "build"
+"""The process types of one-off jobs, and of builds, whose limits are else the builder's own."""
 
 
 def effective(facts: Facts, name: str) -> dict[str, dict[str, int]]:
-    """All limits of each type of the release that serves, and of one-off jobs, as they would be in its next release."""
+    """All limits of each type of the release that serves, and of one-off jobs, as they would be in its next release; of
+    builds those that are set."""
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
     own = release.processes if release else {}
     types = {**own, **{type: model.ProcessType(command="") for type in [*app.limits, ONE_OFF] if type not in own}}
-    return {type: _shown(process) for type, process in limited(types, app.limits).items()}
+    shown = {type: _shown(process) for type, process in limited(types, app.limits).items()}
+    return shown if BUILD in own or BUILD not in shown else shown | {BUILD: app.limits[BUILD]}
 
 
 def set_limits(facts: Facts, name: str, put: Limits, unset: Mapping[str, Iterable[str]], now: float) -> Change:
@@ -69,10 +71,10 @@ def _merged(old: Limits, put: Limits, unset: Mapping[str, Iterable[str]]) -> dic
 
 def _check_type(release: model.Release | None, type: str) -> None:
     keys.check_name("process type", type)
-    if release and type != ONE_OFF and type not in release.processes:
+    if release and type not in (ONE_OFF, BUILD) and type not in release.processes:
         raise Invalid(
             f"{release.app} has no process type {type}; v{release.version} has: {', '.join(release.processes)}; "
-            f"one-off jobs are {ONE_OFF}"
+            f"one-off jobs are {ONE_OFF}, builds are {BUILD}"
         )
 
 

@@ -11,13 +11,13 @@ from flynn.core.change import Change, applied
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.builder.cancel import cancel_build, cancel_job
-from flynn.plugins.builder.start import begin
+from flynn.plugins.builder.start import Rules, begin
 
 HELLO = Facts.of({keys.app("hello"): model.App(name="hello", created=1.0)})
 
 
 def begun(facts: Facts, id: str = "hello-build-1", now: float = 5.0) -> Facts:
-    return applied(facts, begin(facts, "hello", id, "a" * 64, "b" * 64, 60.0, now))
+    return applied(facts, begin(facts, "hello", id, "a" * 64, "b" * 64, Rules(), now))
 
 
 def ended(facts: Facts, state: str = "failed") -> Facts:
@@ -40,7 +40,7 @@ def test_builds_are_numbered_and_the_last_ones_are_kept() -> None:
 
 def test_one_at_a_time_and_only_of_an_app_that_there_is() -> None:
     with pytest.raises(NotFound, match="there is no app other"):
-        begin(HELLO, "other", "x", "a" * 64, "b" * 64, 60.0, 5.0)
+        begin(HELLO, "other", "x", "a" * 64, "b" * 64, Rules(), 5.0)
     with pytest.raises(Conflict, match=r"build 1 of hello is under way \(hello-build-1\)"):
         begun(begun(HELLO))
     large = {keys.app("hello"): model.App(name="hello", created=1.0, env={"K": "x" * 700_000})}
@@ -82,3 +82,13 @@ def test_whatever_happens_numbers_go_up_and_one_is_under_way_at_most(acts: list[
             facts = applied(facts, cancel_build(facts, "hello", running.number))
         assert sum(build.state == "building" for build in facts.builds.values()) <= 1
         assert len(facts.builds) <= KEPT
+
+
+def test_a_build_is_held_to_the_rules_and_to_what_its_app_is_set_to() -> None:
+    facts = begun(HELLO)
+    (job,) = (queued.job for queued in facts.queues.values())
+    assert (job.memory, job.memory_limit, job.pids, job.disk, job.time_limit) == (512, 2048, 2048, 6144, 915.0)
+    app = model.App(name="hello", created=1.0, limits={"build": {"memory": 256, "cpu": 1500, "pids": 64, "files": 99}})
+    facts = begun(Facts.of({keys.app("hello"): app}))
+    (job,) = (queued.job for queued in facts.queues.values())
+    assert (job.memory, job.memory_limit, job.cpu, job.pids, job.files) == (256, 256, 1500, 64, 99)

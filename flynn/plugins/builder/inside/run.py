@@ -18,8 +18,31 @@ PIECE = 64 * 1024
 """Bytes that are printed at once."""
 
 
+PRINTED = 16 << 20
+"""Bytes that all programs of a build may print together; what is over that is left out."""
+
 QUIET = 10.0
 """Seconds without a word after which it is said who keeps silent; then after twice as many, and so on."""
+
+
+class Budget:
+    """What of the output may still be printed."""
+
+    def __init__(self, size: int) -> None:
+        self.size = self.left = size
+
+    def cut(self, piece: bytes) -> bytes:
+        """As much of it as may be; with the last of it the note that says so."""
+        if self.left <= 0:
+            return b""
+        self.left -= len(piece)
+        if self.left > 0:
+            return piece
+        told = f"\n !     the build has printed over {self.size >> 20} MiB: what follows is left out\n".encode()
+        return piece[: len(piece) + self.left] + told
+
+
+BUDGET = Budget(PRINTED)
 
 
 def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float = QUIET) -> int:
@@ -57,7 +80,7 @@ def _print(pipe: BinaryIO, session: int, quiet: float) -> None:
     """As it comes: a line that is not whole yet may be all there is to see for a while."""
     begins, held = True, b""
     with pipe:
-        for piece in _pieces(pipe, session, quiet):
+        for piece in map(BUDGET.cut, _pieces(pipe, session, quiet)):
             lines, held = (held + piece).splitlines(keepends=True), b""
             if lines and (begins or len(lines) > 1) and any(mark.startswith(lines[-1]) for mark in MARKS):
                 held = lines.pop()  # Too little to know whether it is a mark.

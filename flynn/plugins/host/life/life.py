@@ -15,7 +15,7 @@ from flynn.plugins.host.backends.backend import Running
 from flynn.plugins.host.backends.ending import kill
 from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.lacking import is_lack
-from flynn.plugins.host.life import oom
+from flynn.plugins.host.life import oom, spent
 from flynn.plugins.host.life.kept import Kept, sweep
 from flynn.plugins.host.life.output import Output, left_by, told
 from flynn.plugins.host.life.registration import Registration
@@ -107,7 +107,7 @@ class Life:
         try:
             self.running = self.running or found(self.standing)
             await self.ground.logs.open(self.job)
-            if await race(self._live(), self._asked(), self._too_long()):
+            if await race(self._live(), self._asked(), self._too_long(), self._too_large()):
                 await self._stop()
         except OSError as error:
             if not is_lack(error):
@@ -133,6 +133,15 @@ class Life:
         since = self.kept.up_since
         await asyncio.sleep(limit - (self.ground.steady() - since if since else 0.0))
         self.stop(f"its time limit of {limit:g} s was over")
+        return True
+
+    async def _too_large(self) -> bool:
+        """Told to stop when it has written more than it may."""
+        if self.job.queue == "services" or not self.job.disk:
+            return await self._asked()
+        if self.running is None:
+            await self.begun.wait()
+        self.stop(await spent.over(self.standing))
         return True
 
     async def _live(self) -> bool:
@@ -165,7 +174,7 @@ class Life:
     async def _exit(self, running: Running) -> Ending:
         code = await running.wait()
         await oom.look(running, self.standing)
-        return Ending("crash", oom.reason(self.standing, describe(code)), code)
+        return Ending("crash", await oom.reason(self.standing, describe(code), code), code)
 
     async def _again(self, ending: Ending) -> bool:
         """What follows the end of a process: True, another one; False, the job is down."""

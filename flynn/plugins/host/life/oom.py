@@ -11,6 +11,7 @@ from flynn.plugins.host.backends.backend import Running
 from flynn.plugins.host.life.restart import Ending
 from flynn.plugins.host.life.spec import limits_of
 from flynn.plugins.host.life.standing import Standing
+from flynn.plugins.host.limits.limiter import refusals
 
 INTERVAL = 10.0
 """Seconds between two looks at what was killed of a job that goes on."""
@@ -42,11 +43,14 @@ async def look(running: Running, standing: Standing) -> None:
         await standing.say(killed(limits_of(standing.job).memory, new))
 
 
-def reason(standing: Standing, ended: str) -> str:
+async def reason(standing: Standing, ended: str, code: int | None) -> str:
     """Why the job ended, which otherwise would be `ended`."""
     at = standing.kept.oom_at
     ago = standing.ground.steady() - at if at else -1.0
-    return explained(ended, limits_of(standing.job).memory, ago)
+    told = explained(ended, limits_of(standing.job).memory, ago)
+    if told == ended and code and await refusals(standing.dir):
+        return f"out of processes: limit {standing.job.pids}; {ended}"
+    return told
 
 
 def killed(limit: int, count: int) -> str:

@@ -18,7 +18,13 @@ WAITER = 'read -r code; exit "${code:-129}"'
 
 
 def spec_of(
-    ground: Ground, job: Job, port: int, layers: Mapping[str, Path], image: str = "", binds: tuple[Bind, ...] = ()
+    ground: Ground,
+    job: Job,
+    port: int,
+    layers: Mapping[str, Path],
+    image: str = "",
+    binds: tuple[Bind, ...] = (),
+    cache: Path | None = None,
 ) -> Spec:
     """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
     dir = ground.jobs / job.id
@@ -29,7 +35,7 @@ def spec_of(
         env=environ(job, port, os.environ),
         layers=layers,
         dir=dir,
-        cache=_used(ground.ctx.data / "cache" / job.cache) if job.cache else None,
+        cache=_used(cache) if cache else None,
         out=_made(dir / "out") if job.output else None,
         socket=socket.make() if socket else None,
         stdin=job.attached,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,6 +33,11 @@ class Standing:
     @property
     def job(self) -> Job:
         return self.kept.job
+
+    @property
+    def cache(self) -> Path | None:
+        """The directory that it finds again in later runs."""
+        return self.ground.ctx.data / "cache" / self.job.cache if self.job.cache else None
 
     @property
     def state(self) -> JobState:

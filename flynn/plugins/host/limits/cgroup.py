@@ -53,6 +53,9 @@ class Group(Protocol):
     def oom_kills(self) -> int:
         """How many of its processes were killed as it was over its limit of memory."""
 
+    def refusals(self) -> int:
+        """How often it was refused one more process, as it had as many as it may."""
+
 
 class Hierarchy(Protocol):
     """Where groups are made, each daemon's below a directory of its own."""

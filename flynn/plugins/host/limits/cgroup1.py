@@ -53,6 +53,10 @@ class Group1:
         """`oom_kill` of memory.oom_control, which counts since Linux 4.13."""
         return counter(self.by["memory"] / "memory.oom_control", "oom_kill") if "memory" in self.by else 0
 
+    def refusals(self) -> int:
+        """`max` of pids.events, which counts since Linux 4.7."""
+        return counter(self.by["pids"] / "pids.events", "max") if "pids" in self.by else 0
+
 
 @dataclass(frozen=True)
 class Hierarchy1:

@@ -62,6 +62,9 @@ class Group2:
     def oom_kills(self) -> int:
         return counter(self.dir / "memory.events", "oom_kill")
 
+    def refusals(self) -> int:
+        return counter(self.dir / "pids.events", "max")
+
     def _has(self, file: str) -> bool:
         return (self.dir / file).exists()
 

@@ -114,6 +114,16 @@ def end(dir: Path) -> None:
         (dir / "cgroup").unlink(missing_ok=True)
 
 
+async def refusals(dir: Path) -> int:
+    """How often a job was refused one more process; 0 where no group of ours limits them."""
+
+    def count() -> int:
+        group = group_of(dir)
+        return group.refusals() if group else 0
+
+    return await asyncio.to_thread(count)
+
+
 async def oom_kills(dir: Path) -> int:
     """How many processes of a job were killed as it was over its limit of memory."""
 

@@ -1,0 +1,151 @@
+"""Builds on a real grid: what they may take, how they end before their time, and what of them is told later."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.cluster import apps
+from tests.cluster.grid import Grid, Load
+from tests.cluster.scripted import app, open_scripted
+
+LIMITS = {
+    "memory": (
+        "python3 -c 'x = bytearray(1 << 30); x[::4096] = bytes(len(x[::4096]))'",
+        "out of memory: limit 256 MiB; the buildpack scripted ended with code ",
+    ),
+    "disk": ("head -c 900M /dev/zero > here; sleep 100", "out of disk: limit 256 MiB"),
+    "cached": ('head -c 900M /dev/zero > "$1/here"; sleep 100', "out of disk: limit 256 MiB"),
+    "tmp": ("head -c 900M /dev/zero > /tmp/here", "the buildpack scripted ended with code 1; the lines above say why"),
+    "forks": ("for i in $(seq 300); do sleep 60 & done; wait", "out of processes: limit 100; "),
+    "time": ("trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & wait", "build took over 5 s"),
+}  # fmt: skip
+"""What a build does, and how the reason begins for which it fails."""
+
+
+async def last(grid: Grid, name: str) -> dict[str, Any]:
+    """The last build of the app, as it is told of."""
+    found: list[dict[str, Any]] = (await grid.ok("build", "list", "-a", name, "--json")).json
+    return found[0]
+
+
+async def building(grid: Grid, name: str) -> dict[str, Any]:
+    """The app's build, once its script runs."""
+
+    async def runs() -> bool:
+        said = await grid.flynn("log", "-a", name, "--raw")
+        return "at work" in [line.strip() for line in said.out.splitlines()]
+
+    await grid.until(runs, 30, f"the build of {name} is at work")
+    return await last(grid, name)
+
+
+def left_of(grid: Grid, words: str) -> list[psutil.Process]:
+    """Processes that have these words in their command line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found += [process] if words in process.cmdline() else []
+    return found
+
+
+async def test_a_build_that_takes_too_much_is_ended_and_hurts_nobody(tmp_path: Path) -> None:
+    rules = {"timeout": 5, "memory": 256, "pids": 100, "disk": 256}
+    settings = [word for name, number in rules.items() for word in ("--set", f"builder.{name}={number}")]
+    async with open_scripted(*settings) as grid:
+        await grid.ok("create", "neighbour")
+        await grid.ok("deploy", str(apps.server(tmp_path / "neighbour")), "-a", "neighbour")
+        (before,) = await grid.jobs("neighbour", "up")
+        async with Load(grid, "neighbour", clients=2, pause=0.05).running() as load:
+            for name, (script, reason) in LIMITS.items():
+                await grid.ok("create", name)
+                said = await grid.flynn("deploy", str(app(tmp_path / name, script)), "-a", name)
+                assert said.code == 1, (name, said.out)
+                assert f"build failed: {reason}" in said.err, (name, said)
+                build = await last(grid, name)
+                assert (build["state"], build["reason"].startswith(reason)) == ("failed", True), build
+        (after,) = await grid.jobs("neighbour", "up")
+        assert (after["id"], after["pid"], after["restarts"]) == (before["id"], before["pid"], 0)
+        assert not load.failures
+        jobs = grid.data / "host" / "jobs"
+        assert [path.name for path in jobs.glob("*-build-*/upper")] == []
+
+
+async def test_what_a_build_prints_is_bounded(tmp_path: Path) -> None:
+    """A line of 100 MB, then much more, none of it text: the log has the beginning, and says that there was more."""
+    script = "head -c 100M /dev/urandom | tr -d '\\n'; printf '\\033[2J\\n'; yes too much | head -c 200M; exit 3"
+    async with open_scripted() as grid:
+        await grid.ok("create", "loud")
+        said = await grid.flynn("deploy", str(app(tmp_path / "loud", script)), "-a", "loud")
+        assert "the build has printed over 16 MiB: what follows is left out" in said.out
+        assert "build failed: the buildpack scripted ended with code 3" in said.err
+        assert len(said.out) < 100 << 20
+        shown = await grid.flynn("build", "log", "-a", "loud")
+        assert (shown.code, "left out" in shown.out) == (1, True)
+
+
+async def test_a_build_is_cancelled_queued_or_running(tmp_path: Path) -> None:
+    async with open_scripted("--set", 'controller.queues={"builders": {"running": 1}}') as grid:
+        for name in ("one", "two"):
+            await grid.ok("create", name)
+        script = "trap '' TERM; echo at work; (trap '' TERM; sleep 987.5) & wait; sleep 987.5"
+        first = asyncio.create_task(grid.flynn("deploy", str(app(tmp_path / "one", script)), "-a", "one"))
+        assert (await building(grid, "one"))["state"] == "building"
+        second = asyncio.create_task(grid.flynn("deploy", str(app(tmp_path / "two", script)), "-a", "two"))
+
+        async def queued() -> bool:
+            found = (await grid.ok("build", "list", "-a", "two", "--json")).json
+            return bool(found and found[0]["waits"])
+
+        await grid.until(queued, 20, "the second build waits")
+        refused = await grid.flynn("deploy", str(tmp_path / "one"), "-a", "one")
+        assert "build 1 of one is under way" in refused.err
+        for name, deploying in (("two", second), ("one", first)):
+            assert (await grid.ok("build", "cancel", "-a", name)).out == f"build 1 of {name} is cancelled\n"
+            said = await deploying
+            assert (said.code, f"build 1 of {name} was cancelled: a user asked for it" in said.err) == (1, True)
+            build = await last(grid, name)
+            assert (build["state"], build["release"]) == ("cancelled", 0)
+        assert not left_of(grid, "987.5")
+        again = await grid.flynn("build", "cancel", "-a", "one")
+        assert "build 1 of one has ended already" in again.err
+        shown = await grid.flynn("build", "log", "-a", "one")
+        assert (shown.code, "at work" in shown.out) == (1, True)
+        (tmp_path / "one" / "build.sh").write_text("echo quick\n")
+        await grid.ok("deploy", str(tmp_path / "one"), "-a", "one")
+        assert (await last(grid, "one"))["release"] == 1
+        listed = (await grid.ok("build", "list", "-a", "one")).out.splitlines()
+        assert [line.split()[0] for line in listed] == ["BUILD", "2", "1"]
+        events = (await grid.ok("events", "-a", "one", "--json")).out.splitlines()
+        told = [event["text"] for event in map(json.loads, events) if event["kind"] == "build"]
+        assert any("was cancelled: a user asked for it" in text for text in told)
+
+
+async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> None:
+    """Killed while the job runs, and while it ends: the build goes on, and there is one release of it."""
+    script = 'echo at work; while [ ! -e "$1/go" ]; do sleep 0.1; done; echo done'
+    async with open_scripted() as grid:
+        await grid.ok("create", "hello")
+        deploying = asyncio.create_task(grid.flynn("deploy", str(app(tmp_path / "hello", script)), "-a", "hello"))
+        job = (await building(grid, "hello"))["job"]
+        await grid.kill()
+        cut = await deploying
+        assert cut.code == 1
+        await grid.start()
+        assert (await last(grid, "hello"))["job"] == job
+        (grid.data / "host" / "cache" / "build-hello" / "go").touch()
+        shown = await grid.ok("build", "log", "-a", "hello")
+        assert "build 1 of hello became v1" in shown.out
+        await grid.kill()
+        await grid.start()
+        await grid.until(lambda: _is_up(grid, "hello"), 30, "it serves")
+        releases = (await grid.ok("release", "-a", "hello", "--json")).json
+        assert [release["version"] for release in releases] == [1]
+        assert [build["number"] for build in (await grid.ok("build", "list", "-a", "hello", "--json")).json] == [1]
+
+
+async def _is_up(grid: Grid, name: str) -> bool:
+    return bool(await grid.jobs(name, "up"))
