@@ -7,7 +7,7 @@ and says since when; when it returns, the watch resumes where it broke, or all i
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -41,24 +41,34 @@ class Mirror:
         finally:
             self._listeners.discard(listener)
 
-    async def photos(self) -> AsyncIterator[Facts]:
-        """The photo of now, then the newest one each time there is another (some may be skipped), without end."""
-        wake = asyncio.Event()
-        with self.listening(lambda facts: wake.set()):
-            while True:
-                wake.clear()
-                yield self.facts
-                await wake.wait()
+    async def photos(self, *tables: str) -> AsyncIterator[Facts]:
+        """The photo of now, then the newest one each time there is another (some may be skipped), without end. With
+        `tables` only those in which one of these has changed."""
+        while True:
+            facts = self.facts
+            yield facts
+            await self.until(lambda now, then=facts: _differ(then, now, tables), None)  # type: ignore[misc]
 
     async def until(self, wanted: Callable[[Facts], bool], timeout: float | None) -> Facts:
-        """The first photo from now on that is `wanted`. TimeoutError after `timeout` seconds (None: no limit)."""
-        wake = asyncio.Event()
-        with self.listening(lambda facts: wake.set()):
+        """A photo that is `wanted`: the newest, or the first that was. TimeoutError after `timeout` seconds (None: no
+        limit). `wanted` is asked of each photo in turn, at once, and must not wait."""
+        if wanted(self.facts):
+            return self.facts
+        found: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
+
+        def look(facts: Facts) -> None:
+            if found.done():
+                return
+            try:
+                if wanted(facts):
+                    found.set_result(facts)
+            except Exception as error:
+                found.set_exception(error)
+
+        with self.listening(look):
             async with asyncio.timeout(timeout):
-                while not wanted(facts := self.facts):
-                    wake.clear()
-                    await wake.wait()
-                return facts
+                facts = await found
+        return self.facts if wanted(self.facts) else facts
 
     async def reach(self, revision: int, timeout: float = 5.0) -> Facts:
         """The first photo that shows the commit `revision`. Unavailable when it takes over `timeout` seconds."""
@@ -126,6 +136,10 @@ class Mirror:
         if self.stale_since is None:
             self.stale_since = time.time()
             log.warning("%s does not answer; going on with the facts of now (%s)", self.store.name, error)
+
+
+def _differ(old: Facts, new: Facts, tables: Collection[str]) -> bool:
+    return any(old.tables.get(name) is not new.tables.get(name) for name in tables) if tables else old is not new
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from flynn.core.errors import Unavailable
 from flynn.core.facts import Facts, encode
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import open_mirror
-from flynn.core.model import App
+from flynn.core.model import App, Formation
 from flynn.core.store import Delete, Op, Put, Store
 from tests.core.outage import Line
 
@@ -128,6 +128,47 @@ async def test_until_gives_up_and_catch_up_returns_the_old() -> None:
         old = mirror.facts
         await store.commit([put("a")])
         assert "a" in (await mirror.catch_up(old, LIMIT)).apps
+
+
+async def test_until_sees_each_photo_also_one_that_does_not_last() -> None:
+    store = MemoryStore()
+    async with open_mirror(store) as mirror:
+        waiting = asyncio.create_task(mirror.until(lambda facts: "a" in facts.apps, LIMIT))
+        await asyncio.sleep(0)
+        revision = await store.commit([put("a")])
+        await store.commit([Delete("apps/a")])
+        found = await waiting
+        assert (found.revision, "a" in found.apps, "a" in mirror.facts.apps) == (revision, True, False)
+
+
+async def test_what_until_asks_may_fail() -> None:
+    def asked(facts: Facts) -> bool:
+        return facts.apps["a"].created == 1
+
+    store = MemoryStore()
+    async with open_mirror(store) as mirror:
+        with pytest.raises(KeyError):
+            await mirror.until(asked, LIMIT)
+        await mirror.reach(await store.commit([put("a", 2)]))
+        waiting = asyncio.create_task(mirror.until(asked, LIMIT))
+        await asyncio.sleep(0)
+        await store.commit([Delete("apps/a")])
+        with pytest.raises(KeyError):
+            await waiting
+
+
+async def test_photos_of_tables_are_those_in_which_they_have_changed() -> None:
+    store = MemoryStore()
+    async with open_mirror(store) as mirror:
+        photos = mirror.photos("formations", "hosts")
+        assert not (await anext(photos)).apps
+        coming = asyncio.ensure_future(anext(photos))
+        await mirror.reach(await store.commit([put("a")]))
+        await asyncio.sleep(0.01)
+        assert not coming.done()
+        await store.commit([Put(keys.formation("a"), encode(Formation(app="a", counts={"web": 1})))])
+        assert (await coming).formations["a"].counts == {"web": 1}
+        await photos.aclose()  # type: ignore[attr-defined]
 
 
 async def test_photos_give_the_newest() -> None:

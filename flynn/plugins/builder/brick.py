@@ -212,7 +212,7 @@ def sentence(facts: Facts) -> str:
 
 
 async def _tell(ctx: Context) -> None:
-    async for facts in ctx.mirror.photos():
+    async for facts in ctx.mirror.photos("builds"):
         ctx.say(sentence(facts))
 
 

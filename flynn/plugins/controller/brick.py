@@ -40,7 +40,7 @@ from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.forgetting import forget
 from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.place import Ground
-from flynn.plugins.controller.planner import Planner
+from flynn.plugins.controller.planner import Planner, news
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.receipts_taker import Taker
 
@@ -166,7 +166,14 @@ class Leadership:
                     continue
             except Unavailable:
                 pause = RETRY
-            await self.ctx.mirror.catch_up(facts, min(pause, LONGEST) if self.claim.held else RETRY)
+            await self._news(facts, min(pause, LONGEST) if self.claim.held else RETRY)
+
+    async def _news(self, old: Facts, pause: float) -> None:
+        """Wait for something to plan, this long at most."""
+        try:
+            await self.ctx.mirror.until(news(old), pause)
+        except TimeoutError:
+            pass
 
     async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""

@@ -43,6 +43,32 @@ PLACES = ("apps", "formations", "queues", "jobs", "states", "volumes")
 """The tables that say where a queued job may go, apart from the hosts."""
 
 
+UNREAD = frozenset(("events", "idempotency", "routers"))
+"""Tables that no plan reads."""
+
+
+def news(old: Facts) -> Callable[[Facts], bool]:
+    """Asks of each photo in turn whether a plan may be another than on `old`: not if all that has changed since is what
+    hosts tell of their load, and what no plan reads."""
+    seen = old
+
+    def asked(facts: Facts) -> bool:
+        nonlocal seen
+        before, seen = seen, facts
+        return any(table not in UNREAD and _said_more(table, pairs) for table, pairs in changed(before, facts).items())
+
+    return asked
+
+
+def _said_more(table: str, pairs: Iterable[tuple[str, Any, Any]]) -> bool:
+    return table != "hosts" or any(_is_other(was, host) for _, was, host in pairs)
+
+
+def _is_other(was: model.Host | None, host: model.Host | None) -> bool:
+    """Whether a host has come, gone or become another; one that tells only its load is what it was."""
+    return was is None or host is None or replace(was, load=host.load) != host
+
+
 @dataclass
 class Planner:
     """What is kept of one term as the leader. `facts` is the photo that was last planned on."""
@@ -150,10 +176,10 @@ class Planner:
                 self._seen[key] = now
 
     def _hosts(self, changes: Changes, steady: float) -> None:
-        """Which hosts have come, gone or become others; one that tells only its load is what it was."""
+        """Which hosts have come, gone or become others."""
         others = {name for name, _, _ in changes.get("wishes", ())}
         for name, was, host in changes.get("hosts", ()):
-            if was is None or host is None or replace(was, load=host.load) != host:
+            if _is_other(was, host):
                 others.add(name)
         if others:
             self._hosts_changed(others)

@@ -53,7 +53,15 @@ class Taker:
                 self._open = {deploy.app for deploy in facts.deploys.values() if self._unfinished(facts, deploy)}
             for app in sorted(self._open):
                 await self._take(app)
-            await self._ctx.mirror.catch_up(facts, EVERY if self._open else 60.0)
+            await self._news(facts)
+
+    async def _news(self, old: Facts) -> None:
+        """Wait for another photo, and a while at most; while no receipt is open, for one of other deploys."""
+        mirror = self._ctx.mirror
+        if self._open:
+            await mirror.catch_up(old, EVERY)
+        else:
+            await mirror.until(lambda facts: facts.tables.get("deploys") is not self._seen, None)
 
     def _unfinished(self, facts: Facts, deploy: model.Deploy) -> bool:
         receipt = facts.receipts.get(f"{deploy.app}/{deploy.new}")

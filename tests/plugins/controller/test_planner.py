@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.plugins.controller import wishes
+from flynn.plugins.controller.planner import news
 from tests.plugins.controller.world import World
 
 APPS, HOSTS = ("one", "two"), ("a", "b", "c")
@@ -224,3 +225,37 @@ def test_a_job_that_is_stopped_as_soon_as_it_has_a_host_is_replaced() -> None:
     (key,) = (key for key in world.facts.jobs if key.startswith("b/"))
     world.write(Change(puts={f"jobs/{key}": replace(world.facts.jobs[key], stop=True)}))
     assert any("start hello-web" in change.why for change in world.plan().changes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 255), st.booleans()), max_size=30))
+def test_where_there_is_no_news_the_plan_is_what_it_was(acts: list[tuple[str, int, bool]]) -> None:
+    world = World()
+    for host in HOSTS[:2]:
+        world.host(host)
+    world.app("one", web=2)
+    for name, number, routed in acts:
+        before, asked, now = world.plan(), news(world.facts), world.now
+        ACTS[name](world, number)
+        if routed:
+            world.put(keys.router("a"), model.Router(host="a", revision=number))
+        if not asked(world.facts) and world.now == now:
+            after = world.plan()
+            assert (after.sentence, after.wake, len(after.changes)) == (
+                before.sentence,
+                before.wake,
+                len(before.changes),
+            )
+
+
+def test_what_hosts_tell_of_their_load_is_no_news() -> None:
+    world = World()
+    world.host("a")
+    asked = news(world.facts)
+    assert not asked(world.facts)
+    for number in range(100):
+        change_host(world, 3 * number * 2)
+        assert not asked(world.facts)
+    change_host(world, 3)
+    assert asked(world.facts)
+    assert not asked(world.facts)
