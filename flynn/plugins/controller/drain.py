@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from flynn.core import keys, model
+from flynn.core import keys, matching, model
 from flynn.core.change import Change, applied
 from flynn.core.facts import Facts
 from flynn.plugins.controller import wishes
@@ -111,6 +111,8 @@ def staying(facts: Facts, known: Known) -> Staying:
         return _staying(job, f"{kind}, is let end" + (f" for {wish.timeout:g} s" if wish and forced else ""))
     if volume := bound(facts, job):
         return _staying(job, f"has its volume {volume} there", for_good=not forced)
+    if _everywhere(facts, job):
+        return _staying(job, "is of a type that runs on every host: it ends, and no other takes its place")
     return _staying(job, _waits_for(facts, job))
 
 
@@ -124,7 +126,13 @@ def _waits_for(facts: Facts, job: model.Job) -> str:
 
 
 def _moves(facts: Facts, known: Known) -> bool:
-    return known.job.queue == "services" and not known.stop and not bound(facts, known.job)
+    """Whether another job takes its place on another host."""
+    may = known.job.queue == "services" and not known.stop
+    return may and not bound(facts, known.job) and not _everywhere(facts, known.job)
+
+
+def _everywhere(facts: Facts, job: model.Job) -> bool:
+    return matching.placement(facts, job.app, job.type).omni
 
 
 def _staying(job: model.Job, reason: str, for_good: bool = False) -> Staying:

@@ -25,11 +25,13 @@ PIECE = 32 * 1024
 
 
 class Feed:
-    """`reader` follows all of the log. `begin`: from which line on it is held (0: not connected yet)."""
+    """`reader` follows all of the log. `begin`: from which line on it is held (0: not connected yet). `over`: nothing
+    more will come, for this reason."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.begin = self.followers = 0
+        self.over: Said | None = None
         self._held: list[Block | Lost | Said] = []
         self._dropped = self._size = self._age = 0
         self._woken: set[Callable[[], None]] = set()
@@ -42,13 +44,14 @@ class Feed:
                     self._take_all(frames)
         except Exception as error:
             log.exception("the log of %s cannot be followed", self.reader.host)
-            self._take_all([Said(f"the log of {self.reader.host} cannot be followed: {error}; follow it anew")])
+            self.over = Said(f"the log of {self.reader.host} cannot be followed: {error}; follow it anew")
+            self._wake()
 
     async def after(self, number: int) -> AsyncGenerator[list[Frame], None]:
-        """What comes from that line on, in pieces, for ever; ends where something of it is not held, or the log was
-        begun anew."""
+        """What comes from that line on, in pieces, for ever, at last why it is over; ends where something of it is not
+        held, or the log was begun anew."""
         with self._waking() as woken:
-            while not self.begin:
+            while not self.begin and not self.over:
                 woken.clear()
                 await woken.wait()
             age, at = self._age, self._place(number)
@@ -57,6 +60,9 @@ class Feed:
                 if frames := self._some(at - self._dropped):
                     at += len(frames)
                     yield _from(number, frames)
+                elif self.over:
+                    yield [self.over]
+                    await asyncio.get_running_loop().create_future()  # Who follows is told, and goes when he likes.
                 else:
                     await woken.wait()
 
@@ -64,6 +70,9 @@ class Feed:
         for frame in frames:
             self._take(frame)
         self._make_room()
+        self._wake()
+
+    def _wake(self) -> None:
         for wake in self._woken:
             wake()
 
@@ -134,17 +143,20 @@ class Feeds:
     async def feed(self, app: str, host: str, since: float) -> AsyncIterator[Feed]:
         """That of an app on a host, for the length of a block. `since`: as of a `Reader`."""
         key = (app, host)
-        if key not in self._feeds:
-            feed = Feed(Reader(self.ctx, host, Wanted(app=app), 0, True, since))
-            self._feeds[key] = feed, asyncio.create_task(feed.run(), name=f"log of {app} on {host}")
-        feed, reading = self._feeds[key]
+        held = self._feeds.get(key)
+        if held is None or held[1].done():  # Whoever follows that one still has been told that it is over.
+            made = Feed(Reader(self.ctx, host, Wanted(app=app), 0, True, since))
+            held = made, asyncio.create_task(made.run(), name=f"log of {app} on {host}")
+            self._feeds[key] = held
+        feed, reading = held
         feed.followers += 1
         try:
             yield feed
         finally:
             feed.followers -= 1
             if not feed.followers:
-                del self._feeds[key]
+                if self._feeds.get(key) is held:
+                    del self._feeds[key]
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 

@@ -63,6 +63,23 @@ def test_a_forecast_names_all_that_is_there() -> None:
     assert {one.to for one in told.moves} <= {"b"}
 
 
+def test_what_runs_on_every_host_ends_on_one_that_is_drained() -> None:
+    """Nobody looks for another place for it; only what a volume binds stays."""
+    world = grid([1], [512, 512])
+    everywhere = model.Formation(app="app0", counts={"web": 1}, placement={"web": model.Placement(omni=True)})
+    world.put(keys.formation("app0"), everywhere)
+    world.run()
+    (here,) = on_host(world.facts, "a")
+    told = forecast(world.facts, "a", world.now)
+    reason = "is of a type that runs on every host: it ends, and no other takes its place"
+    assert told == Forecast("a", ends=(Staying(here.job.id, "app0", "web", reason),))
+    before = {a.job.id for a in world.facts.jobs.values()}
+    world.write(wishes.drain(world.facts, "a", False, 60.0, world.now))
+    assert staying(world.facts, here).reason == reason
+    world.run()
+    assert {a.job.id for a in world.facts.jobs.values()} == before - {here.job.id}
+
+
 def test_a_host_without_jobs_is_drained_at_once() -> None:
     world = grid([], [512, 512])
     assert forecast(world.facts, "a", 1.0) == Forecast("a")

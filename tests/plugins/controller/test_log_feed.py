@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from flynn.core.store import Put
 from flynn.plugins.controller import log_feed
 from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.host_log import Reader
-from flynn.plugins.controller.log_feed import FRAMES, PIECE, RECENT, Feed
+from flynn.plugins.controller.log_feed import FRAMES, PIECE, RECENT, Feed, Feeds
 from tests.harness import TestNode, open_node
 from tests.plugins.controller.log_host import LogHost, log_host
 from tests.plugins.controller.log_reader import MIB, follow
@@ -87,6 +87,34 @@ async def test_the_last_who_goes_ends_the_stream(grid: tuple[TestNode, LogHost])
     async with asyncio.timeout(20):
         while any(task.get_name() == feeding for task in asyncio.all_tasks()):
             await host.prints("more\n")
+
+
+async def test_a_feed_that_failed_is_told_of_and_made_anew_for_who_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_so_far, comes = list[Reader](), block(1, 3)
+
+    class Failing(Reader):
+        async def frames(self) -> AsyncGenerator[list[Frame], None]:
+            made_so_far.append(self)
+            if len(made_so_far) == 1:
+                raise RuntimeError("a bug")
+            yield [Live(1)]
+            yield [comes]
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(log_feed, "Reader", Failing)
+    async with open_node(tmp_path) as node, asyncio.timeout(20):
+        feeds = Feeds(node.context("controller"))
+        async with feeds.feed("hello", "host-a", 0.0) as first:
+            told = await anext(first.after(1))
+            assert told == [Said("the log of host-a cannot be followed: a bug; follow it anew")]
+            async with feeds.feed("hello", "host-a", 0.0) as second:
+                assert second is not first
+                assert await anext(second.after(1)) == [comes]
+        async with feeds.feed("hello", "host-a", 0.0) as third:
+            assert third not in (first, second)
+        assert not feeds._feeds
 
 
 class Script(Reader):
