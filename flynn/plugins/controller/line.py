@@ -16,6 +16,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 from flynn.plugins.controller.backoff import Pause, pause_of
+from flynn.plugins.controller.deploy.stage import under_way
 from flynn.plugins.controller.queue_limits import QueueLimits, Queues
 from flynn.plugins.controller.waiting import Waiting
 
@@ -152,7 +153,8 @@ class Room:
             found.append(Room(max(limits.starting - starting, 0), told))
         if limits.running:
             told = f"{limits.running} of the queue {queue} are running, as many as may at once"
-            found.append(Room(max(limits.running - starting - running, 0), told))
+            most = limits.running + (replaced(facts) if queue == "services" else 0)
+            found.append(Room(max(most - starting - running, 0), told))
         return min(found, key=lambda room: room.left)
 
     def take(self) -> None:
@@ -178,6 +180,12 @@ def begun(facts: Facts, queue: model.Queue) -> tuple[int, int]:
                 starting += state is None or state.state == "starting"
                 running += state is not None and state.state in ("up", "stopping")
     return starting, running
+
+
+def replaced(facts: Facts) -> int:
+    """How many services run only until others of their apps' deploys do their work: they do not hold those up."""
+    going = [deploy.app for deploy in facts.deploys.values() if deploy.state == "running" and deploy.app in facts.apps]
+    return sum(under.replaced for app in going if (under := under_way(facts, app)))
 
 
 def like(job: model.Job) -> Any:

@@ -38,7 +38,8 @@ def judge(facts: Facts, under: Under, moment: Moment) -> Verdict:
     deadline = _begun(facts, under, moment) + limit + (DRAIN if drained else 0.0)
     if missing := _missing(facts, under):
         if now < deadline:
-            return Verdict("running", wake=deadline)
+            waits = f"; {missing}" if _waiting(facts, under) else ""
+            return Verdict("running", under.words + waits, wake=deadline)
         late = next((job.job.id for job in _all(under) if not ready(facts, job)), "")
         return Verdict("failed", f"{missing} after {limit:g} s", late)
     settled = max((moment.since(job.state) + settle for job in _all(under) if job.up and job.state), default=now)
@@ -76,9 +77,20 @@ def _missing(facts: Facts, under: Under) -> str:
         target = under.target(type)
         up = sum(ready(facts, job) for job in jobs)
         if up < target:
-            queued = [facts.queues[key].reason for j in jobs if (key := j.key.removeprefix("queues/")) in facts.queues]
-            return f"{up} of {target} {type} up" + (f" ({queued[0]})" if queued and queued[0] else "")
+            reason = _waits_for(facts, jobs)
+            return f"{up} of {target} {type} up" + (f" ({reason})" if reason else "")
     return ""
+
+
+def _waiting(facts: Facts, under: Under) -> bool:
+    """Whether something of the new release finds no host."""
+    return any(_waits_for(facts, jobs) for jobs in under.new.values())
+
+
+def _waits_for(facts: Facts, jobs: list[Known]) -> str:
+    """Why the first of these that says so has no host."""
+    found = (facts.queues.get(job.key.removeprefix("queues/")) for job in jobs if not job.host)
+    return next((queued.reason for queued in found if queued and queued.reason), "")
 
 
 def _proves(under: Under) -> bool:

@@ -90,8 +90,6 @@ def _step(under: Under, at: Stage, strategies: Mapping[str, Strategy]) -> Step |
 def _begin(under: Under, step: Step, now: float) -> Change:
     deploy = under.deploy
     target = deploy.moved | {type: count for type, count in step.new.items() if type in under.new}
-    more = {type: count - deploy.moved.get(type, 0) for type, count in sorted(target.items())}
-    words = " and ".join(f"{count} {type}" for type, count in more.items() if count)
     begun = replace(
         deploy,
         step=deploy.step + 1,
@@ -100,8 +98,8 @@ def _begin(under: Under, step: Step, now: float) -> Change:
         old_first=step.old_first,
         hold=-1.0 if step.hold is None else step.hold,
         held=0.0,
-        reason=f"step {deploy.step + 1}: {words} of v{deploy.new}",
     )
+    begun = replace(begun, reason=dataclasses.replace(under, deploy=begun).words)
     return Change(
         puts={keys.deploy(deploy.app): begun},
         seen=(keys.app(deploy.app), keys.formation(deploy.app)),

@@ -36,6 +36,20 @@ class Under:
             self.counts[type] if type in self.deploy.whole else min(self.deploy.moved.get(type, 0), self.counts[type])
         )
 
+    @property
+    def words(self) -> str:
+        """What the step under way is about: `step 2: 3 web of v7`."""
+        deploy = self.deploy
+        more = {type: count - deploy.moved.get(type, 0) for type, count in sorted(deploy.target.items())}
+        what = " and ".join(f"{count} {type}" for type, count in more.items() if count)
+        return f"step {deploy.step}: {what} of v{deploy.new}"
+
+    @property
+    def replaced(self) -> int:
+        """How many old processes run until those of the step under way do their work."""
+        steps = {type: self.target(type) - self.moved(type) for type in self.new}
+        return sum(min(more, len(self.old.get(type, ()))) for type, more in steps.items() if more > 0)
+
 
 def under_way(facts: Facts, app: str) -> Under | None:
     """The deploy of an app, if one is under way and its release is there."""

@@ -1,5 +1,6 @@
 """Each strategy, event by event (FLYNN.md, 47 to 50, 52 to 54, 62)."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -13,7 +14,12 @@ from flynn.plugins.controller.deploy.orders import cancel, promote
 from flynn.plugins.controller.deploy.strategies import canaries
 from flynn.plugins.controller.deploy.wanted import RESTORE
 from flynn.plugins.controller.plan import Limits
+from flynn.plugins.controller.queue_limits import QueueLimits
 from tests.plugins.controller.world import World
+
+
+def replace_limits(limits: Limits, services: QueueLimits) -> Limits:
+    return dataclasses.replace(limits, queues=replace(limits.queues, services=services))
 
 
 def served(hosts: int = 1, **counts: int) -> World:
@@ -40,6 +46,38 @@ def test_all_at_once() -> None:
     world = served(web=2, worker=2)
     world.deploy("hello", "web", "worker", strategy="all-at-once")
     assert world.trace("hello") == ["+2 web v2", "+2 worker v2", "-2 web v1", "-2 worker v1"]
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "one-by-one", "all-at-once", "one-down-one-up", "canary"])
+def test_those_that_are_replaced_hold_up_no_deploy_where_no_more_may_run(strategy: str) -> None:
+    """As many run as may (`services.running`): the next ones start beside those whose place they take, and no others."""
+    free, full = served(web=3), served(web=3)
+    full.planner.limits = full.limits = replace_limits(full.limits, QueueLimits(running=3))
+    for world in (free, full):
+        world.deploy("hello", "web", strategy=strategy, hold=1.0)
+    assert full.trace("hello") == free.trace("hello")
+    assert full.facts.deploys["hello"].state == "complete"
+    full.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 4}))
+    full.run()
+    assert [q.reason for q in full.facts.queues.values()] == [
+        "3 of the queue services are running, as many as may at once"
+    ]
+
+
+def test_a_step_whose_processes_find_no_host_says_so() -> None:
+    world = World()
+    world.host("a", memory=300)
+    world.app("hello", web=2)
+    world.run()
+    number = world.deploy("hello", "web", strategy="one-by-one")
+    world.settle()
+    waits = "step 1: 1 web of v2; 0 of 1 web up (no host has room for 128 MiB: a has 44 MiB of 300 free)"
+    assert world.facts.deploys["hello"].reason == waits
+    world.host("b")
+    world.settle()
+    assert world.facts.deploys["hello"].reason == "step 1: 1 web of v2"
+    world.run()
+    assert (world.facts.deploys["hello"].state, world.facts.apps["hello"].release) == ("complete", number)
 
 
 def test_rolling_takes_as_many_at_a_time_as_there_are_hosts() -> None:
