@@ -1,5 +1,6 @@
 """What is decided from beside the facts: the time, names for new jobs, and what the leader saw, and when. Pure."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -28,13 +29,15 @@ class Limits:
 @dataclass(frozen=True)
 class Moment:
     """Times are the leader's, in seconds since the epoch. `absent`: since when hosts that have jobs are gone. `seen`:
-    when it saw that a job was in the state in which it is, by `HOST/JOB`, unless that was before its term."""
+    when it saw that a job was in the state in which it is, by `HOST/JOB`, unless that was before its term. `told`: when
+    it last found out for all jobs that wait why they do (before that: it does now)."""
 
     now: float
     new_id: Callable[[str, str], str]
     absent: Mapping[str, float] = field(default_factory=dict)
     limits: Limits = Limits()
     seen: Mapping[str, float] = field(default_factory=dict)
+    told: float = math.inf
 
     def since(self, state: model.JobState) -> float:
         """Since when a job is as its host says. What the leader saw counts: clocks of hosts may be wrong."""

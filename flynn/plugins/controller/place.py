@@ -24,7 +24,10 @@ WAYS = 50
 """Services that batch jobs make way for in one pass, at most, as that takes a while: the others have the next one."""
 
 FRESH = 20
-"""Jobs at the head of the line whose reason is that of now; behind them each says why it waited when it came."""
+"""Jobs at the head of the line whose reason is always that of now."""
+
+TELL = 30.0
+"""Seconds after which the reasons of those behind them are those of then."""
 
 
 def place_queued(
@@ -34,15 +37,24 @@ def place_queued(
     now: float,
     tell: Callable[[str], None] = lambda reason: None,
     most: int | None = None,
-) -> list[Change]:
+    fresh: int | None = None,
+) -> "Given":
     """For each queued job in this order: its move to a host, or a new reason why it waits; `most` of these (None: any
-    number). Counted on in the ground.
+    number). Counted on in the ground. Behind the first `fresh` of the line (None: all) a reason is left as it is.
 
     `tell` is called with why there is none ("": there is one) before the next is asked for.
     """
-    one_pass = _Pass(facts, ground, now, tell)
+    one_pass = _Pass(facts, ground, now, tell, fresh)
     changes = (change for place, queued in enumerate(line) if (change := one_pass.change(place, queued)))
-    return list(islice(changes, most))
+    return Given(list(islice(changes, most)), one_pass.late)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Places and reasons; whether some reasons were left as they were, though they are others now."""
+
+    changes: list[Change]
+    late: bool
 
 
 @dataclass
@@ -53,6 +65,8 @@ class _Pass:
     ground: Ground
     now: float
     tell: Callable[[str], None]
+    fresh: int | None
+    late: bool = False
     refused: dict[Alike, str] = field(default_factory=dict)
     ways: int = WAYS
 
@@ -78,7 +92,10 @@ class _Pass:
         if not reason:
             reason = self.refused[want.alike] = none_fits(self.ground, want)
         self.tell(reason)
-        if reason == queued.reason or (place >= FRESH and queued.reason):
+        if reason == queued.reason:
+            return None
+        if queued.reason and self.fresh is not None and place >= self.fresh:
+            self.late = True
             return None
         key = keys.queued(job.queue, job.id)
         return Change(puts={key: replace(queued, reason=reason)}, why=f"{job.id} waits: {reason}")

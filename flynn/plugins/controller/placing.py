@@ -13,7 +13,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.line import Line
 from flynn.plugins.controller.moment import Moment
-from flynn.plugins.controller.place import Ground, place_queued
+from flynn.plugins.controller.place import FRESH, TELL, Ground, place_queued
 from flynn.plugins.controller.waiting import Waiting
 
 AT_ONCE = 1000
@@ -82,9 +82,12 @@ def give_places(facts: Facts, decided: Iterable[Change], kept: Kept, moment: Mom
     kept.follow(then)
     kept.ground.most_starting = moment.limits.queues.per_host
     line = Line(then, moment.limits.queues, moment.now, waiting=kept.waiting)
-    given = place_queued(then, kept.ground, line, moment.now, line.tell, AT_ONCE)
+    fresh = None if moment.now <= moment.told else FRESH
+    placed = place_queued(then, kept.ground, line, moment.now, line.tell, AT_ONCE, fresh)
+    given = placed.changes
     moves = kept.balancer.plan(facts, kept.ground, moment) if len(given) < AT_ONCE else []  # First what waits.
     wakes = [wake for wake in (line.wake, kept.balancer.wake) if wake is not None]
+    wakes += [moment.told + TELL] if placed.late else []
     return Placed(apart(_joined(chosen, [*given, *line.holds(), *moves])), min(wakes, default=None))
 
 

@@ -5,6 +5,7 @@ changed, when its time has come, or when it had changes the last time, which may
 assignment, also when its host has come, gone, or become full. A host that tells its load costs next to nothing.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from flynn.core import model
 from flynn.core.change import Change
 from flynn.core.facts import Changes, Facts, changed
 from flynn.plugins.controller.moment import Limits, Moment
+from flynn.plugins.controller.place import TELL
 from flynn.plugins.controller.placing import AT_ONCE, Kept, give_places
 from flynn.plugins.controller.plan import Part, Plan, plan_app
 from flynn.plugins.controller.sentence import Counts
@@ -92,6 +94,9 @@ class Planner:
     """The assignments that were decided in the last pass, by `HOST/JOB`."""
 
     _places: bool = True
+    _told: float = -math.inf
+    """When it last found out for all jobs that wait why they do."""
+
     _kept: Kept = field(default_factory=Kept)
     _wake: float | None = None
     """When a job that waits for a place may be tried again."""
@@ -99,6 +104,8 @@ class Planner:
     def plan(self, facts: Facts, now: float, steady: float) -> Plan:
         """What to do on this photo, at this time of day and that of a clock that nobody sets."""
         self._follow(facts, now, steady)
+        if not self._told <= now < self._told + TELL:
+            self._told = now
         moment = self.moment(now, steady)
         self._due(moment)
         changes = self._place([*self._plan(moment), *self._tend(moment)], moment)
@@ -111,7 +118,7 @@ class Planner:
     def moment(self, now: float, steady: float) -> Moment:
         """What the leader knows beside the facts."""
         absent = {host: at + now - steady for host, at in self.absent.items()}
-        return Moment(now, self.new_id, absent, self.limits, self._seen)
+        return Moment(now, self.new_id, absent, self.limits, self._seen, self._told)
 
     def _follow(self, facts: Facts, now: float, steady: float) -> None:
         """Note what has changed since the last photo."""
@@ -172,7 +179,7 @@ class Planner:
             self._jobs.add(key)
             if state is None:
                 self._seen.pop(key, None)
-            elif not first and (was is None or (was.state, was.since) != (state.state, state.since)):
+            elif state.since > now if first else was is None or (was.state, was.since) != (state.state, state.since):
                 self._seen[key] = now
 
     def _hosts(self, changes: Changes, steady: float) -> None:

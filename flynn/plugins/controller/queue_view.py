@@ -8,7 +8,7 @@ from flynn.core import model
 from flynn.core.facts import Facts
 from flynn.core.queue_room import depth
 from flynn.plugins.controller.backoff import pause_of
-from flynn.plugins.controller.line import Room, Row, begun, waiting_apps
+from flynn.plugins.controller.line import Room, Row, begun, like, waiting_apps
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.waiting import age
 
@@ -64,11 +64,20 @@ class Reasons:
         self.facts, self.queue, self.limits, self.now = facts, queue, queues.of(queue), now
         self._room = Room.of(facts, queue, self.limits)
         self._apps: dict[str, str] = {}
+        self._alike: dict[str, dict[Any, str]] = {}
 
     def waiting(self, queued: model.Queued) -> Waiting:
         job = queued.job
-        reason = queued.reason or self._of_app(job.app)
+        reason = (queued.reason and self._now(queued)) or self._of_app(job.app)
         return Waiting(job.id, job.app, job.type, job.release, job.created, reason)
+
+    def _now(self, queued: model.Queued) -> str:
+        """Of a job that says why it waits: what the first one like it says, which is tried for all of them."""
+        app = queued.job.app
+        if app not in self._alike:
+            rows = Row.of(self.facts, app, self.queue).waiting
+            self._alike[app] = {like(each.job): each.reason for each in rows if each.reason}
+        return self._alike[app][like(queued.job)]
 
     def _of_app(self, app: str) -> str:
         """Of a job of an app of which nothing is known beside that it waits."""

@@ -27,12 +27,12 @@ ZONE = "zone"
 @dataclass(frozen=True)
 class Balance:
     """What is to be done now to spread an app's jobs; when to look again, if a job has not been up for long enough.
-    `uneven`: they could be spread better, were there room. `off`: a move that is called off, as there is none after
-    all."""
+    `uneven`: the kinds that could be spread better, were there room. `off`: a move that is called off, as there is none
+    after all."""
 
     change: Change | None = None
     wake: float | None = None
-    uneven: bool = False
+    uneven: "Sequence[Uneven]" = ()
     off: Change | None = None
 
 
@@ -40,21 +40,20 @@ def rebalance(facts: Facts, zones: "Zones", ground: Ground, app: str, moment: Mo
     """The next move of an app's jobs, if there is one that betters their spread and may be done now."""
     jobs = list(jobs_of(facts, app, ("services",)))
     if off := _called_off(facts, jobs):
-        return Balance(off=off, uneven=True)
+        return Balance(off=off)
     if len(jobs) < 2 or len(facts.hosts) < 2 or not _quiet(facts, app, jobs):
         return Balance()
     kinds: dict[tuple[int, str], list[Known]] = {}
     for job in jobs:
         kinds.setdefault((job.job.release, job.job.type), []).append(job)
-    wake, uneven = None, False
-    for _, same in sorted(kinds.items()):
-        spread = Spread.of(zones, same)
-        uneven |= spread.uneven
-        if spread.uneven and (found := _better(facts, ground, same, spread)):
+    spreads = [Uneven(same, Spread.of(zones, same)) for _, same in sorted(kinds.items())]
+    uneven, wake = [kind for kind in spreads if kind.spread.uneven], None
+    for kind in uneven:
+        if found := better(facts, ground, kind):
             job, target = found
             rested = (moment.since(job.state) if job.state else moment.now) + moment.limits.rest
             if rested <= moment.now:
-                return Balance(_move(facts, job, target), uneven=True)
+                return Balance(_move(facts, job, target), uneven=uneven)
             wake = rested if wake is None else min(wake, rested)
     return Balance(wake=wake, uneven=uneven)
 
@@ -110,12 +109,20 @@ class Spread:
         return sorted(self.hosts, key=lambda name: (-self.in_zone[zone.get(name, "")], -self.hosts[name], name))
 
 
-def _better(facts: Facts, ground: Ground, same: Sequence[Known], spread: Spread) -> tuple[Known, str] | None:
-    """Which of these jobs of a kind should move, and where to a new one would go now; None: it would better nothing."""
-    target = host_for(facts, ground, replace(same[0].job, id=f"{same[0].job.id}-next"))
-    for source in spread.crowded() if target else ():
-        movable = [job for job in same if job.host == source and not bound(facts, job.job)]
-        if movable and spread.gap(source, target) >= 2:
+@dataclass(frozen=True)
+class Uneven:
+    """The jobs of a kind, and how they are spread."""
+
+    same: Sequence[Known]
+    spread: Spread
+
+
+def better(facts: Facts, ground: Ground, kind: Uneven) -> tuple[Known, str] | None:
+    """Which of these jobs should move, and where to a new one would go now; None: it would better nothing."""
+    target = host_for(facts, ground, replace(kind.same[0].job, id=f"{kind.same[0].job.id}-next"))
+    for source in kind.spread.crowded() if target else ():
+        movable = [job for job in kind.same if job.host == source and not bound(facts, job.job)]
+        if movable and kind.spread.gap(source, target) >= 2:
             return max(movable, key=lambda job: (job.job.created, job.job.id)), target
     return None
 

@@ -4,6 +4,7 @@ Each plan of the world is made both ways and compared there (`world.py`); here i
 with passes of which only a part could be committed.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from hypothesis import given, settings
@@ -13,7 +14,8 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.plugins.controller import wishes
-from flynn.plugins.controller.planner import news
+from flynn.plugins.controller.place import FRESH, TELL
+from flynn.plugins.controller.planner import Planner, news
 from tests.plugins.controller.world import World
 
 APPS, HOSTS = ("one", "two"), ("a", "b", "c")
@@ -209,6 +211,46 @@ def test_a_clock_that_is_wrong_holds_nothing_back_for_longer() -> None:
         assert world.now < wake <= world.now + 30
         world.now = wake
         world.settle()
+
+
+def test_a_host_whose_clock_is_ahead_holds_nothing_back_under_the_next_leader_either() -> None:
+    world = World()
+    world.host("a")
+    world.app("one", web=1)
+    world.run()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", failure="start", reason="no such blob", since=world.now + 600)
+    world.planner = Planner(world.limits, world.new_id)
+    world.settle()
+    assert not world.facts.jobs
+    wake = world.plan().wake
+    assert wake is not None
+    assert world.now < wake <= world.now + 30
+    world.now = wake
+    world.settle()
+    assert world.facts.jobs
+
+
+def test_reasons_behind_the_head_of_the_line_are_those_of_half_a_minute_ago_at_most() -> None:
+    world = World()
+    world.host("a", memory=100)
+    for number in range(30):
+        world.app(f"app{number:02}", web=1)
+    world.settle()
+    old = {queued.reason for queued in world.facts.queues.values()}
+    assert old == {"no host has room for 128 MiB: a has 100 MiB of 100 free"}
+    world.host("a", memory=90)
+    world.now += 1
+    world.settle()
+    reasons = Counter(queued.reason for queued in world.facts.queues.values())
+    new = "no host has room for 128 MiB: a has 90 MiB of 90 free"
+    assert reasons == {new: FRESH, **dict.fromkeys(old, 10)}
+    wake = world.plan().wake
+    assert wake is not None
+    assert wake <= world.now + TELL
+    world.now = wake
+    world.settle()
+    assert {queued.reason for queued in world.facts.queues.values()} == {new}
 
 
 def test_a_job_that_is_stopped_as_soon_as_it_has_a_host_is_replaced() -> None:

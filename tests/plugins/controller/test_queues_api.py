@@ -14,6 +14,7 @@ from flynn.core.errors import Conflict, NotFound, StartError
 from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.cancel import CANCELLED, cancel
 from flynn.plugins.controller.queue_limits import EphemeralLimits, Queues
+from flynn.plugins.controller.queue_view import waiting_jobs
 from tests.harness import TestNode, open_node
 from tests.plugins.controller.test_api import call, deploy, obedient
 from tests.plugins.controller.test_line import job, photo
@@ -134,3 +135,17 @@ def test_a_limit_that_is_set_leaves_the_others_as_they_are() -> None:
     limits = told.bricks["controller"].queues
     assert (limits.ephemeral.running, limits.ephemeral.bound, limits.ephemeral.starting_per_host) == (5, 20_000, 2)
     assert limits.per_host == {"ephemeral": 2, "builders": 1}
+
+
+def test_a_job_that_waits_like_another_says_why_that_one_does() -> None:
+    """Only the first of them is tried, and has the reason of now."""
+    jobs = [job("a", number, "ephemeral") for number in range(3)]
+    facts = photo(jobs)
+    puts: dict[str, model.Record] = {
+        keys.queued("ephemeral", one.id): model.Queued(job=one, reason=("new", "old", "")[number])
+        for number, one in enumerate(sorted(jobs, key=lambda one: (one.created, one.id)))
+    }
+    facts = facts.imagined(puts, ())
+    told = waiting_jobs(facts, "ephemeral", Queues(), 5.0, 10)
+    assert [one.reason for one in told][:2] == ["new", "new"]
+    assert told[2].reason.endswith(": new")

@@ -2,14 +2,18 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.plugins.controller import wishes
-from flynn.plugins.controller.moment import Limits
+from flynn.core.facts import Facts
+from flynn.plugins.controller import balancer, wishes
+from flynn.plugins.controller.moment import Limits, Moment
+from flynn.plugins.controller.place import Ground
 from flynn.plugins.controller.queue_limits import QueueLimits, Queues
+from flynn.plugins.controller.rebalance import Balance, Zones, rebalance
 from tests.plugins.controller.test_moving import with_volume
 from tests.plugins.controller.world import World
 
@@ -222,3 +226,35 @@ def test_no_batch_job_makes_way_for_the_sake_of_spread() -> None:
     world.run()
     assert not world.facts.jobs["b/batch-run-1"].stop
     assert spread(world, "hello") == {"a": 2}
+
+
+def test_apps_that_cannot_be_spread_better_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only once there is room for them, or they change themselves; they get their moves then, one after the other."""
+    world = balanced(budget=1)
+    world.host("a", memory=4096)
+    for number in range(5):
+        world.app(f"app{number}", web=2)
+    let(world)
+    world.host("b", memory=100)
+    world.now += REST
+    world.settle()
+    looked = list[str]()
+
+    def counted(facts: Facts, zones: Zones, ground: Ground, app: str, moment: Moment) -> Balance:
+        looked.append(app)
+        return rebalance(facts, zones, ground, app, moment)
+
+    monkeypatch.setattr(balancer, "rebalance", counted)
+    for _ in range(3):
+        world.app(f"other{world.number}", web=0)
+        world.planner.plan(world.facts, world.now, world.now)
+    assert {app for app in looked if app.startswith("app")} == set()
+    monkeypatch.undo()
+    world.host("b", memory=300)
+    let(world)
+    assert sum(a.host == "b" for a in world.facts.jobs.values()) == 2
+    world.host("b", memory=4096)
+    let(world, 60)
+    assert {f"app{number}": spread(world, f"app{number}") for number in range(5)} == {
+        f"app{number}": {"a": 1, "b": 1} for number in range(5)
+    }

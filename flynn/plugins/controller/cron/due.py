@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model, ticks
 from flynn.core.change import Change
-from flynn.core.errors import Invalid
+from flynn.core.errors import Invalid, QueueFull
 from flynn.core.facts import Facts
 from flynn.core.model import Cron, Ledger, Run
+from flynn.core.queue_room import check_room
 from flynn.plugins.controller.cron.ledger import ACTIVE, Jobs, active, brought_up_to_date, placed, trimmed
 from flynn.plugins.controller.job_of import job_of
 from flynn.plugins.controller.limits import ONE_OFF
@@ -90,15 +91,15 @@ def _page(
     page = Page(replace(ledger, runs=tuple(brought_up_to_date(facts, ledger.runs, jobs, moment))))
     _stop_late(page, entry, jobs, now)
     if not page.ledger.paused:
-        _tick(page, release, entry, facts, now)
+        _tick(page, release, entry, facts, moment)
         _next_waiting(page, release, entry, facts, now)
     page.ledger = trimmed(page.ledger)
     return page
 
 
-def _tick(page: Page, release: model.Release, entry: Cron, facts: Facts, now: float) -> None:
+def _tick(page: Page, release: model.Release, entry: Cron, facts: Facts, moment: Moment) -> None:
     """The ticks that have come since the last one that was done with."""
-    ledger = page.ledger
+    ledger, now = page.ledger, moment.now
     try:
         count, last = ticks.between(entry.schedule, entry.timezone, ledger.after, now)
         coming = ticks.following(entry.schedule, entry.timezone, last or ledger.after)
@@ -114,15 +115,21 @@ def _tick(page: Page, release: model.Release, entry: Cron, facts: Facts, now: fl
         _add(page, Run(due=first, outcome="missed", count=missed, reason=f"nobody was there to start it ({told})"))
     page.ledger = replace(page.ledger, after=last)
     if begins:
-        _begin(page, release, entry, facts, last, now)
+        _begin(page, release, entry, facts, last, moment)
 
 
-def _begin(page: Page, release: model.Release, entry: Cron, facts: Facts, tick: float, now: float) -> None:
-    """The run of a tick, or what becomes of it as others are under way."""
+def _begin(page: Page, release: model.Release, entry: Cron, facts: Facts, tick: float, moment: Moment) -> None:
+    """The run of a tick, or what becomes of it as others are under way, or as the queue has no room."""
     under_way = [run for run in page.ledger.runs if run.outcome in ("waiting", *ACTIVE)]
     waiting = sum(run.outcome == "waiting" for run in under_way)
     if not under_way or (entry.overlap == "allow" and len(under_way) < TOGETHER):
-        start(page, release, entry, facts, Run(due=tick, outcome="queued", job=job_name(page.ledger, tick)), now)
+        try:
+            check_room(facts, "ephemeral", moment.limits.queues.ephemeral.bound)
+        except QueueFull as full:
+            _add(page, Run(due=tick, outcome="skipped", reason=str(full).partition(";")[0]))
+            return
+        run = Run(due=tick, outcome="queued", job=job_name(page.ledger, tick))
+        start(page, release, entry, facts, run, moment.now)
     elif entry.overlap == "queue" and waiting < WAITING:
         _add(page, Run(due=tick, outcome="waiting"))
     else:

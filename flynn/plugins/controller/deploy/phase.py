@@ -31,7 +31,7 @@ def phase(facts: Facts, under: Under, moment: Moment) -> tuple[Change | None, fl
     if state and state.state == "down":
         return _failed(deploy, state.reason or f"exited with code {state.exit_code}", now), None
     if not state and not job:
-        return _failed(deploy, "was taken out of its queue, or lost with its host", now), None
+        return _failed(deploy, "was lost with its host", now), None
     if now >= deadline:
         queued = facts.queues.get(f"ephemeral/{deploy.phase}")
         why = f" ({queued.reason})" if queued and queued.reason else ""

@@ -1,5 +1,6 @@
 """Runs that are due: each tick once, whoever leads and whatever clocks do."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from flynn.plugins.controller.cron import verbs
 from flynn.plugins.controller.cron.due import GRACE, job_name
 from flynn.plugins.controller.cron.ledger import KEPT
 from flynn.plugins.controller.decide import stop_job
+from flynn.plugins.controller.queue_limits import EphemeralLimits, Queues
 from tests.plugins.controller.world import World
 
 T0 = 1_800_000_000.0
@@ -61,6 +63,27 @@ def end_jobs(world: World, code: int = 0, reason: str = "") -> None:
         if a.job.queue == "ephemeral":
             world.tell(a, "down", exit_code=code, reason=reason)
     world.settle()
+
+
+def test_a_tick_for_whose_run_the_queue_has_no_room_is_skipped_and_says_so() -> None:
+    world = begin()
+    world.planner.limits = world.limits = dataclasses.replace(
+        world.limits, queues=Queues(ephemeral=EphemeralLimits(bound=2))
+    )
+    world.put(keys.app("other"), model.App(name="other", created=T0))
+    large = model.Job(id="", app="other", type="run", queue="ephemeral", created=T0, command="x", memory=1 << 20)
+    waiting = [replace(large, id=f"other-run-{number}") for number in range(2)]
+    for job in waiting:
+        world.put(keys.queued("ephemeral", job.id), model.Queued(job=job))
+    world.now = T0 + 300
+    world.settle()
+    [run] = ledger(world).runs
+    full = "the queue ephemeral is full: 2 wait, and it takes 2"
+    assert run == Run(due=T0 + 300, outcome="skipped", reason=full)
+    world.write(Change(deletes=(keys.queued("ephemeral", waiting[0].id),)))
+    world.now = T0 + 600
+    world.settle()
+    assert outcomes(world) == ["skipped", "queued"]
 
 
 def test_a_run_from_its_tick_to_its_end() -> None:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
+from flynn.plugins.controller.cancel import cancel as take_out
 from flynn.plugins.controller.deploy.orders import cancel
 from tests.plugins.controller.deploy.test_begin import begun, served
 from tests.plugins.controller.world import World
@@ -95,10 +96,22 @@ def test_one_that_is_lost_with_its_host_fails_the_deploy() -> None:
     world.settle()
     world.write(Change(deletes=(keys.job("host-0", command(world).job.id),)))
     world.run()
-    assert (
-        world.facts.deploys["hello"].reason == "the release command was taken out of its queue, or lost with its host"
-    )
+    assert world.facts.deploys["hello"].reason == "the release command was lost with its host"
     assert world.up("hello") == {(1, "web"): 2}
+
+
+def test_one_that_is_taken_out_of_its_queue_fails_the_deploy_at_once() -> None:
+    world = migrating()
+    world.write(Change(deletes=(keys.host("host-0"),)))
+    world.settle()
+    (id,) = (queued.job.id for queued in world.facts.queues.values())
+    world.write(take_out(world.facts, "ephemeral", id, world.now))
+    deploy = world.facts.deploys["hello"]
+    why = "the release command was taken out of its queue: it was cancelled before it had a host"
+    assert (deploy.state, deploy.reason, deploy.job, deploy.ended) == ("failed", why, id, world.now)
+    world.settle()
+    assert world.facts.deploys["hello"] == deploy
+    assert not world.facts.queues
 
 
 def test_it_runs_also_where_nothing_else_changed() -> None:

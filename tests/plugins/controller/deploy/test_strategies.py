@@ -50,7 +50,7 @@ def test_all_at_once() -> None:
 
 @pytest.mark.parametrize("strategy", ["rolling", "one-by-one", "all-at-once", "one-down-one-up", "canary"])
 def test_those_that_are_replaced_hold_up_no_deploy_where_no_more_may_run(strategy: str) -> None:
-    """As many run as may (`services.running`): the next ones start beside those whose place they take, and no others."""
+    """As many run as may: the next ones start beside those whose place they take, and no others."""
     free, full = served(web=3), served(web=3)
     full.planner.limits = full.limits = replace_limits(full.limits, QueueLimits(running=3))
     for world in (free, full):
