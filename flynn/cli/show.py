@@ -149,6 +149,7 @@ def release(made: records.ReleaseInfo) -> list[str]:
     rows = [("created", day(made.created) + " UTC"), ("description", made.description or "-")]
     found = made.artifact
     rows.append((found.kind, found.image or f"{found.sha256} ({size(found.size)})"))
+    rows += [("layer", f"{sha256} ({key})") for key, sha256 in found.layers.items()]
     rows += [("commit", made.commit)] if made.commit else []
     rows += [(type, process.command or "as the image says") for type, process in sorted(made.processes.items())]
     rows += [("env", f"{key}={value}") for key, value in sorted(made.env.items())]

@@ -28,6 +28,12 @@ def too_old(facts: Facts, app: str) -> list[int]:
     return sorted(build.number for build in facts.builds_of(app).values())[: -(KEPT - 1)]
 
 
+def known_layers(facts: Facts, app: str) -> dict[str, str]:
+    """The layers that releases of the app stand on: blobs, by their keys. Of one key the newest counts."""
+    releases = sorted(facts.releases_of(app).values(), key=lambda release: release.version)
+    return {key: sha256 for release in releases for key, sha256 in release.artifact.layers.items()}
+
+
 def outcome(build: model.Build) -> str:
     """What became of one that has come to nothing, in a sentence."""
     if build.state == "cancelled":

@@ -149,3 +149,27 @@ async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> No
 
 async def _is_up(grid: Grid, name: str) -> bool:
     return bool(await grid.jobs(name, "up"))
+
+
+async def test_packages_are_a_layer_that_releases_share(tmp_path: Path) -> None:
+    """What is in the layer is neither built, nor packed, nor sent, nor unpacked again."""
+    server = "from flask import Flask\napp = Flask(__name__)\n\n@app.get('/')\ndef show():\n    return 'first'\n"
+    files = {"requirements__txt": "flask\ngunicorn\n", "Procfile": "web: gunicorn app:app --bind 0.0.0.0:$PORT\n"}
+    source = apps.make(tmp_path / "app", app__py=server, **files)
+    async with open_scripted() as grid:
+        await grid.ok("create", "hello")
+        await grid.ok("deploy", str(source), "-a", "hello")
+        assert await grid.get("hello") == (200, "first")
+        (source / "app.py").write_text(server.replace("first", "second"))
+        said = await grid.ok("deploy", str(source), "-a", "hello")
+        assert "Packages as in an earlier release: requirements.txt is the same" in said.out
+        assert await grid.get("hello") == (200, "second")
+        (source / "requirements.txt").write_text("flask\ngunicorn\nclick\n")
+        said = await grid.ok("deploy", str(source), "-a", "hello")
+        assert "Installing requirements.txt" in said.out
+        found = [release["artifact"] for release in (await grid.ok("release", "-a", "hello", "--json")).json]
+        third, second, first = (artifact["layers"] for artifact in found)
+        assert (first == second, set(third) & set(first)) == (True, set())
+        assert found[1]["size"] < 10_000
+        await grid.ok("release", "rollback", "v1", "-a", "hello")
+        assert await grid.get("hello") == (200, "first")

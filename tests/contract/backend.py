@@ -122,6 +122,26 @@ async def _gives_a_build_a_source_to_change(backend: Backend, dir: Path) -> None
     assert [path.name for path in (dir / "build").iterdir()] == ["file"]
 
 
+async def _shows_what_lies_under_the_app(backend: Backend, dir: Path) -> None:
+    """Of what both have the upper one counts, also where it has a link; what is below is not changed."""
+    command = "cat file both/own both/low link both/over; echo x >both/low; cat both/low; rm link; ls both"
+    told = spec(dir, command)
+    for name in ("low", "over"):
+        (dir / name / "both").mkdir(parents=True)
+        (dir / name / "both" / name).write_text(f"{name}\n")
+        (dir / name / "file").write_text(name)
+        (dir / name / "link").write_text(name)
+    (dir / "app" / "file").write_text("app\n")
+    (dir / "app" / "both").mkdir()
+    (dir / "app" / "both" / "own").write_text("own\n")
+    (dir / "app" / "link").symlink_to("file")
+    told = replace(told, under=(dir / "low", dir / "over"))
+    seen = ["app", "own", "low", "app", "over", "x", *sorted(["low", "over", "own"])]
+    assert await output(backend, told) == seen
+    assert (dir / "low" / "both" / "low").read_text() == "low\n"
+    assert await output(backend, told) == seen * 2
+
+
 async def _throws_changes_away(backend: Backend, dir: Path) -> None:
     told = spec(dir, 'cat file; echo changed >file; echo new >new; echo kept >>"$CACHE_DIR/c"; echo out >"$OUT_DIR/o"')
     assert await output(backend, told) == ["hello"]
@@ -376,7 +396,7 @@ async def _gives_the_network_that_it_can(backend: Backend, dir: Path) -> None:
 
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
-    _sources_what_is_written_for_bash, _gives_a_build_a_source_to_change,
+    _sources_what_is_written_for_bash, _gives_a_build_a_source_to_change, _shows_what_lies_under_the_app,
     _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,

@@ -10,12 +10,17 @@ from flynn.core.model.record import Record
 
 class Artifact(Record, frozen=True, kw_only=True):
     """An application, built: a blob on the shelf, named by its digest; or an image, by the name that engines pull; or
-    with both, an image that is on the shelf."""
+    with both, an image that is on the shelf.
+
+    `layers` are blobs that lie under it, the lowest first, which other releases of the app have too: by a key that says
+    what each depends on.
+    """
 
     sha256: str = ""
     size: int = 0
     kind: Literal["slug", "image"] = "slug"
     image: str = ""
+    layers: dict[str, str] = {}
 
 
 class App(Record, frozen=True, kw_only=True):

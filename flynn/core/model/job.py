@@ -9,7 +9,8 @@ class Job(Record, frozen=True, kw_only=True):
     """One run of one process: all that a host must know to start it.
 
     `command` is a shell command line. `layers` maps a name to a blob (tar, gzip) that the process sees unpacked
-    at `/NAME`: `app` under a throw-away writable overlay, the others read-only. `service` names the service that
+    at `/NAME`: `app` under a throw-away writable overlay, the others read-only; blobs of `under` lie under `app`, the
+    lowest first. `service` names the service that
     the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
     on the shelf when it ends with exit code 0, and `/out/result.json` (64 KiB at most) into its state.
@@ -33,6 +34,7 @@ class Job(Record, frozen=True, kw_only=True):
     release: int = 0
     env: dict[str, str] = {}
     layers: dict[str, str] = {}
+    under: tuple[str, ...] = ()
     service: str = ""
     memory: int = MEMORY
     memory_limit: int = 0

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.core.builds import latest, too_old, under_way
+from flynn.core.builds import known_layers, latest, too_old, under_way
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
@@ -85,8 +85,7 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env={**packs.told(found, rules.env), **in_pieces(config), "BUILD_TIMEOUT": f"{rules.timeout:g}"}
-        | ({"SOURCE_VERSION": version} if version else {}),
+        env=_told(facts, found, rules, version) | in_pieces(config),
         layers={"build": source, "tools": tools, **packs.layers(found)},
         cache=f"build-{app}",
         stop_timeout=GRACE,
@@ -124,6 +123,14 @@ def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:
         time_limit=rules.timeout + TIDY,
         disk=rules.disk,
     )
+
+
+def _told(facts: Facts, app: model.App, rules: Rules, version: str) -> dict[str, str]:
+    """What the job is told but for the app's config."""
+    told = packs.told(app, rules.env) | {"BUILD_TIMEOUT": f"{rules.timeout:g}"}
+    told |= {"SOURCE_VERSION": version} if version else {}
+    layers = sorted(known_layers(facts, app.name))
+    return told | ({"BUILD_LAYERS": msgspec.json.encode(layers).decode()} if layers else {})
 
 
 def in_pieces(config: str) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Builds that end: a slug becomes a release and its deploy begins, or the build has failed or was cancelled. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.core.builds import under_way
+from flynn.core.builds import known_layers, under_way
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
@@ -23,10 +23,12 @@ REASON = 500
 
 
 class Built(msgspec.Struct, frozen=True):
-    """What a build job says of its slug: the buildpack that made it, the command of each process type, and what else
-    the app says of them (`described.py`) in `file`; or in `failed` why there is none."""
+    """What a build job says of its slug: the buildpack that made it, the keys of the layers that it stands on, the
+    command of each process type, and what else the app says of them (`described.py`) in `file`; or in `failed` why
+    there is none."""
 
     processes: dict[str, str] = {}
+    layers: tuple[str, ...] = ()
     buildpack: str = ""
     described: dict[str, Any] = {}
     file: str = NAME
@@ -49,7 +51,7 @@ def _next(facts: Facts, build: model.Build, now: float, strategies: Collection[s
         if build.cancel:
             return _ended(build, "cancelled", build.cancel, now, state.host)
         if state.exit_code == 0 and state.output:
-            return _release(facts, build, state, now, strategies)
+            return _release(facts, build, state, state.output, now, strategies)
         return _ended(build, "failed", _why(state), now, state.host)
     job = next((job for job in jobs_of(facts, build.app, ("builders",)) if job.job.id == build.job), None)
     if job is None:
@@ -95,8 +97,22 @@ def _key(build: model.Build) -> str:
     return keys.build(build.app, build.number)
 
 
+def _layered(facts: Facts, app: str, output: model.Artifact, keys: Sequence[str]) -> model.Artifact:
+    """The slug with those layers that it stands on: new ones, which came with it, or such as the app has already. A
+    build names no blob, as that could be another app's. Invalid: there is no such layer."""
+    there = known_layers(facts, app) | output.layers
+    if missing := [key for key in keys if key not in there]:
+        raise Invalid(f"it names a layer that is not there any more ({missing[0][:60]}); deploy again")
+    return replace(output, layers={key: there[key] for key in keys})
+
+
 def _release(
-    facts: Facts, build: model.Build, state: model.JobState, now: float, strategies: Collection[str]
+    facts: Facts,
+    build: model.Build,
+    state: model.JobState,
+    output: model.Artifact,
+    now: float,
+    strategies: Collection[str],
 ) -> Change | None:
     deploy = facts.deploys.get(build.app)
     if deploy and deploy.state == "running":
@@ -108,16 +124,16 @@ def _release(
         cron = entries(built.described.get(CRON, {}), processes)
         if not built.processes:
             raise Invalid("it left no process type")
+        artifact = _layered(facts, build.app, output, built.layers)
     except msgspec.DecodeError as error:
         return _ended(build, "failed", f"it left no usable result ({error})", now, state.host)
     except Invalid as error:
         return _ended(build, "failed", f"{error}", now, state.host)
-    assert state.output is not None
-    description = build.description or f"Deploy {state.output.sha256[:8]}"
+    description = build.description or f"Deploy {artifact.sha256[:8]}"
     change, version = begin_deploy(
         facts,
         build.app,
-        state.output,
+        artifact,
         processes,
         facts.apps[build.app].env,
         description,

@@ -16,6 +16,7 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         release=release.version,
         env=release.env,
         layers={} if release.artifact.image else {"app": release.artifact.sha256},
+        under=tuple(release.artifact.layers.values()),
         image=release.artifact.image,
         image_blob=release.artifact.sha256 if release.artifact.image else "",
         service=keys.service(release.app, type) if process.serves else "",

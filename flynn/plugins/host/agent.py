@@ -155,7 +155,8 @@ class Agent:
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
-        return {sha256 for life in self.lives.values() for sha256 in life.job.layers.values()}
+        jobs = [life.job for life in self.lives.values()]
+        return {sha256 for job in jobs for sha256 in (*job.layers.values(), *job.under)}
 
     def _host(self) -> Host:
         node = self.ctx.node

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,24 @@ def remove_tree(path: Path) -> None:
             while _empty(top, top, DEEP):
                 pass
         os.rmdir(path)
+
+
+def copy_tree(tree: Path, to: Path) -> None:
+    """Copy a tree over what is there: of what both have, this one counts, also where it is a link. Blocks."""
+
+    def make_way(folder: str, names: list[str]) -> list[str]:
+        for name in names:
+            source, target = os.path.join(folder, name), os.path.join(to, os.path.relpath(folder, tree), name)
+            if not os.path.lexists(target) or (_is_folder(source) and _is_folder(target)):
+                continue
+            remove_tree(Path(target)) if _is_folder(target) else os.unlink(target)
+        return []
+
+    shutil.copytree(tree, to, symlinks=True, dirs_exist_ok=True, ignore=make_way)
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def walk(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -16,6 +16,7 @@ async def test_a_procfile_is_enough(tmp_path: Path, kit: Path, cache: Path) -> N
     assert built.result == {
         "buildpack": "procfile",
         "processes": {"web": "sleep 1"},
+        "layers": [],
         "file": "flynn.json",
         "described": {},
     }

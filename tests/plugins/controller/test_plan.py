@@ -1,5 +1,6 @@
 """The plan, case by case, on a grid in memory."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -441,6 +442,41 @@ def test_a_build_whose_result_is_no_good_fails(result: str) -> None:
     world.run()
     assert world.facts.builds["hello/1"].state == "failed"
     assert not world.facts.releases
+
+
+def test_a_release_stands_on_layers_of_its_own_app_and_on_new_ones() -> None:
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    for number, (named, came) in enumerate([(["new"], {"new": "1" * 64}), (["new", "more"], {"more": "2" * 64})], 1):
+        job = model.Job(
+            id=f"b{number}", app="hello", type="build", queue="builders", command="x", created=world.now
+        )  # fmt: skip
+        world.put(keys.queued("builders", job.id), model.Queued(job=job))
+        made = model.Build(app="hello", number=number, job=job.id, source="b" * 64, started=world.now)
+        world.put(keys.build("hello", number), made)
+        world.settle()
+        (a,) = (a for a in world.facts.jobs.values() if a.job.id == job.id)
+        result = msgspec.json.encode({"processes": {"web": "serve"}, "layers": named}).decode()
+        world.tell(a, "down", exit_code=0, output=replace(SLUG, layers=came), result=result)
+        world.run()
+    assert world.facts.releases["hello/2"].artifact.layers == {"new": "1" * 64, "more": "2" * 64}
+    (job,) = (a.job for a in world.facts.jobs.values() if a.job.queue == "services")
+    assert (job.layers, job.under) == ({"app": SLUG.sha256}, ("1" * 64, "2" * 64))
+
+
+def test_a_build_that_names_a_layer_of_another_app_fails() -> None:
+    world = grid("a")
+    other = replace(world.release("other", "web"), artifact=replace(SLUG, layers={"secret": "3" * 64}))
+    world.put(keys.release("other", 1), other)
+    world.put(keys.app("other"), model.App(name="other", created=1.0, release=1))
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0))
+    build(world, "hello")
+    world.settle()
+    (a,) = (a for a in world.facts.jobs.values() if a.job.queue == "builders")
+    world.tell(a, "down", exit_code=0, output=SLUG, result='{"processes": {"web": "x"}, "layers": ["secret"]}')
+    world.run()
+    assert "names a layer that is not there" in world.facts.builds["hello/1"].reason
+    assert not world.facts.releases_of("hello")
 
 
 @pytest.mark.parametrize("after", ["queued", "assigned", "up", "done"])

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,9 +26,10 @@ from .choose import chosen
 from .described import read_described
 from .dockerfile import build_image
 from .ignore import remove_ignored
+from .layers import Layers
 from .places import Places, config, environ, write_config
 from .processes import Released, find_processes, has_profile, image_processes, write_profile
-from .slug import human, size_of, write_slug
+from .slug import human, size_of, write_tar
 
 CACHE_LIMIT = 1 << 30
 """Bytes that a build may leave in its cache; past it the cache is emptied."""
@@ -60,24 +62,36 @@ def build(places: Places) -> tuple[str, int]:
         leave(places, "dockerfile", processes, file_read, described)
         return "an image", size
     bash = has_profile(places.build)
-    released, names, foreign = compile_all(places)
+    layers = Layers(places.out, os.environ)
+    released, names, foreign = compile_all(places, layers)
     write_profile(places.build, released.variables, bash or foreign)
     processes = find_processes(places.build, released, names[-1])
-    size = write_slug(places.build, os.path.join(places.out, "slug.tgz"))
-    leave(places, ", ".join(names), processes, file_read, described)
+    used = layers.used()
+    layers.pack(places.build, used)
+    size = write_tar(places.build, os.path.join(places.out, "slug.tgz"), without=used.values())
+    leave(places, ", ".join(names), processes, file_read, described, used)
     return "a slug", size
 
 
-def leave(places: Places, buildpack: str, processes: dict[str, str], file_read: str, described: dict[str, Any]) -> None:
+def leave(
+    places: Places,
+    buildpack: str,
+    processes: dict[str, str],
+    file_read: str,
+    described: dict[str, Any],
+    layers: Collection[str] = (),
+) -> None:
     """Say of what was built what the grid must know."""
-    told = {"buildpack": buildpack, "processes": processes, "file": file_read, "described": described}
+    told = {
+        "buildpack": buildpack, "processes": processes, "layers": [*layers], "file": file_read, "described": described
+    }  # fmt: skip
     with open(os.path.join(places.out, "result.json"), "w", encoding="utf-8") as file:
         json.dump(told, file)
 
 
-def compile_all(places: Places) -> tuple[Released, list[str], bool]:
+def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bool]:
     """Each buildpack in its turn; what they say of processes, their names, and whether one is not flynn's own."""
-    env, found = environ(places, os.environ), config(os.environ)
+    env, found = environ(places, os.environ, layers.folder), config(os.environ)
     released, names, foreign = Released(), [], False
     with tempfile.TemporaryDirectory(prefix="config-") as folder:
         write_config(found, folder)

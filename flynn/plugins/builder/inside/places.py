@@ -40,9 +40,11 @@ class Places:
         return Places(*(os.path.abspath(path) for path in named.values()))
 
 
-def environ(places: Places, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment that a buildpack is run in, as Heroku has it. `given` is that of this program."""
+def environ(places: Places, given: Mapping[str, str], layers: str = "") -> dict[str, str]:
+    """The environment that a buildpack is run in, as Heroku has it. `given` is that of this program; `layers`: where
+    flynn's own tell of layers."""
     env = {name: value for name, value in given.items() if not name.startswith(OWN)}
+    env |= {"LAYERS_DIR": layers} if layers else {}
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "STACK": stack(), **env, "HOME": places.app}
 
 

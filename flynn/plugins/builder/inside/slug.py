@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from . import BuildFailed
 
@@ -19,28 +19,31 @@ LEFT_OUT = frozenset({".git", ".slugignore"})
 """Names at the top that no app needs to run."""
 
 
-def write_slug(top: str, path: str) -> int:
-    """Pack the tree at `top` into the file `path`; its size in bytes. BuildFailed names what cannot be packed."""
+def write_tar(top: str, path: str, only: str = "", without: Collection[str] = ()) -> int:
+    """Pack the tree at `top` into the file `path`; its size in bytes. `only` what is in this directory, or all but what
+    is `without`. BuildFailed names what cannot be packed."""
     entry = top
-    if size_of(top) > UNPACKED or sum(1 for _ in paths(top)) > ENTRIES:
+    if size_of(top, only, without) > UNPACKED or sum(1 for _ in paths(top, only, without)) > ENTRIES:
         raise BuildFailed(
             f"the slug would be over {UNPACKED >> 30} GiB or {ENTRIES} files; name what can go in .slugignore"
         )
     try:
         with tarfile.open(path, "w:gz", compresslevel=LEVEL, format=tarfile.PAX_FORMAT) as tar:
-            for entry in paths(top):
+            for entry in paths(top, only, without):
                 _add(tar, entry, os.path.relpath(entry, top))
     except OSError as error:
         raise BuildFailed(f"the slug cannot be made: {os.path.relpath(entry, top)}: {error.strerror}") from None
     return os.path.getsize(path)
 
 
-def paths(top: str) -> Iterator[str]:
-    """Every path below `top` that goes into the slug, sorted, a directory before what is in it."""
-    for folder, folders, files in os.walk(top, onerror=_refuse):
-        if folder == top:
-            folders[:] = [name for name in folders if name not in LEFT_OUT]
-            files = [name for name in files if name not in LEFT_OUT]
+def paths(top: str, only: str = "", without: Collection[str] = ()) -> Iterator[str]:
+    """Every path below `top` that goes into the tar, sorted, a directory before what is in it."""
+    parts = only.split("/") if only else []
+    yield from (os.path.join(top, *parts[:number]) for number in range(1, len(parts)))
+    left_out = {os.path.join(top, name) for name in (*LEFT_OUT, *without)}
+    for folder, folders, files in os.walk(os.path.join(top, *parts), onerror=_refuse):
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in left_out]
+        files = [name for name in files if os.path.join(folder, name) not in left_out]
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         folders[:] = sorted(set(folders) - set(links))
         if folder != top:
@@ -48,10 +51,12 @@ def paths(top: str) -> Iterator[str]:
         yield from (os.path.join(folder, name) for name in sorted([*files, *links]))
 
 
-def size_of(top: str) -> int:
-    """Bytes of all files below `top`."""
+def size_of(top: str, only: str = "", without: Collection[str] = ()) -> int:
+    """Bytes of all files below `top`, or of those that would be packed."""
     total = 0
-    for folder, _, files in os.walk(top):
+    left_out = {os.path.join(top, name) for name in without}
+    for folder, folders, files in os.walk(os.path.join(top, only)):
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in left_out]
         for name in files:
             try:
                 total += os.lstat(os.path.join(folder, name)).st_size

@@ -54,13 +54,11 @@ class Spec:
     """A process to start. `env` is all it sees, but for what depends on the backend, which adds it (`APP_DIR`, ...).
 
     `layers` are unpacked trees by name, not to be changed by the process; one, `over`, is made writable by a throw-away
-    copy or overlay. `/app` is always there, and writable. `dir` is the job's own directory, where the backend may keep
-    what it needs. Output is appended to the files `stdout` and `stderr` in it. `cache` and `out` are writable
-    directories, if given. `socket`, if given, is where the process may listen on a UNIX socket, in a directory of its
-    own; FLYNN_SOCKET tells it how to get there. `binds` are directories of this machine that it is given; each is
-    there, with no link in its path. `network` is what it has of that; from one of its own it does not reach `refused`
-    (addresses and networks, `10.0.0.0/8`), nor this machine, and only `port` (0: none) is reached from outside, by
-    IPv4, or where `ipv6` is set by that.
+    copy or overlay; what is `under` it shows through, the lowest first. `/app` is always there, and writable. `dir` is
+    the job's own directory, where the backend may keep what it needs. Output is appended to the files `stdout` and
+    `stderr` in it. `cache` and `out` are writable directories, if given. `socket`, if given, is where the process may
+    listen on a UNIX socket, in a directory of its own; FLYNN_SOCKET tells it how to get there. `binds` are directories
+    of this machine that it is given; each is there, with no link in its path.
     """
 
     id: str
@@ -68,6 +66,7 @@ class Spec:
     env: Mapping[str, str]
     layers: Mapping[str, Path]
     dir: Path
+    under: tuple[Path, ...] = ()
     cache: Path | None = None
     out: Path | None = None
     socket: Path | None = None
@@ -87,6 +86,11 @@ class Spec:
     def over(self) -> str:
         """The layer that is made writable: the source of a build (`build`), else the application."""
         return "build" if "build" in self.layers else "app"
+
+    @property
+    def stack(self) -> tuple[Path, ...]:
+        """The trees that lie one over the other where the process may write; none: nothing is there yet."""
+        return (*self.under, self.layers[self.over]) if self.over in self.layers else ()
 
     @property
     def stdout(self) -> Path:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened
 from flynn.plugins.host.limits.cgroup import kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of
 from flynn.plugins.host.race import race
-from flynn.plugins.host.trees import own, remove_tree
+from flynn.plugins.host.trees import copy_tree, own, remove_tree
 
 PATH = f"{sys.base_prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where the programs of this machine are, the daemon's own Python first."""
@@ -94,8 +93,10 @@ def _prepare(spec: Spec) -> None:
     root = spec.dir / "root"
     remove_tree(root)
     (root / "app").mkdir(parents=True)
+    for tree in spec.under:
+        copy_tree(tree, root / spec.over)
     for name, tree in spec.layers.items():
-        shutil.copytree(tree, root / name, symlinks=True, dirs_exist_ok=True)
+        copy_tree(tree, root / name)
 
 
 class RunningProcess(RunningHere):

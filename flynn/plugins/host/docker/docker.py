@@ -99,7 +99,7 @@ class DockerBackend:
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> RunningContainer:
         """All or nothing: what goes wrong on the way, or is cancelled, leaves no container."""
         try:
-            copied = mode == "copy" or not overlay.can_overlay(spec.layers.get(spec.over, spec.dir), spec.dir)
+            copied = mode == "copy" or not overlay.can_overlay(*spec.stack, spec.dir)
             await asyncio.to_thread(_prepare, spec, copied)
             async with engine(WORK) as client:
                 made = await self._run(client, spec, commit, copied)
@@ -191,4 +191,4 @@ def _prepare(spec: Spec, copied: bool) -> None:
         if spec.socket:  # An image may have a user of its own; what is above this directory is the agent's alone.
             spec.socket.parent.chmod(0o777)
     else:
-        overlay.make(spec.dir, spec.layers.get(spec.over), copied)
+        overlay.make(spec.dir, spec.stack, copied)

@@ -6,10 +6,10 @@ root's, and a job that changes a file gets a copy of its own (overlayfs, "copy u
 
 import contextlib
 import os
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from flynn.plugins.host.trees import own, remove_tree, walk
+from flynn.plugins.host.trees import copy_tree, own, remove_tree, walk
 
 USER = 61_000
 """User and group of jobs where the daemon is root: nobody else on the machine should have this number, as who has the
@@ -55,16 +55,15 @@ def give(path: Path) -> None:
     own(path, owner(), group())
 
 
-def make(dir: Path, tree: Path | None, copied: bool) -> None:
-    """The directories for one run, in the job's directory. `copied`: the tree is copied, as no overlay works here."""
+def make(dir: Path, trees: Sequence[Path], copied: bool) -> None:
+    """The directories for one run, in the job's directory. `copied`: the trees are copied, the first first, as no
+    overlay works here."""
     remove(dir)
     (dir / "upper").mkdir(parents=True)
     (dir / "work").mkdir()
     (dir / "home").mkdir()
-    if tree is not None and copied:
-        shutil.copytree(tree, dir / "upper", symlinks=True, dirs_exist_ok=True)
-    elif tree is not None:
-        open_tree(tree)
+    for tree in trees:
+        copy_tree(tree, dir / "upper") if copied else open_tree(tree)
     give(dir / "upper")
     give(dir / "home")
 

@@ -153,7 +153,7 @@ def _streams(spec: Spec) -> Iterator[str]:
 
 def _overlay(spec: Spec, data: Path) -> dict[str, Any]:
     """A volume of this container alone, which goes with it; the tree below it is shared."""
-    lower, upper, work = spec.layers[spec.over], spec.dir / "upper", spec.dir / "work"
+    lower, upper, work = ":".join(map(str, reversed(spec.stack))), spec.dir / "upper", spec.dir / "work"
     options = {"type": "overlay", "device": "overlay", "o": f"lowerdir={lower},upperdir={upper},workdir={work}"}
     driver = {"Name": "local", "Options": options}
     told = {"NoCopy": True, "Labels": {"flynn.data": str(data)}, "DriverConfig": driver}

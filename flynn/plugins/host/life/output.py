@@ -2,6 +2,7 @@
 says why there is no slug."""
 
 import asyncio
+import re
 import stat
 import time
 from dataclasses import dataclass, replace
@@ -17,6 +18,12 @@ from flynn.plugins.host.docker.image_build import SAVED, tag_of
 from flynn.plugins.host.ground import Ground
 
 RESULT_LIMIT = 64 * 1024
+
+LAYERS = 8
+"""Layers that a build may leave."""
+
+KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
 PATIENCE = 30.0
 """Seconds for which a shelf that does not answer is tried again."""
 
@@ -56,9 +63,20 @@ async def collect(ctx: Context, out: Path, artifact: Path) -> Output:
     if said.problem:
         return said
     try:
-        return Output(await _store(ctx, artifact), said.result)
+        made = await _store(ctx, artifact)
+        layers = {key: (await _store(ctx, path)).sha256 for key, path in _layers(out).items()}
+        return Output(structs.replace(made, layers=layers), said.result)
     except (FlynnError, OSError) as error:
         return Output(None, said.result, f"left {artifact.name}, which could not be put on the shelf: {error}")
+
+
+def _layers(out: Path) -> dict[str, Path]:
+    """The layers that were packed, by their keys."""
+    folder = out / "layers"
+    if folder.is_symlink() or not folder.is_dir():
+        return {}
+    found = {path.name.removesuffix(".tgz"): path for path in sorted(folder.iterdir()) if _is_file(path)}
+    return {key: path for key, path in list(found.items())[:LAYERS] if len(key) <= 100 and KEY.fullmatch(key)}
 
 
 def told(out: Path) -> Output:

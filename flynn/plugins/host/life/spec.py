@@ -25,6 +25,7 @@ def spec_of(
     image: str = "",
     binds: tuple[Bind, ...] = (),
     cache: Path | None = None,
+    under: tuple[Path, ...] = (),
 ) -> Spec:
     """The process of a job; its directories are made. `port` 0: it has none. `image`: the engine's name of it."""
     dir = ground.jobs / job.id
@@ -34,6 +35,7 @@ def spec_of(
         command=WAITER if job.terminal else job.command,
         env=environ(job, port, os.environ),
         layers=layers,
+        under=under,
         dir=dir,
         cache=_used(cache) if cache else None,
         out=_made(dir / "out") if job.output else None,

@@ -31,7 +31,7 @@ from flynn.plugins.host.sandbox.etc import Etc
 from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
-from flynn.plugins.host.trees import own, remove_tree
+from flynn.plugins.host.trees import copy_tree, own, remove_tree
 
 MODES = ("overlay", "tmp-overlay", "copy")
 """How `/app` is made writable, the best first: which works depends on the kernel and on the data's file system."""
@@ -147,8 +147,8 @@ class SandboxBackend:
         for name in ("upper", "work", *(["home"] if spec.over != "app" else [])):
             _empty(spec.dir / name)
         write_environ(spec.dir, env)
-        if mode == "copy" and spec.over in spec.layers:
-            shutil.copytree(spec.layers[spec.over], spec.dir / "upper", symlinks=True, dirs_exist_ok=True)
+        for tree in spec.stack if mode == "copy" else ():
+            copy_tree(tree, spec.dir / "upper")
 
     def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
         """What bubblewrap is given by descriptor, by the option that takes it."""

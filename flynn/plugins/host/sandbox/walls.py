@@ -62,13 +62,13 @@ def hostname(spec: Spec) -> str:
 
 
 def _over(spec: Spec, mode: str) -> Iterator[str]:
-    tree, place = spec.layers.get(spec.over), f"/{spec.over}"
+    place, sources = f"/{spec.over}", [word for tree in spec.stack for word in ("--overlay-src", str(tree))]
     if spec.over != "app":
         yield from ("--bind", str(spec.dir / "home"), "/app")
-    if tree is None or mode == "copy":
+    if not sources or mode == "copy":
         yield from ("--bind", str(spec.dir / "upper"), place)
     elif mode == "overlay":
         upper, work = str(spec.dir / "upper"), str(spec.dir / "work")
-        yield from ("--overlay-src", str(tree), "--overlay", upper, work, place)
+        yield from (*sources, "--overlay", upper, work, place)
     else:
-        yield from ("--overlay-src", str(tree), "--tmp-overlay", place)
+        yield from (*sources, "--tmp-overlay", place)
