@@ -23,12 +23,12 @@ class Placing:
 
     def place(self, line: Sequence[Queued]) -> int:
         """Give places to all in this order; how many got one."""
-        return sum(bool(change.deletes) for change in place_queued(self.facts, self.ground, line, 1.0).changes)
+        return sum(bool(change.deletes) for change in place_queued(self.facts, self.ground, line, 1.0))
 
     def placed(self, jobs: Iterable[Job]) -> list[Assignment]:
         """The same, and where they are."""
         line = [Queued(job=job) for job in jobs]
-        changes = place_queued(self.facts, self.ground, line, 1.0).changes
+        changes = place_queued(self.facts, self.ground, line, 1.0)
         return [a for change in changes for a in change.puts.values() if isinstance(a, Assignment)]
 
     def could(self, job: Job, instances: Counter[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -158,15 +158,18 @@ class Leadership:
         planner = Planner(self.limits, self.new_id)
         while True:
             facts = self.ctx.mirror.facts
-            planned = planner.plan(facts, self.ctx.clock(), self.steady())
+            planned = planner.begin(facts, self.ctx.clock(), self.steady())
             self.ctx.say(planned.sentence)
-            pause = LONGEST if planned.wake is None else max(planned.wake - self.ctx.clock(), 0.01)
+            pause = RETRY
             try:
-                if planned.changes and self.claim.held and await self._carry_out(facts, planned.changes):
-                    continue
+                if self.claim.held:
+                    if await self._carry_out(facts, planned.changes()):
+                        continue
+                    wake = planned.wake()
+                    pause = LONGEST if wake is None else min(max(wake - self.ctx.clock(), 0.01), LONGEST)
             except Unavailable:
-                pause = RETRY
-            await self._news(facts, min(pause, LONGEST) if self.claim.held else RETRY)
+                pass
+            await self._news(facts, pause if self.claim.held else RETRY)
 
     async def _news(self, old: Facts, pause: float) -> None:
         """Wait for something to plan, this long at most."""
@@ -175,7 +178,7 @@ class Leadership:
         except TimeoutError:
             pass
 
-    async def _carry_out(self, facts: Facts, changes: tuple[Change, ...]) -> bool:
+    async def _carry_out(self, facts: Facts, changes: Iterable[Change]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""
         outcome = await commit_all(self.ctx.store, facts, changes, self.claim.fence, self._tell)
         if outcome.revision:

@@ -4,9 +4,8 @@ Pure. An app's jobs of a type are spread over the zones first, then over the hos
 that a job fills best. `choose` is all that decides: the leader's passes, `explain` and plans for a host ask it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from msgspec.structs import replace
 
@@ -18,7 +17,7 @@ from flynn.plugins.controller.place_ground import Ground
 from flynn.plugins.controller.place_refusals import none_fits, refusal
 from flynn.plugins.controller.place_site import Alike, Want, want_of
 
-__all__ = ["Ground", "choose", "place_queued"]
+__all__ = ["Ground", "Places", "choose", "place_queued"]
 
 WAYS = 50
 """Services that batch jobs make way for in one pass, at most, as that takes a while: the others have the next one."""
@@ -36,39 +35,33 @@ def place_queued(
     line: Iterable[model.Queued],
     now: float,
     tell: Callable[[str], None] = lambda reason: None,
-    most: int | None = None,
-    fresh: int | None = None,
-) -> "Given":
-    """For each queued job in this order: its move to a host, or a new reason why it waits; `most` of these (None: any
-    number). Counted on in the ground. Behind the first `fresh` of the line (None: all) a reason is left as it is.
-
-    `tell` is called with why there is none ("": there is one) before the next is asked for.
-    """
-    one_pass = _Pass(facts, ground, now, tell, fresh)
-    changes = (change for place, queued in enumerate(line) if (change := one_pass.change(place, queued)))
-    return Given(list(islice(changes, most)), one_pass.late)
-
-
-@dataclass(frozen=True)
-class Given:
-    """Places and reasons; whether some reasons were left as they were, though they are others now."""
-
-    changes: list[Change]
-    late: bool
+) -> list[Change]:
+    """All that `Places` says of this line."""
+    return list(Places(facts, ground, now, tell).of(line))
 
 
 @dataclass
-class _Pass:
-    """One time through the line. `refused`: what has found no place in this pass, in which there is only less of it."""
+class Places:
+    """For each queued job of a line, in its order: its move to a host, or a new reason why it waits. What is given is
+    counted on in the ground, as it is asked for.
+
+    `tell` is called with why there is none ("": there is one) before the next is asked for. Behind the first `fresh` of
+    the line (None: all) a reason is left as it is; `late`: one was left that is another now. `refused`: what has found
+    no place, of which there is only less.
+    """
 
     facts: Facts
     ground: Ground
     now: float
     tell: Callable[[str], None]
-    fresh: int | None
+    fresh: int | None = None
     late: bool = False
     refused: dict[Alike, str] = field(default_factory=dict)
     ways: int = WAYS
+
+    def of(self, line: Iterable[model.Queued]) -> Iterator[Change]:
+        """One after the other, as they are asked for."""
+        return (change for place, queued in enumerate(line) if (change := self.change(place, queued)))
 
     def change(self, place: int, queued: model.Queued) -> Change | None:
         """Of the job at this place in the line; None: all is said of it."""

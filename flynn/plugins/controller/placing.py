@@ -7,25 +7,18 @@ the next photo.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from flynn.core.change import Change, applied
 from flynn.core.facts import Facts
 from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.line import Line
 from flynn.plugins.controller.moment import Moment
-from flynn.plugins.controller.place import FRESH, TELL, Ground, place_queued
+from flynn.plugins.controller.place import FRESH, TELL, Ground, Places
 from flynn.plugins.controller.waiting import Waiting
 
 AT_ONCE = 1000
 """Changes of one pass, about: so that a pass is short, and what happens meanwhile is seen soon."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """All changes of a pass. `wake` is when a job that waits may be tried again though nothing changes."""
-
-    changes: tuple[Change, ...]
-    wake: float | None
 
 
 @dataclass
@@ -74,30 +67,50 @@ def apart(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(change for change in changes if touched.allows(change))
 
 
-def give_places(facts: Facts, decided: Iterable[Change], kept: Kept, moment: Moment) -> Placed:
+@dataclass
+class Placing:
     """What was decided and, on top of it, places for what is queued, and better ones for what runs. What is kept is
-    brought up to date."""
-    chosen = apart(decided)
-    then = applied(facts, *chosen)
-    kept.follow(then)
-    kept.ground.most_starting = moment.limits.queues.per_host
-    line = Line(then, moment.limits.queues, moment.now, waiting=kept.waiting)
-    fresh = None if moment.now <= moment.told else FRESH
-    placed = place_queued(then, kept.ground, line, moment.now, line.tell, AT_ONCE, fresh)
-    given = placed.changes
-    moves = kept.balancer.plan(facts, kept.ground, moment) if len(given) < AT_ONCE else []  # First what waits.
-    wakes = [wake for wake in (line.wake, kept.balancer.wake) if wake is not None]
-    wakes += [moment.told + TELL] if placed.late else []
-    return Placed(apart(_joined(chosen, [*given, *line.holds(), *moves])), min(wakes, default=None))
+    brought up to date. `wake`: when a job that waits may be tried again though nothing changes, once all is gone
+    through."""
+
+    facts: Facts
+    decided: Iterable[Change]
+    kept: Kept
+    moment: Moment
+    wake: float | None = None
+
+    def changes(self) -> Iterator[Change]:
+        """All changes of the pass, each decided when it is asked for: so the first are done while the last are not
+        decided yet. To be gone through once."""
+        chosen = apart(self.decided)
+        touched = Touched()
+        yield from filter(touched.allows, _joined(chosen, self._given(applied(self.facts, *chosen))))
+
+    def _given(self, then: Facts) -> Iterator[Change]:
+        kept, moment, limits = self.kept, self.moment, self.moment.limits
+        kept.follow(then)
+        kept.ground.most_starting = limits.queues.per_host
+        line = Line(then, limits.queues, moment.now, waiting=kept.waiting)
+        fresh = None if moment.now <= moment.told else FRESH
+        places, given = Places(then, kept.ground, moment.now, line.tell, fresh), 0
+        for change in islice(places.of(line), AT_ONCE):
+            given += 1
+            yield change
+        yield from line.holds()
+        if given < AT_ONCE:  # First what waits.
+            yield from kept.balancer.plan(self.facts, kept.ground, moment)
+        wakes = [line.wake, kept.balancer.wake, moment.told + TELL if places.late else None]
+        self.wake = min((wake for wake in wakes if wake is not None), default=None)
 
 
-def _joined(chosen: Sequence[Change], given: Sequence[Change]) -> Iterator[Change]:
-    """The changes in order; what queues a job, and what moves that job on, as one."""
+def _joined(chosen: Sequence[Change], given: Iterable[Change]) -> Iterator[Change]:
+    """What was chosen and what is given; what queues a job, and what moves that job on, as one."""
     queued = {key: change for change in chosen if (key := _only_queues(change))}
-    moved = {key: change for change in given for key in (*change.puts, *change.deletes) if key in queued}
-    yield from (change for change in chosen if _only_queues(change) not in moved)
-    whole = {id(change): _at_once(queued[key], change, key) for key, change in moved.items()}
-    yield from (whole.get(id(change), change) for change in given)
+    yield from (change for change in chosen if not _only_queues(change))
+    for change in given:
+        key = next((key for key in (*change.puts, *change.deletes) if key in queued), "")
+        yield _at_once(queued.pop(key), change, key) if key else change
+    yield from queued.values()
 
 
 def _only_queues(change: Change) -> str:

@@ -19,7 +19,7 @@ from flynn.plugins.controller.deploy.old_releases import clear_old
 from flynn.plugins.controller.formation import meet_formation, stop_all
 from flynn.plugins.controller.leftovers import clear_leftovers
 from flynn.plugins.controller.moment import Limits, Moment
-from flynn.plugins.controller.placing import Kept, give_places
+from flynn.plugins.controller.placing import Kept, Placing
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
@@ -55,9 +55,10 @@ def plan(facts: Facts, moment: Moment) -> Plan:
     wakes = [part.wake for part in parts.values() if part.wake is not None]
     wakes += [at for _, at in host_wakes(facts, moment) if at > moment.now]
     said = Counts.of(facts).sentence(facts, held)
-    placed = give_places(facts, changes, Kept.of(facts), moment)
-    wakes += [placed.wake] if placed.wake is not None else []
-    return Plan(placed.changes, said, min(wakes, default=None))
+    placing = Placing(facts, changes, Kept.of(facts), moment)
+    done = tuple(placing.changes())
+    wakes += [placing.wake] if placing.wake is not None else []
+    return Plan(done, said, min(wakes, default=None))
 
 
 def plan_app(facts: Facts, app: str, moment: Moment) -> Part:

@@ -6,7 +6,7 @@ assignment, also when its host has come, gone, or become full. A host that tells
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from flynn.core.change import Change
 from flynn.core.facts import Changes, Facts, changed
 from flynn.plugins.controller.moment import Limits, Moment
 from flynn.plugins.controller.place import TELL
-from flynn.plugins.controller.placing import AT_ONCE, Kept, give_places
+from flynn.plugins.controller.placing import AT_ONCE, Kept, Placing
 from flynn.plugins.controller.plan import Part, Plan, plan_app
 from flynn.plugins.controller.sentence import Counts
 from flynn.plugins.controller.tend import host_wakes, tend
@@ -103,17 +103,19 @@ class Planner:
 
     def plan(self, facts: Facts, now: float, steady: float) -> Plan:
         """What to do on this photo, at this time of day and that of a clock that nobody sets."""
+        one = self.begin(facts, now, steady)
+        return Plan(tuple(one.changes()), one.sentence, one.wake())
+
+    def begin(self, facts: Facts, now: float, steady: float) -> "Pass":
+        """The same, where the first changes are wanted before the last are decided."""
         self._follow(facts, now, steady)
         if not self._told <= now < self._told + TELL:
             self._told = now
         moment = self.moment(now, steady)
         self._due(moment)
-        changes = self._place([*self._plan(moment), *self._tend(moment)], moment)
+        decided = [*self._plan(moment), *self._tend(moment)]
         held = {app: part.held for app, part in self._later.items() if part.held}
-        wakes = [part.wake for part in self._later.values() if part.wake is not None]
-        wakes += [at for _, at in host_wakes(facts, moment) if at > now]
-        wakes += [self._wake] if self._wake is not None else []
-        return Plan(changes, self.counts.sentence(facts, held), min(wakes, default=None))
+        return Pass(self, moment, decided, self.counts.sentence(facts, held))
 
     def moment(self, now: float, steady: float) -> Moment:
         """What the leader knows beside the facts."""
@@ -244,14 +246,44 @@ class Planner:
         self._jobs = again.union(waiting)
         return found
 
-    def _place(self, decided: list[Change], moment: Moment) -> tuple[Change, ...]:
+    def place(self, decided: list[Change], moment: Moment) -> Iterator[Change]:
         """All that is decided, with places for what is queued, if there may be any that there was not before."""
         if not self._places and not decided:
-            return ()
-        placed = give_places(self.facts, decided, self._kept, moment)
-        self._given = frozenset(key[5:] for change in placed.changes for key in change.puts if key.startswith("jobs/"))
-        self._places, self._wake = bool(placed.changes), placed.wake
-        return placed.changes
+            return
+        self._places = False
+        placing, given = Placing(self.facts, decided, self._kept, moment), set[str]()
+        try:
+            for change in placing.changes():
+                self._places = True
+                given.update(key.removeprefix("jobs/") for key in change.puts if key.startswith("jobs/"))
+                yield change
+            self._wake = placing.wake
+        finally:
+            self._given = frozenset(given)
+
+    def wakes(self, moment: Moment) -> Iterator[float]:
+        """When to look again though nothing changes."""
+        yield from (part.wake for part in self._later.values() if part.wake is not None)
+        yield from (at for _, at in host_wakes(self.facts, moment) if at > moment.now)
+        yield from (self._wake,) if self._wake is not None else ()
+
+
+@dataclass
+class Pass:
+    """One pass of a planner: the next one begins when this one has been gone through."""
+
+    planner: Planner
+    moment: Moment
+    decided: list[Change]
+    sentence: str
+
+    def changes(self) -> Iterator[Change]:
+        """What to commit, each decided as it is asked for; to be gone through once."""
+        return self.planner.place(self.decided, self.moment)
+
+    def wake(self) -> float | None:
+        """When to look again at the latest though nothing changed (epoch seconds), once all was gone through."""
+        return min(self.planner.wakes(self.moment), default=None)
 
 
 def _placements(facts: Facts, app: str) -> Iterable[model.Placement]:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
-from flynn.plugins.controller.place import Ground, choose, place_queued
+from flynn.plugins.controller.place import Ground, Places, choose, place_queued
 from tests.plugins.controller.world import World
 
 
@@ -34,7 +34,7 @@ def placed(hosts: list[model.Host], jobs: list[model.Job]) -> dict[str, str]:
     """The host of each job that got one, placed in this order."""
     facts = photo(hosts, jobs)
     line = [model.Queued(job=job) for job in jobs]
-    changes = place_queued(facts, Ground.of(facts), line, 5.0).changes
+    changes = place_queued(facts, Ground.of(facts), line, 5.0)
     given = [record for change in changes for record in change.puts.values() if isinstance(record, model.Assignment)]
     return {a.job.id: a.host for a in given}
 
@@ -101,10 +101,9 @@ def test_numbers_alone_are_told_anew_to_the_head_of_the_line_only() -> None:
     jobs = [a_job(n) for n in range(30)]
     world.put(keys.app("hello"), model.App(name="hello", created=1.0))
     line = [model.Queued(job=job, reason="no host has room for 128 MiB: a has 50 MiB of 100 free") for job in jobs]
-    given = place_queued(world.facts, Ground.of(world.facts), line, 5.0, fresh=20)
-    assert (len(given.changes), given.late) == (20, True)
-    given = place_queued(world.facts, Ground.of(world.facts), line, 5.0)
-    assert (len(given.changes), given.late) == (30, False)
+    for fresh, count in ((20, 20), (None, 30)):
+        places = Places(world.facts, Ground.of(world.facts), 5.0, lambda reason: None, fresh)
+        assert (len(list(places.of(line))), places.late) == (count, fresh is not None)
 
 
 SIZES = st.lists(
@@ -121,7 +120,7 @@ def test_never_over_what_a_host_has_and_each_that_waits_has_a_reason(
     jobs = [a_job(n, f"app{app}", memory=100 * size, cpu=cpu) for n, (app, size, cpu) in enumerate(sizes)]
     facts, ground = photo(hosts, jobs), Ground()
     ground.follow(Facts(), facts)
-    changes = place_queued(facts, ground, [model.Queued(job=job) for job in jobs], 5.0).changes
+    changes = place_queued(facts, ground, [model.Queued(job=job) for job in jobs], 5.0)
     assert len(changes) == len(jobs)
     taken = {host.name: [0, 0] for host in hosts}
     for change in changes:
@@ -178,8 +177,8 @@ def test_never_on_a_host_that_is_full_drained_or_has_other_tags(
         for number, (app, image) in enumerate(jobs)
     ]
     ground.follow(seen, world.facts)
-    changes = place_queued(world.facts, ground, line, 5.0).changes
-    assert changes == place_queued(world.facts, Ground.of(world.facts), line, 5.0).changes
+    changes = place_queued(world.facts, ground, line, 5.0)
+    assert changes == place_queued(world.facts, Ground.of(world.facts), line, 5.0)
     for change in changes:
         for record in change.puts.values():
             if isinstance(record, model.Queued):

@@ -45,7 +45,7 @@ def service(world: World, id: str, memory: int = 512, **more: object) -> None:
 def place(world: World) -> list[str]:
     """Only what places do: there is no formation that asks for these services."""
     line = Line(world.facts, Queues(), world.now)
-    changes = place_queued(world.facts, Ground.of(world.facts), line, world.now, line.tell).changes
+    changes = place_queued(world.facts, Ground.of(world.facts), line, world.now, line.tell)
     for change in changes:
         world.write(change)
     return [change.why for change in changes]
