@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from flynn.cli import show, show_usage
+from flynn.cli import follow_jobs, show, show_usage
 from flynn.cli.options import app_option, json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.words import day, placed
@@ -27,13 +27,19 @@ CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 @click.command()
 @click.option("--all", is_flag=True, help="Also the jobs that ended.")
+@click.option("-f", "--follow", is_flag=True, help="Then each change, as it comes.")
 @click.option("--at", default="", metavar="TIME", help="As they were: 10m ago, at 14:05, or 2026-11-25T10:00.")
 @app_option
 @json_option
 @pass_session
-def ps(session: Session, all: bool, at: str) -> None:
+def ps(session: Session, all: bool, follow: bool, at: str) -> None:
     """List the jobs of an app: where they run, what they take of CPU and memory, and why those wait that wait."""
     app = session.app()
+    if follow and at:
+        raise click.UsageError("--follow shows what is and comes, --at what was: say one of them")
+    if follow:
+        follow_jobs.follow(session, app, all)
+        return
     if at:
         when = at_when(at, time.time())
         found = session.ask(lambda client: client.jobs(app, all, at=f"{when:.6f}"))

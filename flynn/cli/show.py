@@ -70,12 +70,13 @@ def jobs(rows: Sequence[records.JobInfo], commands: Mapping[str, str], now: floa
 
 def _job(job: records.JobInfo, used: tuple[str, ...], now: float) -> tuple[str, ...]:
     if job.waiting:
-        return (job.id, job.state, "", "", "", *used, _why(job) or "waits to be placed")
+        return (job.id, job.state, "", "", "", *used, why(job) or "waits to be placed")
     began = f"{span(now - job.since)}" if job.since else ""
-    return (job.id, job.state, began, f"v{job.release}" if job.release else "", job.host, *used, _why(job))
+    return (job.id, job.state, began, f"v{job.release}" if job.release else "", job.host, *used, why(job))
 
 
-def _why(job: records.JobInfo) -> str:
+def why(job: records.JobInfo) -> str:
+    """Why a job is as it is, and what befell it; "": nothing is to be said."""
     parts = [told for told in (job.reason, job.moving) if told]
     if job.state == "down" and job.exit_code is not None and "exit" not in job.reason:
         parts.append(f"exit code {job.exit_code}")

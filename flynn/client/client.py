@@ -173,6 +173,11 @@ class Client(BlobCalls, RepositoryCalls):
         query = ({"all": "true"} if all else {}) | ({"at": at} if at else {})
         return await self.wire.call("GET", _app(app, "jobs"), list[records.JobInfo], query=query)
 
+    def watch_jobs(self, app: str, all: bool = False, after: str = "") -> Lines:
+        """The list, then each change (docs/api.md, "Lists can be watched"); `after`: the revision to go on from."""
+        query = {"watch": "true"} | ({"all": "true"} if all else {}) | ({"after": after} if after else {})
+        return self.wire.lines("GET", _app(app, "jobs"), params=query)
+
     async def kill(self, job: str) -> str:
         """Stop a job; its id. NotFound: it is not running."""
         return (await self.wire.call("DELETE", f"/v1/jobs/{_part(job)}", records.Id)).id

@@ -170,10 +170,10 @@ class FakeGrid:
             return web.json_response({**self.cron[0], **json.loads(raw)})
         return web.json_response(self.runs if request.path.endswith("/runs") else self.cron)
 
-    async def ps(self, request: web.Request) -> web.Response:
-        if "at" in request.query:
+    async def ps(self, request: web.Request) -> web.StreamResponse:
+        if not {"at", "watch"}.isdisjoint(request.query):
             self.asked.append(("GET", request.path_qs, None))
-        return web.json_response(self.jobs)
+        return await self._send(request) if "watch" in request.query else web.json_response(self.jobs)
 
     async def used(self, request: web.Request) -> web.Response:
         return web.json_response(self.usage) if self.usage else problem(404, "not_found", "there is nothing there")
