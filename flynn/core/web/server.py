@@ -31,18 +31,23 @@ class Web:
     def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._guard = Guard(token, clock)
         self._routes: dict[tuple[str, str], tuple[re.Pattern[str], Route]] = {}
+        self._fronts: dict[str, frozenset[tuple[str, str]]] = {}
 
     @contextmanager
-    def serving(self, *routes: Route) -> Iterator[None]:
-        """Answer these routes for the length of a block."""
+    def serving(self, *routes: Route, front: str = "") -> Iterator[None]:
+        """Answer these routes for the length of a block. `front`: a domain by which routers lead here; who comes by it
+        sees these routes alone."""
         added = {(route.path, route.method): (_pattern(route.path), route) for route in routes}
         for path, method in added:
             if (path, method) in self._routes:
                 raise ValueError(f"{method} {path} is served already")
         self._routes |= added
+        if front:
+            self._fronts[front] = frozenset(added)
         try:
             yield
         finally:
+            self._fronts.pop(front, None)
             for key in added:
                 del self._routes[key]
 
@@ -113,8 +118,9 @@ class Web:
 
     def _find(self, request: web.Request) -> tuple[Route, Mapping[str, str]]:
         allowed, path = [], request.rel_url.path
-        for (_, method), (pattern, route) in self._routes.items():
-            if found := pattern.fullmatch(path):
+        seen = self._fronts.get(_domain(request), self._routes.keys())
+        for (template, method), (pattern, route) in self._routes.items():
+            if (template, method) in seen and (found := pattern.fullmatch(path)):
                 if method == request.method:
                     return route, found.groupdict()
                 allowed.append(method)
@@ -122,6 +128,11 @@ class Web:
             told = f"{request.method[:40]} is not for {path[:200]}; use {', '.join(allowed)}"
             raise HttpError(405, told, allow=allowed)
         raise NotFound(f"there is nothing at {path[:200]}")
+
+
+def _domain(request: web.Request) -> str:
+    """What the request was sent to, as routers compare it."""
+    return re.sub(r":\d*$", "", request.headers.get(hdrs.HOST, "")).lower().rstrip(".")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

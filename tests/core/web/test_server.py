@@ -380,6 +380,23 @@ async def test_a_route_that_unpacks_bodies_itself_gets_them_as_they_came(node: T
                 assert status != 200 or await response.json() == {"sent": packed.hex()}
 
 
+async def test_who_comes_by_a_domain_of_a_brick_sees_its_routes_alone(node: TestNode) -> None:
+    async def show(request: web.Request, name: str) -> web.Response:
+        return answer({"name": name})
+
+    route = Route("GET", "/{name}.git", show, "", dict[str, str])
+    with node.web.serving(route, front="git.flynn.localhost"):
+        for host in ("git.flynn.localhost", "git.flynn.localhost:8080", "GIT.flynn.localhost.", "git.flynn.localhost:"):
+            for path, status in (("/a.git", 200), ("/v1/count", 404), ("/v1/openapi.json", 404)):
+                async with node.http.get(f"{node.url}{path}", headers={"Host": host}) as response:
+                    assert response.status == status, (host, path)
+        for path in ("/a.git", "/v1/count"):
+            async with node.http.get(f"{node.url}{path}", headers={"Host": "other"}) as response:
+                assert response.status == 200
+    async with node.http.get(f"{node.url}/v1/count", headers={"Host": "git.flynn.localhost"}) as response:
+        assert response.status == 200
+
+
 async def raw(node: TestNode, *heads: bytes) -> list[tuple[int, dict[str, str], Any]]:
     """Each answer to what is sent on one connection: status, headers, JSON."""
     reader, writer = await asyncio.open_connection("127.0.0.1", node.node.port)

@@ -12,7 +12,7 @@ from flynn.core.room import share
 from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
 from flynn.plugins.builder.git.building import Begin
-from flynn.plugins.builder.git.endpoint import NAME, keep_route
+from flynn.plugins.builder.git.endpoint import NAME, domain, keep_route
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import find
 from flynn.plugins.builder.git.push import Means
@@ -44,7 +44,8 @@ async def taking_pushes(ctx: "Context", begin: Begin, limits: Limits, space: int
         ]
         try:
             async with AsyncExitStack() as stack:
-                stack.enter_context(ctx.web.serving(*api.routes(), *repository_api.routes(ctx)))
+                stack.enter_context(ctx.web.serving(*api.routes(), front=domain(ctx.domain)))
+                stack.enter_context(ctx.web.serving(*repository_api.routes(ctx)))
                 if not git.problem:
                     await stack.enter_async_context(ctx.registered(NAME))
                 yield
