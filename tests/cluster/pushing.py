@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,16 @@ class Work:
         return self.grid.environ | nobody | me
 
     async def spawn(self, *words: str, **environ: str) -> asyncio.subprocess.Process:
+        """A process of a group of its own, as a terminal begins it."""
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=self.place,
-            env=self.environ | environ,
+            env=self.environ | environ, start_new_session=True,
         )  # fmt: skip
+
+    async def pushing(self, *words: str) -> "Pushing":
+        """A push under way."""
+        return Pushing(await self.spawn("git", "push", *(words or ("flynn", "main"))))
 
     async def run(self, *words: str, limit: float = LIMIT, **environ: str) -> Said:
         process = await self.spawn(*words, **environ)
@@ -75,6 +81,37 @@ class Work:
         """The repository of an app at the node's own API, with the grid's token or another."""
         mine = json.loads((self.grid.data / "client.json").read_text())["token"]
         return f"http://dev:{token or mine}@127.0.0.1:{port or self.grid.port}/{app}.git"
+
+
+@dataclass(eq=False)
+class Pushing:
+    """A push, and what its pusher has seen of it."""
+
+    process: asyncio.subprocess.Process
+    seen: str = ""
+
+    async def until(self, text: str) -> None:
+        """Look on until the pusher has seen this."""
+        async with asyncio.timeout(LIMIT):
+            while text not in self.seen:
+                assert await self._more(), f"the push ended before {text!r}:\n{self.seen}"
+
+    async def end(self) -> int:
+        """Look on to its end; its exit code."""
+        async with asyncio.timeout(LIMIT):
+            while await self._more():
+                pass
+            return await self.process.wait()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    async def _more(self) -> bool:
+        assert self.process.stderr
+        chunk = await self.process.stderr.read(65536)
+        self.seen += plain(chunk.decode(errors="replace"))
+        return bool(chunk)
 
 
 async def work_tree(grid: Grid, name: str = "work") -> Work:

@@ -118,7 +118,8 @@ class GitApi:
             async with open_talk() as talk:
                 push = Push(self._means, local, talk)
                 task = self._begin(push, app)
-                words = ("receive-pack", "--stateless-rpc", ".")
+                hooks = f"core.hooksPath={self._means.repositories.hooks}"  # No push without its hook, whatever else.
+                words = ("-c", hooks, "receive-pack", "--stateless-rpc", ".")
                 environ = _protocol(request) | talk.environ
                 try:
                     async with self._means.git.running(local.place, words, environ, talk.files) as process:

@@ -79,9 +79,9 @@ def prepare(place: Path, hooks: Path, limit: int) -> None:
     """A bare repository at `place`, made if there is none, with our settings. `limit`: bytes of one push."""
     for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
         (place / folder).mkdir(parents=True, exist_ok=True)
-    (place / "config").write_text(CONFIG.format(hooks=hooks, limit=limit))
+    _settle(place / "config", CONFIG.format(hooks=hooks, limit=limit))
     if not (place / "HEAD").exists():
-        (place / "HEAD").write_text("ref: refs/heads/main\n")
+        _settle(place / "HEAD", "ref: refs/heads/main\n")
 
 
 def sweep(place: Path) -> None:
@@ -124,6 +124,7 @@ def write_refs(place: Path, head: str, refs: Mapping[str, str], shallow: tuple[s
 
 
 def _settle(path: Path, text: str) -> None:
+    """Have a file, or with no text have none. It is never seen half: git may read it at any time."""
     try:
         if path.read_text() == text:
             return
@@ -131,7 +132,7 @@ def _settle(path: Path, text: str) -> None:
         if not text:
             return
     if text:
-        aside = path.with_suffix(".part")
+        aside = path.with_name(f"{path.name}.part")
         aside.write_text(text)
         os.replace(aside, path)
     else:

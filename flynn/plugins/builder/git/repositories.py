@@ -28,6 +28,7 @@ class Local:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     uses: int = 0
+    used: float = 0.0
     lost: bool = False
 
 
@@ -37,7 +38,7 @@ class Repositories:
 
     def __init__(self, ctx: "Context", root: Path, space: int, limit: int, reserve: int) -> None:
         self._ctx, self._root, self._space, self._limit, self._reserve = ctx, root, space, limit, reserve
-        self._open: dict[str, Local] = {}
+        self._known: dict[str, Local] = {}
         self.hooks = root / "hooks"
 
     def prepare(self) -> None:
@@ -47,11 +48,12 @@ class Repositories:
     @asynccontextmanager
     async def opened(self, app: str) -> AsyncIterator[Local]:
         """The repository as the grid knows it now, for the length of a block. Full, Unavailable."""
-        local = self._open.setdefault(app, Local(app, self._root / f"{app}.git", model.Repository(app=app)))
+        local = self._local(app)
         async with self.using(local):
             async with local.lock:
                 await self.bring(local)
             yield local
+        await self._tidy()
 
     @asynccontextmanager
     async def using(self, local: Local) -> AsyncIterator[None]:
@@ -62,8 +64,14 @@ class Repositories:
         finally:
             local.uses -= 1
             if not local.uses:
-                del self._open[local.app]
-                await asyncio.to_thread(self._tidy)
+                local.used = self._ctx.clock()
+                async with local.lock:
+                    if not local.uses:
+                        await asyncio.to_thread(layout.sweep, local.place)
+
+    def _local(self, app: str) -> Local:
+        """Always the same for an app: there is one turn, and one lock."""
+        return self._known.setdefault(app, Local(app, self._root / f"{app}.git", model.Repository(app=app)))
 
     async def bring(self, local: Local) -> None:
         """Bring it to what the grid knows of it now. The caller holds `local.lock`."""
@@ -95,28 +103,23 @@ class Repositories:
                     path = layout.pack_path(local.place, pack.name, ending)
                     await blobs.fetch(self._ctx, blob, path, leave=self._reserve)
 
-    def _tidy(self) -> None:
+    async def _tidy(self) -> None:
         """Drop repositories that nobody uses: those of deleted apps, and past `space` those used longest ago."""
-        idle = [path for path in self._root.glob("*.git") if path.stem not in self._open]
-        left = self._space
-        for path in sorted(idle, key=_used, reverse=True):
-            size = _size(path)
-            if path.stem not in self._ctx.mirror.facts.apps or size > left:
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                left -= size
+        room = self._space
+        paths = await asyncio.to_thread(lambda: list(self._root.glob("*.git")))
+        for local in sorted((self._local(path.stem) for path in paths), key=lambda local: local.used, reverse=True):
+            size = await asyncio.to_thread(_size, local.place)
+            if local.app in self._ctx.mirror.facts.apps and size <= room:
+                room -= size
+                continue
+            async with local.lock:
+                if not local.uses:
+                    await asyncio.to_thread(shutil.rmtree, local.place, ignore_errors=True)
 
 
 def _settle(local: Local) -> None:
     branch = local.known.branch or "main"
     layout.write_refs(local.place, f"refs/heads/{branch}", local.known.refs, local.known.shallow)
-
-
-def _used(path: Path) -> float:
-    try:
-        return (path / "config").stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _size(path: Path) -> int:
