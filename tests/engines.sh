@@ -5,7 +5,8 @@
 #   tests/engines.sh --required   the same, but anything missing is a failure (exit 1)
 #
 # As root on Debian or Ubuntu: etcd from the system's own packages, and etcd 3.5 from Debian trixie, unpacked under
-# .engines/ (the system itself stays on its release); Docker Engine; busybox and pasta. Elsewhere nothing is installed.
+# .engines/ (the system itself stays on its release); Docker Engine; busybox and pasta; go, ruby, php and java. Elsewhere
+# nothing is installed.
 # ETCD_BINARY, ETCD35_BINARY and DOCKERD_BINARY may name binaries of your own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -139,12 +140,27 @@ git_client() {
     fi
 }
 
+# toolchain PROGRAM PACKAGE...: a language that a buildpack needs on the host.
+toolchain() {
+    local program="$1"
+    shift
+    if command -v "$program" >/dev/null || { can_install && install_packages "$@"; }; then
+        say "$program is there, for the buildpack that needs it"
+    else
+        miss "no $program: the test of its buildpack is left out. Install it ($*)"
+    fi
+}
+
 system_etcd
 newer_etcd
 git_client
 docker_engine
 busybox_static
 pasta_carrier
+toolchain go golang-go
+toolchain bundle ruby bundler
+toolchain composer php-cli composer
+toolchain javac default-jdk-headless
 [ "$missing" = 0 ] && say "all engines are there"
 [ -z "$required" ] || exit "$missing"
 exit 0

@@ -39,8 +39,10 @@ from flynn.plugins.builder.start import (
 from flynn.plugins.builder.upload import received
 
 BUILDPACKS = Path(__file__).parent / "buildpacks"
-OWN = tuple(BUILDPACKS / name for name in ("python", "nodejs", "static", "procfile"))
-"""The buildpacks of flynn, in the order they are tried; the last one takes what the others do not."""
+NAMES = "ruby python go java php nodejs static procfile".split()
+OWN = tuple(BUILDPACKS / name for name in NAMES)
+"""The buildpacks of flynn, in the order they are tried: many an app has a package.json beside, for its pages alone; the
+last one takes what the others do not."""
 
 ROOM = 2.0
 """Seconds between two tries while the disk is full."""

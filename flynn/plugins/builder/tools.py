@@ -47,7 +47,8 @@ def layout(packs: Iterable[Path]) -> dict[str, Path | bytes]:
         names.setdefault(folder.name, folder)
     files: dict[str, Path | bytes] = {"bin/uv": Path(uv.find_uv_bin())}
     files["buildpacks/order"] = "".join(f"{name}\n" for name in names).encode()
-    for top, folder in {"inside": HERE / "inside", **{f"buildpacks/{n}": p for n, p in names.items()}}.items():
+    own = {"inside": HERE / "inside", "buildpacks/lib": HERE / "buildpacks" / "lib"}
+    for top, folder in {**own, **{f"buildpacks/{n}": p for n, p in names.items()}}.items():
         for path in folder.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 files[f"{top}/{path.relative_to(folder).as_posix()}"] = path

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tarfile
@@ -43,8 +44,12 @@ class Built:
         return json.loads((self.out / "result.json").read_text())
 
     def names(self) -> list[str]:
-        with tarfile.open(self.out / "slug.tgz") as tar:
-            return tar.getnames()
+        """Of the slug, and of the layers that are new."""
+        found = []
+        for path in (self.out / "slug.tgz", *sorted(self.out.glob("layers/*.tgz"))):
+            with tarfile.open(path) as tar:
+                found += tar.getnames()
+        return found
 
 
 def write_app(folder: Path, files: Mapping[str, str]) -> Path:
@@ -88,6 +93,8 @@ async def started(built: Built, folder: Path, type: str, lines: list[str]) -> As
     The command's program takes the place of the shell, so that it gets the signal and the exit code is its own.
     """
     await asyncio.to_thread(unpack, built.out / "slug.tgz", folder)
+    for layer in built.out.glob("layers/*.tgz"):
+        await asyncio.to_thread(_lay, layer, folder)
     port = free_port()
     env = {"PATH": PATH, "HOME": str(folder), "APP_DIR": str(folder), "PORT": str(port), "EVERY": "0.2"}
     process = await asyncio.create_subprocess_exec(
@@ -105,7 +112,7 @@ async def started(built: Built, folder: Path, type: str, lines: list[str]) -> As
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(15):
                 await process.wait()
@@ -114,6 +121,13 @@ async def started(built: Built, folder: Path, type: str, lines: list[str]) -> As
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         lines.append(f"exit {process.returncode}")
+
+
+def _lay(layer: Path, folder: Path) -> None:
+    """Put what is in a layer where nothing else is."""
+    aside = folder.with_name(f"{folder.name}-{layer.stem}")
+    unpack(layer, aside)
+    shutil.copytree(aside, folder, symlinks=True, dirs_exist_ok=True)
 
 
 async def answer(url: str, lines: list[str], path: str = "/", **options: Any) -> tuple[int, str, Mapping[str, str]]:

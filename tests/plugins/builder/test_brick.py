@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, commit
-from flynn.plugins.builder.brick import Builder, BuilderConfig
+from flynn.plugins.builder.brick import NAMES, Builder, BuilderConfig
 from tests.harness import TestNode, open_node
 from tests.plugins.builder.fakes import HOST, Grid, open_grid
 from tests.plugins.host.test_clocks import Clock
@@ -262,7 +262,7 @@ async def test_tools_come_back_when_the_shelf_has_lost_them(data: Path) -> None:
             assert packed.getmember("bin/uv").mode == 0o755
             order = packed.extractfile("buildpacks/order")
             assert order is not None
-            assert order.read().split() == [b"python", b"nodejs", b"static", b"procfile"]
+            assert order.read().split() == [name.encode() for name in NAMES]
 
 
 async def test_so_many_builds_wait_and_no_more(data: Path) -> None:

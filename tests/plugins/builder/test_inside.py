@@ -1,5 +1,6 @@
 """What a build does besides calling a buildpack, and every sentence by which it fails."""
 
+import sys
 import tarfile
 from pathlib import Path
 
@@ -117,11 +118,14 @@ async def test_odd_output_is_passed_through(tmp_path: Path, kit: Path, cache: Pa
     assert "       " + "x" * 300_000 + "\n" in built.text
 
 
+OWN_PYTHON = ".".join(str(part) for part in sys.version_info[:3])
+
 FAILURES = {
     "nothing fits": (
-        {"main.rb": ""},
-        "no buildpack fits; they look for: requirements.txt or pyproject.toml (python), package.json (nodejs), "
-        "index.html (static), Procfile (procfile). `flynn buildpack set` names another one",
+        {"main.c": ""},
+        "no buildpack fits; they look for: Gemfile (ruby), requirements.txt, pyproject.toml, uv.lock or poetry.lock "
+        "(python), go.mod (go), pom.xml (java), composer.json or index.php (php), package.json (nodejs), index.html or "
+        "static.json (static), Procfile (procfile). `flynn buildpack set` names another one",
     ),
     "garbage": ({"Procfile": "web: x\nhello\n"}, "line 2 of the Procfile is not `name: command`: 'hello'"),
     "no command": ({"Procfile": "web:\n"}, "line 1 of the Procfile is not `name: command`: 'web:'"),
@@ -174,7 +178,7 @@ FAILURES = {
     ),
     "no such package": (
         {"requirements.txt": "flynn-has-no-such-package==9", **WEB},
-        "the buildpack python ended with code 1; the lines above say why",
+        "uv pip install ended with code 1; its lines above say why",
     ),
     "no guess": (
         {"requirements.txt": "", "app.py": "app = 1"},
@@ -183,7 +187,8 @@ FAILURES = {
     ),
     "no such python": (
         {"requirements.txt": "", "runtime.txt": "python-2.5.1", **WEB},
-        "the buildpack python ended with code 1; the lines above say why",
+        f"runtime.txt asks for Python 2.5.1, but this machine has only {OWN_PYTHON}, and no other could be "
+        "downloaded; change runtime.txt, install it on all hosts, or name a mirror (builder.env)",
     ),
     "no start script": (
         {"package.json": "{}", "index.js": ""},
@@ -192,7 +197,7 @@ FAILURES = {
     ),
     "bad engines": (
         {"package.json": '{"engines": {"node": "newest"}}', **WEB},
-        "the buildpack nodejs ended with code 1; the lines above say why",
+        "package.json: engines.node is not a range of versions: newest; write 20.x, for example",
     ),
 }
 

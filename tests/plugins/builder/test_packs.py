@@ -110,6 +110,14 @@ async def test_flynns_own_by_name_each_after_the_one_before(tmp_path: Path, kit:
     assert built.result["processes"] == {"web": "python3 .static/server.py dist"}
 
 
+async def test_a_password_in_its_address_is_not_printed(tmp_path: Path, kit: Path, site: Site) -> None:
+    app, url = write_app(tmp_path / "app", APP), site.url.replace("https://", "https://me:secret@")
+    for pack, code in ((f"{url}/node.git", 0), (f"{url}/none.git", 1), (f"{url}/empty.git", 1)):
+        built = await build(app, kit, tmp_path / "cache", {"BUILDPACK_URL": pack}, given=site.trust)
+        assert built.code == code, built.text
+        assert "secret" not in built.text + json.dumps(built.result)
+
+
 async def test_one_on_the_shelf_comes_as_a_layer(tmp_path: Path, kit: Path) -> None:
     digest = "ab" * 32
     pack = write_app(tmp_path / "layer", {f"inner/{name}": text for name, text in herokuish.NODE.items()})
@@ -129,7 +137,7 @@ async def test_one_whose_host_is_dead_says_so(tmp_path: Path, kit: Path, site: S
 
 
 BAD = {
-    "unknown": (["ruby-on-rails"], "'ruby-on-rails' (from flynn buildpack) names no buildpack: give one of python, "),
+    "unknown": (["ruby-on-rails"], "'ruby-on-rails' (from flynn buildpack) names no buildpack: give one of ruby, "),
     "by http": (["http://x/y.git"], "'http://x/y.git' (from flynn buildpack) names no buildpack: give one of "),
     "no such repository": (["SITE/none.git"], "the buildpack SITE/none.git cannot be fetched: fatal: repository "),
     "no such tar": (["SITE/none.tgz"], "the buildpack SITE/none.tgz cannot be fetched: the server answers 404"),

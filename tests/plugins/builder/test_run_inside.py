@@ -13,9 +13,8 @@ LIMIT = 20.0
 @asynccontextmanager
 async def running(kit: Path, script: str, quiet: float = 60.0) -> AsyncIterator[asyncio.StreamReader]:
     """What `run` prints while it runs a shell script."""
-    program = (
-        f"import sys; from inside.run import run; sys.exit(run(['sh', '-c', {script!r}], '/', dict({{}}), {quiet}))"
-    )
+    words = f"['sh', '-c', {script!r}], '/', dict({{}}), {quiet}"
+    program = f"import sys; from inside.run import run; sys.exit(run({words}).code)"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-B", "-c", program, cwd=kit, stdout=asyncio.subprocess.PIPE
     )

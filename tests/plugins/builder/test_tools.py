@@ -37,7 +37,7 @@ def test_the_first_of_two_buildpacks_with_one_name_counts(tmp_path: Path) -> Non
     mine = a_buildpack(tmp_path / "python")
     files = tools.layout([mine, *OWN])
     assert files["buildpacks/python/bin/detect"] == mine / "bin" / "detect"
-    assert files["buildpacks/order"] == b"python\nnodejs\nstatic\nprocfile\n"
+    assert files["buildpacks/order"] == b"python\nruby\ngo\njava\nphp\nnodejs\nstatic\nprocfile\n"
 
 
 def test_what_is_no_buildpack_is_refused_by_name(tmp_path: Path) -> None:

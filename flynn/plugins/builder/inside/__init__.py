@@ -2,4 +2,8 @@
 
 
 class BuildFailed(Exception):
-    """The build cannot go on; the text is the sentence that the developer reads."""
+    """The build cannot go on; the text is the sentence that the developer reads. `told`: it was printed already."""
+
+    def __init__(self, sentence: str, told: bool = False) -> None:
+        super().__init__(sentence)
+        self.told = told

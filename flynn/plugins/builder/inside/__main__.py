@@ -45,7 +45,7 @@ def main() -> int:
         say(f"Built {made} of {human(size)} in {time.monotonic() - started:.1f} s")
         keep_small(places.cache)
     except BuildFailed as error:
-        return fail(f"{error}")
+        return fail(f"{error}", error.told)
     except OSError as error:
         return fail(f"{error.strerror or error}: {error.filename or 'in the build'}")
     return 0
@@ -95,9 +95,10 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
     released, names, foreign = Released(), [], False
     with tempfile.TemporaryDirectory(prefix="config-") as folder:
         write_config(found, folder)
-        for pack, title in chosen(places, os.environ, found, env):
+        for pack, title, is_last in chosen(places, os.environ, found, env):
             say(f"{title} app detected")
-            pack.compile(places.build, places.cache, folder, env)
+            needed = {} if is_last else {"LAYERS_NEEDED": "1"}
+            pack.compile(places.build, places.cache, folder, {**env, **needed})
             released.add(pack.name, pack.release(places.build, env))
             env = pack.exported(places.build, env)
             names.append(pack.name)
@@ -129,14 +130,15 @@ def limit_time() -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def fail(sentence: str) -> int:
-    """Say why there is no slug; the exit code."""
+def fail(sentence: str, told: bool = False) -> int:
+    """Say why there is no slug, unless that was told; the exit code."""
     try:
         with open(os.path.join(os.environ.get("OUT_DIR", ""), "result.json"), "w", encoding="utf-8") as file:
             json.dump({"failed": sentence}, file)
     except OSError:
         pass  # The line says it too.
-    print(f" !     {sentence}", flush=True)
+    if not told:
+        print(f" !     {sentence}", flush=True)
     return 1
 
 

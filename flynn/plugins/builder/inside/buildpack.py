@@ -35,9 +35,11 @@ class Buildpack:
 
     def compile(self, build: str, cache: str, config: str, env: Mapping[str, str]) -> None:
         """Turn the source in `build` into what will run; `config` is the directory with a file for each variable."""
-        code = run([self._program("compile"), build, cache, config], build, env)
-        if code:
-            raise BuildFailed(f"the buildpack {self.name} ended with code {code}; the lines above say why")
+        ended = run([self._program("compile"), build, cache, config], build, env)
+        if ended.code and ended.reason and self.own:
+            raise BuildFailed(ended.reason, told=True)
+        if ended.code:
+            raise BuildFailed(f"the buildpack {self.name} ended with code {ended.code}; the lines above say why")
 
     def release(self, build: str, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """What `bin/release` says: `default_process_types`, `config_vars`. Empty where there is none."""

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import BuildFailed
 from .buildpack import Buildpack, check
 from .dockerfile import NAME as DOCKERFILE
-from .fetch import fetch
+from .fetch import fetch, shown
 from .places import Places
 
 FILE = ".buildpacks"
 
 LOOKS_FOR = (
-    "requirements.txt or pyproject.toml (python), package.json (nodejs), index.html (static), Procfile (procfile)"
+    "Gemfile (ruby), requirements.txt, pyproject.toml, uv.lock or poetry.lock (python), go.mod (go), pom.xml (java), "
+    "composer.json or index.php (php), package.json (nodejs), index.html or static.json (static), Procfile (procfile)"
 )
 
 SHELF = "shelf:"
@@ -48,8 +49,8 @@ def named(given: Mapping[str, str], config: Mapping[str, str], build: str) -> tu
 
 def chosen(
     places: Places, given: Mapping[str, str], config: Mapping[str, str], env: Mapping[str, str]
-) -> Iterator[tuple[Buildpack, str]]:
-    """Each buildpack in its turn, in a place where it may write, and what it calls the app.
+) -> Iterator[tuple[Buildpack, str, bool]]:
+    """Each buildpack in its turn, in a place where it may write, what it calls the app, and whether it is the last.
 
     One that somebody has named must fit, once those before it are done. BuildFailed.
     """
@@ -57,14 +58,16 @@ def chosen(
     said, where = named(given, config, places.build)
     if not said:
         found, title = detected(os.path.join(places.tools, "buildpacks"), places.build, env)
-        yield found.copied(os.path.join(folder, found.name)), title
+        yield found.copied(os.path.join(folder, found.name)), title, True
         return
     for number, name in enumerate(said):
         pack = brought(name, where, os.path.join(folder, f"{number}"), places, given, env)
         title = pack.detect(places.build, env)
         if not title:
-            raise BuildFailed(f"the buildpack {name} (from {where}) does not fit: its bin/detect did not take the app")
-        yield pack, title
+            raise BuildFailed(
+                f"the buildpack {pack.name} (from {where}) does not fit: its bin/detect did not take the app"
+            )
+        yield pack, title, number == len(said) - 1
 
 
 def detected(folder: str, build: str, env: Mapping[str, str]) -> tuple[Buildpack, str]:
@@ -98,7 +101,7 @@ def brought(
         return check(inner(Buildpack(layer, name).copied(to).path), name)
     if name.startswith("https://"):
         fetch(name, to, places.cache, env)
-        return check(inner(to), name)
+        return check(inner(to), shown(name))
     raise BuildFailed(
         f"{name!r} (from {where}) names no buildpack: give one of {', '.join(own(folder))}, or the address of a git "
         "repository or of a .tgz (https://HOST/PATH#REF)"

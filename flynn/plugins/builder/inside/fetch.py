@@ -33,7 +33,7 @@ def fetch(url: str, to: str, cache: str, env: Mapping[str, str]) -> None:
     One that is pinned to a commit never changes, and is kept in `cache`.
     """
     address, _, ref = url.partition("#")
-    print(f"-----> Fetching buildpack {url}", flush=True)
+    print(f"-----> Fetching buildpack {shown(url)}", flush=True)
     kept = os.path.join(cache, "packs", hashlib.sha256(url.encode()).hexdigest()[:32])
     if os.path.isdir(kept):
         shutil.copytree(kept, to, symlinks=True)
@@ -46,6 +46,11 @@ def fetch(url: str, to: str, cache: str, env: Mapping[str, str]) -> None:
             os.rename(f"{kept}.part", kept)
 
 
+def shown(text: str) -> str:
+    """The same without the password of an address."""
+    return re.sub(r"(https://)[^/@\s]*@", r"\1", text)
+
+
 def clone(address: str, ref: str, to: str, env: Mapping[str, str]) -> None:
     """The tree of a repository at a branch, a tag or a commit ("": where its HEAD is), with its submodules."""
     branch = ["--branch", ref] if ref else []
@@ -53,9 +58,11 @@ def clone(address: str, ref: str, to: str, env: Mapping[str, str]) -> None:
         return whole(to, env)
     shutil.rmtree(to, ignore_errors=True)  # A commit has no branch, and not every server gives a part of a history.
     if problem := git(["clone", "--quiet", "--no-checkout", address, to], env):
-        raise BuildFailed(f"the buildpack {address} cannot be fetched: {problem}")
+        raise BuildFailed(f"the buildpack {shown(address)} cannot be fetched: {problem}")
     if git(["-C", to, "checkout", "--quiet", "--detach", ref or "HEAD"], env):
-        raise BuildFailed(f"the buildpack {address} has no branch, tag or commit {ref}; see what there is after the #")
+        raise BuildFailed(
+            f"the buildpack {shown(address)} has no branch, tag or commit {ref}; see what there is after the #"
+        )
     return whole(to, env)
 
 
@@ -81,7 +88,7 @@ def git(words: list[str], env: Mapping[str, str]) -> str:
     except subprocess.TimeoutExpired:
         return f"git took over {GIT_LIMIT:g} s"
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return (lines[-1] if lines else f"git ended with code {done.returncode}") if done.returncode else ""
+    return (shown(lines[-1]) if lines else f"git ended with code {done.returncode}") if done.returncode else ""
 
 
 def unpack(address: str, to: str) -> None:
@@ -92,7 +99,7 @@ def unpack(address: str, to: str) -> None:
             while piece := answer.read(1 << 20):
                 file.write(piece)
                 if file.tell() > LIMIT:
-                    raise BuildFailed(f"the buildpack {address} is over {LIMIT >> 20} MiB")
+                    raise BuildFailed(f"the buildpack {shown(address)} is over {LIMIT >> 20} MiB")
         os.makedirs(to)
         with tarfile.open(packed) as tar:
             if hasattr(tarfile, "data_filter"):
@@ -100,11 +107,13 @@ def unpack(address: str, to: str) -> None:
             else:
                 tar.extractall(to)
     except urllib.error.HTTPError as error:
-        raise BuildFailed(f"the buildpack {address} cannot be fetched: the server answers {error.code}") from None
+        raise BuildFailed(
+            f"the buildpack {shown(address)} cannot be fetched: the server answers {error.code}"
+        ) from None
     except urllib.error.URLError as error:
-        raise BuildFailed(f"the buildpack {address} cannot be fetched: {error.reason}") from None
+        raise BuildFailed(f"the buildpack {shown(address)} cannot be fetched: {error.reason}") from None
     except (tarfile.TarError, EOFError) as error:
-        raise BuildFailed(f"the buildpack {address} is no whole tar ({str(error).partition(':')[0]})") from None
+        raise BuildFailed(f"the buildpack {shown(address)} is no whole tar ({str(error).partition(':')[0]})") from None
     finally:
         if os.path.exists(packed):
             os.unlink(packed)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 MARKS = (b"----->", b"=====>", b" !", b"       ", b"\t")
 """How lines begin that need no indent."""
@@ -45,8 +45,15 @@ class Budget:
 BUDGET = Budget(PRINTED)
 
 
-def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float = QUIET) -> int:
-    """Run a program; its exit code, 128 + N when signal N ended it. Its output goes to ours, indented."""
+class Ended(NamedTuple):
+    """The exit code of a program, 128 + N when signal N ended it; and its last line, if that is marked as a failure."""
+
+    code: int
+    reason: str = ""
+
+
+def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float = QUIET) -> Ended:
+    """Run a program to its end. Its output goes to ours, indented."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -57,14 +64,16 @@ def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float =
         start_new_session=True,
     )
     assert process.stdout is not None
-    printing = threading.Thread(target=_print, args=(process.stdout, process.pid, quiet), daemon=True)
+    last: list[bytes] = [b""]
+    printing = threading.Thread(target=_print, args=(process.stdout, process.pid, quiet, last), daemon=True)
     printing.start()
     try:
         code = process.wait()
     finally:
         end_group(process)
         printing.join(10)
-    return code if code >= 0 else 128 - code
+    reason = last[0].decode("utf-8", "replace")
+    return Ended(code if code >= 0 else 128 - code, reason[2:].strip() if reason.startswith(" !") else "")
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
@@ -76,8 +85,8 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _print(pipe: BinaryIO, session: int, quiet: float) -> None:
-    """As it comes: a line that is not whole yet may be all there is to see for a while."""
+def _print(pipe: BinaryIO, session: int, quiet: float, last: list[bytes]) -> None:
+    """As it comes: a line that is not whole yet may be all there is to see for a while. `last` gets the last line."""
     begins, held = True, b""
     with pipe:
         for piece in map(BUDGET.cut, _pieces(pipe, session, quiet)):
@@ -88,6 +97,7 @@ def _print(pipe: BinaryIO, session: int, quiet: float) -> None:
                 if begins and line.strip() and not line.startswith(MARKS):
                     sys.stdout.buffer.write(b"       ")
                 sys.stdout.buffer.write(line)
+                last[0] = line if begins else (last[0] + line)[-PIECE:]
                 begins = line.endswith((b"\n", b"\r"))
             sys.stdout.buffer.flush()
         sys.stdout.buffer.write(held)

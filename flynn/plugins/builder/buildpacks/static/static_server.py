@@ -1,5 +1,7 @@
 """A server for the files of a directory: `python3 server.py ROOT`, on $PORT (8000) of all addresses.
 
+A `static.json` beside this file says more of the site: `static_rules.py`.
+
 It listens on the UNIX socket $FLYNN_SOCKET too if that is set: the router of this machine then comes that way.
 GET and HEAD; `ETag` and `Last-Modified` (RFC 9110 section 13), one `Range` (section 14); `index.html` for a directory;
 404.html for what is not there, if the site has one. It never shows a name that starts with a dot, what a link leads
@@ -18,7 +20,13 @@ from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from mimetypes import guess_type
 from types import FrameType
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from .static_rules import Rules, read
+else:  # Both files lie beside each other in a slug, and are no package there.
+    from static_rules import Rules, read
 
 IDLE = 75.0
 """Seconds that a connection may be silent; longer than the routers in front keep one."""
@@ -57,9 +65,9 @@ class Site(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, root: str, port: int, answers: Answers) -> None:
+    def __init__(self, root: str, port: int, answers: Answers, rules: Rules = Rules()) -> None:  # noqa: B008 (frozen)
         self.root = os.path.realpath(root)
-        self.answers = answers
+        self.answers, self.rules = answers, rules
         super().__init__(("", port), Visit)
 
     def server_bind(self) -> None:
@@ -80,9 +88,9 @@ class LocalSite(Site):
 
     address_family = socket.AF_UNIX
 
-    def __init__(self, root: str, path: str, answers: Answers) -> None:
+    def __init__(self, root: str, path: str, answers: Answers, rules: Rules = Rules()) -> None:  # noqa: B008 (frozen)
         self.root = os.path.realpath(root)
-        self.answers = answers
+        self.answers, self.rules = answers, rules
         ThreadingHTTPServer.__init__(self, path, LocalVisit)  # type: ignore[arg-type]
 
     def server_bind(self) -> None:
@@ -103,6 +111,7 @@ class Visit(BaseHTTPRequestHandler):
     timeout = IDLE
     wbufsize = 64 * 1024
     disable_nagle_algorithm = True
+    extra: dict[str, str] = {}
 
     def do_GET(self) -> None:
         """Answer, and be counted while doing so."""
@@ -116,17 +125,46 @@ class Visit(BaseHTTPRequestHandler):
         """The file that the path names, or what to say instead."""
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self.close_connection = True  # its body is not read, so no request can follow it
-        path, _, query = re.sub(r"^https?://[^/?]*", "", self.path).partition("?")
-        found = locate(self.server.root, path)
-        if found is None or not os.access(found, os.R_OK):
+        path, mark, query = re.sub(r"^https?://[^/?]*", "", self.path).partition("?")
+        rules, asked = self.server.rules, unquote(path)
+        self.extra = rules.headers_of(asked)
+        if rules.https_only and self.headers.get("X-Forwarded-Proto") == "http":
+            self.lead(301, f"https://{self.headers.get('Host', '')}{path}{mark}{query}")
+        elif leads := rules.redirect(asked):
+            self.lead(*leads)
+        elif (found := self.find(path)) is None:
             self.not_found()
         elif os.path.isdir(found):
-            self.send_response(301)
-            self.send_header("Location", quote("/" + unquote(path).strip("/") + "/") + (f"?{query}" if query else ""))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.lead(301, quote("/" + asked.strip("/") + "/") + mark + query)
         else:
             self.send_file(found)
+
+    def find(self, path: str) -> str | None:
+        """The file or directory that a path names, or the one that stands for it."""
+        root, rules = self.server.root, self.server.rules
+        tried = [
+            path,
+            f"{path}.html" if rules.clean_urls and not path.endswith("/") else "",
+            rules.route(unquote(path)),
+        ]
+        for place in filter(None, tried):
+            found = locate(root, place)
+            if found and os.access(found, os.R_OK):
+                return found
+        return None
+
+    def lead(self, code: int, to: str) -> None:
+        """Send the visitor elsewhere."""
+        self.send_response(code)
+        self.send_header("Location", to.translate({10: None, 13: None}))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        for name, value in self.extra.items():
+            self.send_header(name, value)
+        self.extra = {}
+        super().end_headers()
 
     def send_file(self, path: str) -> None:
         """The file, a part of it, or word that the visitor has it already."""
@@ -139,7 +177,8 @@ class Visit(BaseHTTPRequestHandler):
             self.send_response(code)
             self.send_header("ETag", tag)
             self.send_header("Last-Modified", formatdate(status.st_mtime, usegmt=True))
-            self.send_header("Cache-Control", "no-cache" if path.endswith(".html") else "max-age=60")
+            if not any(name.lower() == "cache-control" for name in self.extra):
+                self.send_header("Cache-Control", "no-cache" if path.endswith(".html") else "max-age=60")
             if code in (206, 416):
                 part = f"{first}-{last}" if code == 206 else "*"
                 self.send_header("Content-Range", f"bytes {part}/{status.st_size}")
@@ -175,8 +214,8 @@ class Visit(BaseHTTPRequestHandler):
         return (206, first, last) if first <= last else (416, 0, -1)
 
     def not_found(self) -> None:
-        """404.html of the site, or a line of our own."""
-        page = locate(self.server.root, "/404.html")
+        """The page of the site for that (404.html), or a line of our own."""
+        page = locate(self.server.root, f"/{self.server.rules.error_page}")
         body = b"There is nothing here.\n"
         if page:
             with open(page, "rb") as file:
@@ -228,13 +267,22 @@ def content_type(path: str) -> str:
     return kind + ("; charset=utf-8" if text else "")
 
 
+def found_rules() -> Rules:
+    """What the site says of itself; the build has judged it."""
+    try:
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "static.json"), encoding="utf-8") as file:
+            return read(file.read())[1]
+    except FileNotFoundError:
+        return Rules()
+
+
 def main(root: str) -> None:
     """Serve until SIGTERM or SIGINT."""
-    answers = Answers()
-    sites = [Site(root, int(os.environ.get("PORT") or 8000), answers)]
+    answers, rules = Answers(), found_rules()
+    sites = [Site(root, int(os.environ.get("PORT") or 8000), answers, rules)]
     if path := os.environ.get("FLYNN_SOCKET"):
         try:
-            sites.append(LocalSite(root, path, answers))
+            sites.append(LocalSite(root, path, answers, rules))
         except OSError as error:
             print(f"cannot listen on {path}: {error}", flush=True)
 
