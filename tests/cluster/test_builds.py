@@ -162,7 +162,7 @@ async def test_packages_are_a_layer_that_releases_share(tmp_path: Path) -> None:
         assert await grid.get("hello") == (200, "first")
         (source / "app.py").write_text(server.replace("first", "second"))
         said = await grid.ok("deploy", str(source), "-a", "hello")
-        assert "Packages as in an earlier release: requirements.txt is the same" in said.out
+        assert "Nothing has changed in what it needs: installed as before" in said.out
         assert await grid.get("hello") == (200, "second")
         (source / "requirements.txt").write_text("flask\ngunicorn\nclick\n")
         said = await grid.ok("deploy", str(source), "-a", "hello")

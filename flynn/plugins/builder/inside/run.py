@@ -72,7 +72,7 @@ def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float =
     finally:
         end_group(process)
         printing.join(10)
-    reason = last[0].decode("utf-8", "replace")
+    reason = last[0].decode("utf-8", "replace") if BUDGET.left > 0 else ""
     return Ended(code if code >= 0 else 128 - code, reason[2:].strip() if reason.startswith(" !") else "")
 
 

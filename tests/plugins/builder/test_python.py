@@ -1,0 +1,167 @@
+"""The buildpack python: which lock file counts, what is installed again, and what is taken as it was."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.builder.building import Built, build, write_app
+from tests.plugins.builder.test_buildpacks import load_pack
+
+app = load_pack("python", "python_app")
+WEB = {"Procfile": "web: x\n"}
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+KEPT = "Nothing has changed in what it needs: installed as before"
+
+
+async def built(files: Mapping[str, str], folder: Path, kit: Path, cache: Path) -> Built:
+    done = await build(write_app(folder, {**WEB, **files}), kit, cache)
+    assert done.code == 0, done.text
+    return done
+
+
+def packages(done: Built) -> set[str]:
+    found = (done.app / ".venv").glob("lib/*/site-packages/*.dist-info")
+    return {path.name.partition("-")[0].lower() for path in found}
+
+
+async def test_what_was_installed_is_taken_until_what_it_depends_on_changes(tmp_path: Path, kit: Path) -> None:
+    cache = tmp_path / "cache"
+    files = {"requirements.txt": "-r base.txt\n", "base.txt": "itsdangerous==2.2.0\n", "app.py": "1"}
+    assert KEPT not in (await built(files, tmp_path / "a", kit, cache)).text
+    again = await built({**files, "app.py": "2"}, tmp_path / "b", kit, cache)
+    assert KEPT in again.text
+    assert packages(again) == {"itsdangerous"}
+    changed = await built({**files, "base.txt": "markupsafe==3.0.2\n"}, tmp_path / "c", kit, cache)
+    assert KEPT not in changed.text
+    assert packages(changed) == {"markupsafe"}
+    assert KEPT in (await built(files, tmp_path / "d", kit, cache)).text
+    config = await build(
+        write_app(tmp_path / "e", {**WEB, **files}), kit, cache, {"PIP_INDEX_URL": "https://pypi.org/simple/"}
+    )
+    assert KEPT not in config.text
+
+
+async def test_a_project_of_the_source_itself_is_always_installed(tmp_path: Path, kit: Path) -> None:
+    project = '[project]\nname = "mine"\nversion = "1"\n[build-system]\nrequires = ["setuptools"]\n'
+    project += 'build-backend = "setuptools.build_meta"\n[tool.setuptools]\npy-modules = ["mine"]\n'
+    files = {"pyproject.toml": project, "requirements.txt": ".\n", "mine.py": "A = 1\n"}
+    for name, text in (("a", "A = 1\n"), ("b", "A = 2\n")):
+        done = await built({**files, "mine.py": text}, tmp_path / name, kit, tmp_path / "cache")
+        (module,) = (done.app / ".venv").glob("lib/*/site-packages/mine.py")
+        assert module.read_text() == text
+
+
+UV_LOCK = """version = 1
+requires-python = ">=3.9"
+
+[[package]]
+name = "itsdangerous"
+version = "2.2.0"
+source = { registry = "https://pypi.org/simple" }
+wheels = [
+    { url = "https://files.pythonhosted.org/packages/04/96/92447566d16df59b2a776c0fb82dbc4d9e07cd95062562af01e408583fc4/\
+itsdangerous-2.2.0-py3-none-any.whl", \
+hash = "sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef", size = 16234 },
+]
+
+[[package]]
+name = "mine"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "itsdangerous" }]
+
+[package.metadata]
+requires-dist = [{ name = "itsdangerous", specifier = ">=2" }]
+"""
+POETRY_LOCK = """[[package]]
+name = "itsdangerous"
+version = "2.2.0"
+description = "x"
+optional = false
+python-versions = ">=3.8"
+groups = ["main"]
+files = [
+    {file = "itsdangerous-2.2.0-py3-none-any.whl", \
+hash = "sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef"},
+]
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.9"
+content-hash = "e59e43f1eae96560194e6511e2bfc1bb4d1b54d2438a740b5ac470b22636657d"
+"""
+
+
+async def test_a_lock_file_of_uv_is_followed(tmp_path: Path, kit: Path, cache: Path) -> None:
+    project = '[project]\nname = "mine"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["itsdangerous>=2"]\n'
+    done = await built({"pyproject.toml": project, "uv.lock": UV_LOCK}, tmp_path / "app", kit, cache)
+    assert "-----> Installing uv.lock" in done.text
+    assert packages(done) == {"itsdangerous"}
+
+
+async def test_a_lock_file_of_poetry_is_followed(tmp_path: Path, kit: Path, cache: Path) -> None:
+    project = '[tool.poetry]\nname = "mine"\nversion = "1"\ndescription = ""\nauthors = []\npackage-mode = false\n'
+    project += '[tool.poetry.dependencies]\npython = ">=3.9"\nitsdangerous = ">=2"\n'
+    files = {"pyproject.toml": project, "poetry.lock": POETRY_LOCK}
+    assert packages(await built(files, tmp_path / "app", kit, cache)) == {"itsdangerous"}
+    stale = write_app(tmp_path / "stale", {**WEB, **files, "pyproject.toml": f'{project}click = "*"\n'})
+    done = await build(stale, kit, cache)
+    assert (done.code, done.last) == (
+        1,
+        " !     uv tool run ended with code 1; poetry cannot read poetry.lock: run poetry lock, and commit it",
+    )
+
+
+async def test_the_hooks_of_the_app_are_run_with_what_was_installed(tmp_path: Path, kit: Path, cache: Path) -> None:
+    files = {
+        "requirements.txt": "itsdangerous==2.2.0\n",
+        "bin/pre_compile": "#!/bin/sh\necho before\n",
+        "bin/post_compile": "#!/bin/sh\npython -c 'import itsdangerous, helper; print(\"after\", helper.A)'\n",
+        "helper.py": "A = 7\n",
+    }
+    done = await built(files, tmp_path / "app", kit, cache)
+    assert "       before\n" in done.text
+    assert "       after 7\n" in done.text
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({}, ("", "")),
+        ({"runtime.txt": "python-3.12.1\n"}, ("3.12.1", "runtime.txt")),
+        ({"runtime.txt": "3.12"}, ("3.12", "runtime.txt")),
+        ({".python-version": "# mine\n\n3.11 # newer\n", "runtime.txt": "python-3.9"}, ("3.11", ".python-version")),
+    ],
+)
+def test_the_version_that_is_asked_for(tmp_path: Path, files: dict[str, str], wanted: tuple[str, str]) -> None:
+    assert app.wanted(app.Build(str(write_app(tmp_path, files)), "", "", "")) == wanted
+
+
+def test_what_says_no_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app.wanted(app.Build(str(write_app(tmp_path, {"runtime.txt": "pypy3\n"})), "", "", ""))
+    assert capsys.readouterr().out == (
+        " !     runtime.txt does not say a version of Python: 'pypy3'; write 3.12, for example\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "local"),
+    [
+        ({"requirements.txt": "flask\n-r more.txt\n", "more.txt": "gunicorn\n"}, False),
+        ({"requirements.txt": "flask\n-r more.txt\n", "more.txt": "-e .\n"}, True),
+        ({"requirements.txt": "./lib\n"}, True),
+        ({"requirements.txt": "mine @ file:lib\n"}, True),
+        ({"requirements.txt": "mine @ https://example.com/x.whl\n"}, False),
+        ({"pyproject.toml": '[project]\nname = "x"\n'}, False),
+        ({"pyproject.toml": '[project]\nname = "x"\n[build-system]\n'}, True),
+        ({"pyproject.toml": '[project]\nname = "x"\n[build-system]\n', "poetry.lock": ""}, False),
+        ({"pyproject.toml": "[build-system]\n", "uv.lock": ""}, True),
+        ({"pyproject.toml": "", "uv.lock": 'source = { editable = "lib" }'}, True),
+        ({"pyproject.toml": "", "uv.lock": 'source = { virtual = "." }'}, False),
+    ],
+)
+def test_what_may_change_while_its_files_stay(tmp_path: Path, files: dict[str, str], local: bool) -> None:
+    assert app.local(app.Build(str(write_app(tmp_path, files)), "", "", "")) is local
