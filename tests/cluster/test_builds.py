@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.cluster import apps
 from tests.cluster.grid import Grid, Load
@@ -173,3 +175,51 @@ async def test_packages_are_a_layer_that_releases_share(tmp_path: Path) -> None:
         assert found[1]["size"] < 10_000
         await grid.ok("release", "rollback", "v1", "-a", "hello")
         assert await grid.get("hello") == (200, "first")
+
+
+REACHED = """
+import os, socket, sys
+for place in sys.argv[1:]:
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 2).close()
+        print("reached", place)
+    except OSError:
+        pass
+for path in ("/run/docker.sock", "/var/run/docker.sock", "/run/containerd/containerd.sock"):
+    if os.path.exists(path):
+        print("sees", path)
+for folder, _, files in os.walk("/"):
+    if folder.startswith(("/proc", "/sys", "/usr", "/dev")):
+        continue
+    print(*(f"sees {folder}/{name}" for name in files if name in ("client.json", "store.db", "secret")), sep="\\n")
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        if b"of-the-neighbour" in file.read():
+            print("reads the environment of", pid)
+print("has looked")
+"""
+
+
+async def test_a_build_reaches_nothing_of_its_node_and_sees_nothing_of_others(tmp_path: Path) -> None:
+    async with open_scripted() as grid:
+        (host,) = (await grid.ok("host", "--json")).json
+        if host.get("no_own"):
+            pytest.skip(f"no network of its own here: {host['no_own']}")
+        await grid.ok("create", "neighbour")
+        await grid.ok("env", "set", "-a", "neighbour", "SECRET=of-the-neighbour")
+        source = apps.server(tmp_path / "neighbour")
+        (source / "secret").write_text("of the neighbour")
+        await grid.ok("deploy", str(source), "-a", "neighbour")
+        (grid.data / "host" / "cache" / "build-neighbour").mkdir(exist_ok=True)
+        (grid.data / "host" / "cache" / "build-neighbour" / "secret").write_text("of the neighbour")
+        (job,) = await grid.jobs("neighbour", "up")
+        addresses = {"127.0.0.1", host["address"], *(a.address for found in psutil.net_if_addrs().values()
+                     for a in found if a.family == socket.AF_INET)}  # fmt: skip
+        places = [f"{address}:{port}" for address in addresses for port in (grid.port, grid.http_port, job["port"])]
+        script = f"cat > look.py <<'END'\n{REACHED}\nEND\npython3 look.py {' '.join(places)} 169.254.169.254:80\n"
+        await grid.ok("create", "curious")
+        said = await grid.ok("deploy", str(app(tmp_path / "curious", script)), "-a", "curious")
+        lines = [line.strip() for line in said.out.splitlines()]
+        assert "has looked" in lines
+        assert [line for line in lines if line.startswith(("reached", "sees", "reads"))] == []

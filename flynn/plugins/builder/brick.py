@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -35,6 +35,7 @@ from flynn.plugins.builder.start import (
     check_deploying,
     check_description,
     check_version,
+    network_of,
 )
 from flynn.plugins.builder.upload import received
 
@@ -47,6 +48,8 @@ last one takes what the others do not."""
 ROOM = 2.0
 """Seconds between two tries while the disk is full."""
 
+USUAL = Rules()
+
 WAIT = 1800.0
 """Seconds to wait for the end of another build."""
 
@@ -57,7 +60,8 @@ SHELF = 30.0
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of a build: `timeout` in seconds, `memory`, `disk` in MiB, `cpu` in thousandths of a core (0: any number),
     `pids`; `limit` in MiB of packed source, `uploads` received at one time, builds `waiting` for a host (0: any
-    number). `env`: variables of all builds, as mirrors of what buildpacks download.
+    number). `env`: variables of all builds, as mirrors of what buildpacks download; their `network` ("": one of their
+    own, where a host gives that).
 
     `push_limit`: MiB of one git push; `pushes` taken at one time, and as many fetches answered; `repositories`: MiB of
     this node's disk for what was pushed, between two pushes.
@@ -72,6 +76,7 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uploads: int = 8
     waiting: int = 200
     env: dict[str, str] = {}
+    network: Literal["", "own", "host"] = ""
     push_limit: int = 2048
     pushes: int = 64
     repositories: int = 4096
@@ -80,7 +85,13 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def rules(self) -> Rules:
         """What all builds are held to, and are told."""
         return Rules(
-            timeout=self.timeout, memory=self.memory, cpu=self.cpu, pids=self.pids, disk=self.disk, env=self.env
+            timeout=self.timeout,
+            memory=self.memory,
+            cpu=self.cpu,
+            pids=self.pids,
+            disk=self.disk,
+            env=self.env,
+            network=self.network,
         )
 
 
@@ -163,7 +174,7 @@ class Builder:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_shelve_early(ctx, kit), name="build tools"),
-                group.create_task(_tell(ctx), name="builder sentence"),
+                group.create_task(_tell(ctx, self._config.rules), name="builder sentence"),
             ]
             path, takes = "/v1/apps/{app}/builds", Stream(("application/gzip",))
             begins = Route("POST", path, build, "build and deploy", LINES, takes, query=Described)
@@ -207,15 +218,18 @@ async def turn(ctx: Context, app: str) -> None:
         raise Conflict(f"the build of {app} that is under way has not ended within {WAIT:g} s") from None
 
 
-def sentence(facts: Facts) -> str:
+def sentence(facts: Facts, rules: Rules = USUAL) -> str:
     """What is being built now."""
     building = sorted(build.app for build in facts.builds.values() if build.state == "building")
-    return f"builds under way: {', '.join(building)}" if building else "ready to build"
+    network = network_of(facts, rules, False) if facts.hosts else "own"
+    shared = "; builds have the network of their host, as none gives one of its own" if network == "host" else ""
+    shared = "" if rules.network else shared
+    return (f"builds under way: {', '.join(building)}" if building else "ready to build") + shared
 
 
-async def _tell(ctx: Context) -> None:
+async def _tell(ctx: Context, rules: Rules) -> None:
     async for facts in ctx.mirror.photos("builds"):
-        ctx.say(sentence(facts))
+        ctx.say(sentence(facts, rules))
 
 
 async def _shelve_early(ctx: Context, kit: Path) -> None:

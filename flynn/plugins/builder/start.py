@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -42,7 +43,8 @@ BATCH = 1000
 class Rules(msgspec.Struct, frozen=True):
     """What any build may take, unless `flynn limit set build` says otherwise: `timeout` in seconds; MiB of `memory` at
     most, and how many of them it reserves; `cpu` in thousandths of a core (0: any number); processes and threads; MiB
-    of `disk` for all that it writes; `env`: variables of all builds."""
+    of `disk` for all that it writes; `env`: variables of all builds; their `network` ("": one of their own, where a
+    host gives that)."""
 
     timeout: float = 900.0
     memory: int = 2048
@@ -51,6 +53,7 @@ class Rules(msgspec.Struct, frozen=True):
     pids: int = 2048
     disk: int = 6144
     env: dict[str, str] = {}
+    network: Literal["", "own", "host"] = ""
 
 
 def begin(
@@ -91,6 +94,7 @@ def begin(
         stop_timeout=GRACE,
         output=True,
         dockerfile=dockerfile,
+        network=network_of(facts, rules, dockerfile),
     )
     job = held(job, rules, found.limits.get("build", {}))
     number = before.number + 1 if before else 1
@@ -107,6 +111,14 @@ def begin(
     puts: dict[str, model.Record] = {keys.build(app, number): build, keys.queued("builders", id): model.Queued(job=job)}
     old = tuple(keys.build(app, number) for number in too_old(facts, app))
     return Change(puts=puts, deletes=old, seen=(keys.app(app),), why=f"build {id}")
+
+
+def network_of(facts: Facts, rules: Rules, dockerfile: bool) -> model.Network:
+    """What a build has of network: not that of its host, where others talk to each other, if it can be helped. What
+    builds a Dockerfile has only to reach the engine, which gives its steps a network of theirs."""
+    if dockerfile or rules.network:
+        return "host" if dockerfile or rules.network == "host" else "own"
+    return "own" if any("own" in host.networks for host in facts.hosts.values()) else "host"
 
 
 def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:

@@ -30,6 +30,7 @@ from .layers import Layers
 from .places import Places, config, environ, write_config
 from .processes import Released, find_processes, has_profile, image_processes, write_profile
 from .slug import human, size_of, write_tar
+from .submodules import bring_submodules
 
 CACHE_LIMIT = 1 << 30
 """Bytes that a build may leave in its cache; past it the cache is emptied."""
@@ -53,6 +54,7 @@ def main() -> int:
 
 def build(places: Places) -> tuple[str, int]:
     """All steps in turn; what came of it, and its size in bytes."""
+    bring_submodules(places.build, places.cache, environ(places, os.environ))
     if removed := remove_ignored(places.build):
         say(f"Left out {removed} {'path' if removed == 1 else 'paths'} named by .slugignore")
     file_read, described = read_described(places.build)
