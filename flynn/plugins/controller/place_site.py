@@ -39,6 +39,8 @@ class Needs(NamedTuple):
     tags: tuple[tuple[str, str], ...] = ()
     mounts: tuple[model.Mount, ...] = ()
     network: model.Network = "host"
+    contained: bool = False
+    """Whether it is an image itself, so that its network is the engine's to give."""
 
 
 Kind = tuple[str, int, str]
@@ -88,7 +90,7 @@ def want_of(facts: Facts, job: model.Job) -> Want:
     where = placement_of(facts, job)
     mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
     tags = tuple(sorted(where.tags.items())) if where.tags else ()
-    needs = Needs(bool(job.image) or job.dockerfile, tags, mounts, job.network)
+    needs = Needs(bool(job.image) or job.dockerfile, tags, mounts, job.network, bool(job.image))
     starts = "" if job.queue == "services" else job.queue
     demand = Demand(job.memory, job.cpu_reserve, job.queue == "builders", needs, starts)
     return Want(demand, kind_of(job), _most(facts, job, where))
@@ -122,10 +124,16 @@ def unfit(site: Site, needs: Needs) -> str:
 
 
 def _no_network(site: Site, needs: Needs) -> str:
-    if needs.network in (site.image_networks if needs.image else site.networks):
+    if needs.network in (site.image_networks if needs.contained else site.networks):
         return ""
     what = "cannot keep a job from the network" if needs.network == "none" else "gives no job a network of its own"
-    why = "it is an image" if needs.image else site.no_own if needs.network == "own" else "its jobs are plain processes"
+    why = (
+        "it is an image"
+        if needs.contained
+        else site.no_own
+        if needs.network == "own"
+        else "its jobs are plain processes"
+    )
     return f"{what}: {why}" if why else what
 
 

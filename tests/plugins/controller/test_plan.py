@@ -69,8 +69,12 @@ def test_an_image_has_the_network_that_its_backend_gives() -> None:
     site = site_of(grid("a").facts, "a")
     assert site
     site = site._replace(images=True, networks=("host", "own", "none"), image_networks=("host", "none"))
-    assert unfit(site, Needs(image=True, network="own")) == "gives no job a network of its own: it is an image"
-    assert unfit(site, Needs(image=True, network="none")) == ""
+    assert (
+        unfit(site, Needs(image=True, network="own", contained=True))
+        == "gives no job a network of its own: it is an image"
+    )
+    assert unfit(site, Needs(image=True, network="none", contained=True)) == ""
+    assert unfit(site, Needs(image=True, network="own")) == ""  # An image is built for it.
     assert unfit(site, Needs(network="own")) == ""
     plain = site._replace(networks=("host",))
     assert unfit(plain, Needs(network="none")) == ("cannot keep a job from the network: its jobs are plain processes")
