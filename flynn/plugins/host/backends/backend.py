@@ -5,6 +5,7 @@ by pid and start time; the exit code is found even of a process that ended while
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ START = (
 Heroku's contract: what buildpacks and the app left to be sourced is, before anything else. `.profile.d/.bash` says that
 it was written for bash, which Heroku has for all; the machine's own `sh` begins quicker.
 """
+
+SOURCED = (".profile.d", ".profile")
+"""What may be there to be sourced."""
 
 
 class NotStarted(FlynnError):
@@ -115,6 +119,15 @@ def check_network(spec: Spec, name: str, networks: Sequence[Network]) -> None:
 
 Signals = asyncio.Queue[int]
 """Numbers of signals for a command, as they come."""
+
+
+def begin(spec: Spec, before: str) -> list[str]:
+    """The words that a process begins as: a shell that does `before`, then as START says. Where the app has nothing to
+    be sourced it goes on to the command line itself, which is a shell less."""
+    trees = spec.stack if spec.over == "app" else ()
+    if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.over != "app" or spec.binds:
+        return ["/bin/sh", "-c", before + START, "sh", spec.command]
+    return ["/bin/sh", "-c", f'{before}cd "$APP_DIR" || exit 126; {spec.command}', "sh"]
 
 
 class Running(Protocol):

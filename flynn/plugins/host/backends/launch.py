@@ -101,24 +101,38 @@ def opened(
 
 
 async def launch(
-    limiter: Limiter, spec: Spec, ready: Callable[[contextlib.ExitStack], Gate], commit: Callable[[Identity], None]
+    limiter: Limiter,
+    spec: Spec,
+    ready: Callable[[contextlib.ExitStack], Gate],
+    prepare: Callable[[], None],
+    commit: Callable[[Identity], None],
 ) -> Launched:
-    """Start the process of a job. `ready` opens its gate, as long as the stack, and does all that it needs; in a
-    thread. Nothing is left of what fails. NotStarted, and what `commit` raises.
+    """Start the process of a job. `ready` opens its gate, as long as the stack; `prepare` makes what it needs beyond,
+    meanwhile; each in a thread. Nothing is left of what fails. NotStarted, and what any of them raises.
     """
 
-    def begin() -> Gate:
-        gate = ready(stack)
+    def made() -> None:
         limiter.make(spec)
-        gate.enter()
-        return gate
+        prepare()
 
     try:
         with contextlib.ExitStack() as stack:
-            return (await whole(asyncio.to_thread(begin))).go(commit)
+            gate = await whole(_both(lambda: ready(stack), made))
+            gate.enter()
+            return gate.go(commit)
     except BaseException:
         await whole(asyncio.to_thread(end, spec.dir))
         raise
+
+
+async def _both(one: Callable[[], Gate], other: Callable[[], None]) -> Gate:
+    """What the one returns, once both have ended, each in a thread; an error of either only then."""
+    opening = asyncio.ensure_future(asyncio.to_thread(one))
+    failed, gate = await asyncio.gather(asyncio.to_thread(other), opening, return_exceptions=True)
+    for found in (failed, gate):
+        if isinstance(found, BaseException):
+            raise found
+    return opening.result()
 
 
 def _spawned(

@@ -5,14 +5,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 from flynn.core.model import Network
 from flynn.plugins.host.backends import bind, owner
-from flynn.plugins.host.backends.backend import START, NotStarted, Signals, Spec, check_network, no_images
+from flynn.plugins.host.backends.backend import NotStarted, Signals, Spec, begin, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.here import RunningHere
@@ -54,16 +54,15 @@ class ProcessBackend:
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> "RunningProcess":
         no_images(spec, self.name)
         check_network(spec, self.name, self.networks)
-        launched = await launch(self.limiter, spec, lambda stack: self._ready(spec, stack), commit)
-        return RunningProcess(spec.dir, *launched)
-
-    def _ready(self, spec: Spec, stack: contextlib.ExitStack) -> Gate:
-        _prepare(spec)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
-        write_environ(spec.dir, env)
-        begin = ("" if spec.stdin else BEGUN) + START
-        argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), "/bin/sh", "-c", begin, "sh", spec.command]
+        launched = await launch(
+            self.limiter, spec, lambda stack: self._ready(spec, env, stack), lambda: _prepare(spec, env), commit
+        )
+        return RunningProcess(spec.dir, *launched)
+
+    def _ready(self, spec: Spec, env: Mapping[str, str], stack: contextlib.ExitStack) -> Gate:
+        argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), *begin(spec, "" if spec.stdin else BEGUN)]
         outputs, hold = (spec.stdout, spec.stderr), self.limiter.hold(spec)
         return stack.enter_context(opened(argv, env, outputs, spec.stdin, hold=hold))
 
@@ -85,7 +84,8 @@ def directories(spec: Spec, layers: dict[str, str]) -> dict[str, str]:
     return named | ({"OUT_DIR": str(spec.out)} if spec.out else {})
 
 
-def _prepare(spec: Spec) -> None:
+def _prepare(spec: Spec, env: Mapping[str, str]) -> None:
+    write_environ(spec.dir, env)
     owner.own(spec.binds, os.geteuid(), os.getegid())
     (spec.dir / "exit").unlink(missing_ok=True)
     if spec.cache:

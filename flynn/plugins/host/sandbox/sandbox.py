@@ -19,7 +19,7 @@ from pathlib import Path
 from flynn.core.errors import StartError
 from flynn.core.model import Network
 from flynn.plugins.host.backends import owner
-from flynn.plugins.host.backends.backend import START, Spec, check_network, no_images
+from flynn.plugins.host.backends.backend import Spec, begin, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import BARE, write_environ
 from flynn.plugins.host.backends.identity import Identity
@@ -109,18 +109,23 @@ class SandboxBackend:
         return RunningSandbox(dir, identity)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
-        return RunningSandbox(
-            spec.dir, *await launch(self.limiter, spec, lambda stack: self._ready(spec, mode, stack), commit)
+        env = environ(spec)
+        launched = await launch(
+            self.limiter,
+            spec,
+            lambda stack: self._ready(spec, env, mode, stack),
+            lambda: self._prepare(spec, env, mode),
+            commit,
         )
+        return RunningSandbox(spec.dir, *launched)
 
-    def _ready(self, spec: Spec, mode: str, stack: contextlib.ExitStack) -> Gate:
+    def _ready(self, spec: Spec, env: Mapping[str, str], mode: str, stack: contextlib.ExitStack) -> Gate:
         """All that it is told is in files that are open, and filled while its gate begins."""
-        spec.dir.mkdir(parents=True, exist_ok=True)
         files, own = self._files(spec, stack), spec.network == "own"
         told, bound = _memory("bwrap arguments", stack), binds.opened(spec.binds, stack)
-        hold, env = self.limiter.hold(spec), environ(spec)
-        start = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "") + START
-        argv = [self.bwrap, "--args", str(told), "--", "/bin/sh", "-c", start, "sh", spec.command]
+        hold = self.limiter.hold(spec)
+        before = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "")
+        argv = [self.bwrap, "--args", str(told), "--", *begin(spec, before)]
         if own:
             network.write(spec.dir, network.let_in(spec.port, spec.ipv6), network.refused(spec.refused))
             argv = [*network.words(spec.dir), *argv]
@@ -135,7 +140,6 @@ class SandboxBackend:
             _fill(own_resolver, network.resolv().encode())
         if self.filter:
             _fill(files["--seccomp"], self.filter)
-        self._prepare(spec, env, mode)
         return gate
 
     def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
