@@ -183,7 +183,9 @@ def check_name(kind: str, name: str) -> str:
     shown = name if len(name) <= 60 else name[:57] + "..."
     raise Invalid(
         f"{shown!r} is no good {kind} name: use lower-case letters, digits and single dashes, "
-        f"start with a letter, {NAME_LIMIT} characters at most"
+        f"start with a letter, {NAME_LIMIT} characters at most",
+        kind=kind,
+        name=shown,
     )
 
 

@@ -23,7 +23,9 @@ def cancel(facts: Facts, queue: model.Queue, id: str, now: float) -> Change:
         found = find_job(facts, id)
         if found and found.host:
             raise Conflict(f"{id} has left its queue and is on {found.host}; `flynn kill {id}` stops it", job=id)
-        raise NotFound(f"no job {id[:80]!r} waits in {queue}; `flynn queue {queue}` lists those that do")
+        raise NotFound(
+            f"no job {id[:80]!r} waits in {queue}; `flynn queue {queue}` lists those that do", job=id[:80], queue=queue
+        )
     puts = {**_build_ended(facts, queued.job, now), **_deploy_ended(facts, queued.job, now)}
     return Change(puts=puts, deletes=(keys.queued(queue, id),), why=f"{id} is taken out of its queue")
 

@@ -33,14 +33,16 @@ def find_app(facts: Facts, name: str) -> model.App:
     """The app of that name. NotFound says how to see which there are."""
     app = facts.apps.get(name)
     if app is None:
-        raise NotFound(f"there is no app {name[:60]!r}; `flynn apps` lists them, `flynn create NAME` makes one")
+        raise NotFound(
+            f"there is no app {name[:60]!r}; `flynn apps` lists them, `flynn create NAME` makes one", app=name[:60]
+        )
     return app
 
 
 def find_release(facts: Facts, app: str, version: int) -> model.Release:
     release = facts.releases.get(f"{app}/{version}")
     if release is None:
-        raise NotFound(f"{app} has no release v{version}; `flynn release` lists them")
+        raise NotFound(f"{app} has no release v{version}; `flynn release` lists them", app=app, release=version)
     return release
 
 
@@ -48,9 +50,9 @@ def create_app(facts: Facts, name: str, domain: str, now: float) -> Change:
     """A new app and its default route. Exists: the name is taken. Conflict: jobs of a deleted namesake still end."""
     keys.check_name("app", name)
     if name in facts.apps:
-        raise Exists(f"there is an app {name!r} already; choose another name")
+        raise Exists(f"there is an app {name!r} already; choose another name", app=name)
     if any(True for _ in jobs_of(facts, name)) or leftovers(facts, name):
-        raise Conflict(f"the deleted app {name!r} is still being cleared away; try again in a moment")
+        raise Conflict(f"the deleted app {name!r} is still being cleared away; try again in a moment", app=name)
     made = model.App(name=name, created=now)
     wanted = model.Route(id="", domain=f"{name}.{domain}", service=keys.service(name, "web"), app=name, created=now)
     route = add_route(facts, wanted)
@@ -72,7 +74,11 @@ def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str
         check_variable(key, value)
     env = {key: value for key, value in {**app.env, **put}.items() if key not in unset}
     if sum(len(key.encode()) + len(value.encode()) for key, value in env.items()) > CONFIG_LIMIT:
-        raise Invalid(f"the config of {name} would be over {CONFIG_LIMIT // 1024} KiB; keep data out of it")
+        raise Invalid(
+            f"the config of {name} would be over {CONFIG_LIMIT // 1024} KiB; keep data out of it",
+            app=name,
+            limit=CONFIG_LIMIT,
+        )
     changed = replace(app, env=env)
     if env == app.env:
         return Change()
@@ -94,11 +100,11 @@ def rollback(facts: Facts, name: str, version: int | None, now: float, how: mode
     if version is None:
         earlier = [r.version for r in facts.releases_of(name).values() if r.version < app.release]
         if not earlier:
-            raise Invalid(f"{name} has no release before v{app.release} to go back to")
+            raise Invalid(f"{name} has no release before v{app.release} to go back to", app=name, release=app.release)
         version = max(earlier)
     old = find_release(facts, name, version)
     if version == app.release:
-        raise Invalid(f"v{version} of {name} is the release that serves")
+        raise Invalid(f"v{version} of {name} is the release that serves", app=name, release=version)
     change, _ = begin_deploy(
         facts,
         name,
@@ -120,15 +126,26 @@ def scale(facts: Facts, name: str, counts: Mapping[str, int]) -> Change:
     app = find_app(facts, name)
     release = facts.releases.get(f"{name}/{app.release}")
     if release is None:
-        raise Invalid(f"{name} has no release yet; deploy it first")
+        raise Invalid(f"{name} has no release yet; deploy it first", app=name)
     types = [type for type in release.processes if type != RELEASE]
     for type, count in counts.items():
         if type == RELEASE in release.processes:
-            raise Invalid(f"{RELEASE} of {name} is its release command: it runs once at each deploy and is not scaled")
+            raise Invalid(
+                f"{RELEASE} of {name} is its release command: it runs once at each deploy and is not scaled",
+                app=name,
+                type=type,
+            )
         if type not in types:
-            raise Invalid(f"{name} has no process type {type[:40]!r}; v{release.version} has: {', '.join(types)}")
+            raise Invalid(
+                f"{name} has no process type {type[:40]!r}; v{release.version} has: {', '.join(types)}",
+                app=name,
+                type=type[:40],
+                types=types,
+            )
         if not 0 <= count <= COUNT_LIMIT:
-            raise Invalid(f"{type}={count} is no good; a number from 0 to {COUNT_LIMIT}")
+            raise Invalid(
+                f"{type}={count} is no good; a number from 0 to {COUNT_LIMIT}", app=name, type=type, limit=COUNT_LIMIT
+            )
     old = facts.formations.get(name) or model.Formation(app=name, counts={})
     formation = replace(old, counts={**old.counts, **counts})
     if formation == old:
@@ -148,16 +165,22 @@ def stop_job(facts: Facts, id: str, now: float) -> Change:
         if (build := of_job(facts, job.job.app, id)) and build.state == "building" and not build.cancel:
             puts[keys.build(build.app, build.number)] = replace(build, cancel="its job was killed")
         return Change() if job.stop else Change(puts=puts, why=f"stop {id}")
-    raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are")
+    raise NotFound(f"no job {id[:80]!r} is running; `flynn ps` lists those that are", job=id[:80])
 
 
 def check_variable(key: str, value: str) -> None:
     """Invalid: no process can be given such a variable, or flynn gives it itself."""
     if not VARIABLE.fullmatch(key):
-        raise Invalid(f"{key[:60]!r} is no name for a config variable; letters, digits and _, no digit first")
+        raise Invalid(
+            f"{key[:60]!r} is no name for a config variable; letters, digits and _, no digit first", variable=key[:60]
+        )
     if key == "PORT" or key.startswith("FLYNN_"):
-        raise Invalid(f"{key} is given by flynn itself; choose another name")
+        raise Invalid(f"{key} is given by flynn itself; choose another name", variable=key)
     if "\0" in value:
-        raise Invalid(f"the value of {key} has a NUL character, which no process can be given")
+        raise Invalid(f"the value of {key} has a NUL character, which no process can be given", variable=key)
     if len(f"{key}={value}".encode()) > VARIABLE_LIMIT:
-        raise Invalid(f"the value of {key} is over 128 KiB, which no process can be given; keep data out of the config")
+        raise Invalid(
+            f"the value of {key} is over 128 KiB, which no process can be given; keep data out of the config",
+            variable=key,
+            limit=VARIABLE_LIMIT,
+        )

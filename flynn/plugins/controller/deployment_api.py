@@ -59,7 +59,7 @@ async def turn(ctx: Context, app: str, request: web.Request) -> None:
     try:
         await ctx.mirror.until(lambda facts: not under_way(facts, app), WAIT)
     except TimeoutError:
-        raise Conflict(f"the deploy of {app} that is under way has not ended within {WAIT:g} s") from None
+        raise Conflict(f"the deploy of {app} that is under way has not ended within {WAIT:g} s", app=app) from None
 
 
 def under_way(facts: Facts, app: str) -> bool:

@@ -74,7 +74,10 @@ def _check_type(release: model.Release | None, type: str) -> None:
     if release and type not in (ONE_OFF, BUILD) and type not in release.processes:
         raise Invalid(
             f"{release.app} has no process type {type}; v{release.version} has: {', '.join(release.processes)}; "
-            f"one-off jobs are {ONE_OFF}, builds are {BUILD}"
+            f"one-off jobs are {ONE_OFF}, builds are {BUILD}",
+            app=release.app,
+            type=type,
+            types=list(release.processes),
         )
 
 
@@ -82,10 +85,15 @@ def check(type: str, limits: Mapping[str, int]) -> None:
     """Invalid: a type cannot have such limits."""
     for name, number in limits.items():
         if name not in BOUNDS:
-            raise Invalid(f"there is no limit {name[:40]!r}; known are: {', '.join(BOUNDS)}")
+            raise Invalid(f"there is no limit {name[:40]!r}; known are: {', '.join(BOUNDS)}", limits=list(BOUNDS))
         least, most, unit = BOUNDS[name]
         if not least <= number <= most:
-            raise Invalid(f"{name} of {type} cannot be {number}: {unit}, from {least} to {most}")
+            raise Invalid(
+                f"{name} of {type} cannot be {number}: {unit}, from {least} to {most}",
+                type=type,
+                least=least,
+                most=most,
+            )
     if limits.get("reserve", 0) > limits.get("memory", 1 << 20):
         raise Invalid(f"{type} cannot reserve {limits['reserve']} MiB and have {limits['memory']} at most")
     if limits.get("cpu_reserve", 0) > limits.get("cpu", BOUNDS["cpu"][1]):

@@ -23,7 +23,7 @@ def explain_job(facts: Facts, id: str, most_starting: Mapping[str, int] = NO_LIM
     """One job that is queued or assigned. NotFound: there is none of that name."""
     found = find_job(facts, id)
     if found is None or found.ended:
-        raise NotFound(f"no job {id[:80]!r} waits or runs; `flynn ps` lists those that do")
+        raise NotFound(f"no job {id[:80]!r} waits or runs; `flynn ps` lists those that do", job=id[:80])
     return _explain(facts, Ground.of(facts, most_starting), found)
 
 

@@ -58,4 +58,4 @@ def named(name: str) -> model.Queue:
     for queue in model.QUEUES:
         if queue == name:
             return queue
-    raise NotFound(f"there is no queue {name[:40]!r}; there are: {', '.join(model.QUEUES)}")
+    raise NotFound(f"there is no queue {name[:40]!r}; there are: {', '.join(model.QUEUES)}", queues=list(model.QUEUES))

@@ -99,7 +99,9 @@ def check_none_under_way(facts: Facts, app: str) -> None:
         what = f" ({running.reason})" if running.reason else ""
         raise Conflict(
             f"a deploy of {app} to v{running.new} is under way{what}; wait for it (--wait), "
-            f"or end it with `flynn deploy --cancel -a {app}`"
+            f"or end it with `flynn deploy --cancel -a {app}`",
+            app=app,
+            release=running.new,
         )
 
 

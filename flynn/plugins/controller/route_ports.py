@@ -28,9 +28,13 @@ def choose_port(facts: Facts, wanted: int, luck: int = 0) -> int:
             raise Full(f"all ports from {_span(POOL)} have a route; remove one, or ask for a port from {_span(CHOICE)}")
         return free[luck % len(free)]
     if wanted not in CHOICE:
-        raise Invalid(f"port = {wanted} is no good; a port from {_span(CHOICE)}, or 0 for one from {_span(POOL)}")
+        raise Invalid(
+            f"port = {wanted} is no good; a port from {_span(CHOICE)}, or 0 for one from {_span(POOL)}", port=wanted
+        )
     if wanted in kept:
-        raise Invalid(f"port {wanted} is kept for {kept[wanted]}; ask for another, or 0 for one from {_span(POOL)}")
+        raise Invalid(
+            f"port {wanted} is kept for {kept[wanted]}; ask for another, or 0 for one from {_span(POOL)}", port=wanted
+        )
     return wanted
 
 

@@ -33,7 +33,7 @@ def find_route(facts: Facts, id: str) -> model.Route:
     """The route of that id. NotFound says how to see which there are."""
     route = facts.routes.get(id)
     if route is None:
-        raise NotFound(f"there is no route {id[:60]!r}; `flynn route` lists them")
+        raise NotFound(f"there is no route {id[:60]!r}; `flynn route` lists them", route=id[:60])
     return route
 
 
@@ -50,7 +50,11 @@ def add_route(facts: Facts, wanted: model.Route, luck: int = 0) -> Change:
         same = [r for r in facts.routes.values() if r.domain == route.domain and _plain(r.path) == route.path]
     if same:
         owner = f"app {same[0].app}" if same[0].app else f"service {same[0].service}"
-        raise Exists(f"{place(route)} leads to the {owner} already; remove that route first ({same[0].id})")
+        raise Exists(
+            f"{place(route)} leads to the {owner} already; remove that route first ({same[0].id})",
+            route=same[0].id,
+            app=same[0].app,
+        )
     id, passed = _free_id(facts, place(route))
     seen = (*passed, keys.app(route.app)) if route.app else passed
     return Change({keys.route(id): replace(route, id=id)}, seen=seen, why=f"route {place(route)} to {route.service}")
@@ -67,7 +71,7 @@ def change_routes(facts: Facts, app: str, options: Options) -> Change:
     """Other options for the HTTP routes of an app: as many as a commit takes, of those that do not have them yet."""
     owned = [route for route in facts.routes_of(app) if route.kind == "http"]
     if not owned:
-        raise Invalid(f"{app} has no HTTP route; `flynn route add http HOST` makes one")
+        raise Invalid(f"{app} has no HTTP route; `flynn route add http HOST` makes one", app=app)
     puts: dict[str, model.Record] = {}
     size = 0
     for route in owned:

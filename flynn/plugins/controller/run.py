@@ -78,7 +78,7 @@ async def _host_of(ctx: Context, job: str) -> str:
     if not host and waited:
         raise NotFound(f"{job} was not run: {CANCELLED}", job=job)
     if not host:
-        raise NotFound(f"no job {job[:80]!r} is running; `flynn ps` lists those that are")
+        raise NotFound(f"no job {job[:80]!r} is running; `flynn ps` lists those that are", job=job[:80])
     return host
 
 

@@ -87,7 +87,7 @@ def add_sink(facts: Facts, sink: model.Sink) -> Change:
     if sink.app:
         decide.find_app(facts, sink.app)
     if len(facts.sinks) >= MOST:
-        raise Full(f"the grid has {MOST} sinks, more it cannot have; `flynn sink remove ID` removes one")
+        raise Full(f"the grid has {MOST} sinks, more it cannot have; `flynn sink remove ID` removes one", limit=MOST)
     key = keys.sink(sink.id)
     seen = (keys.app(sink.app),) if sink.app else ()
     return Change(puts={key: sink}, seen=seen, why=f"add the log sink {sink.id}")
@@ -101,7 +101,7 @@ def remove_sink(facts: Facts, id: str) -> Change:
 def find_sink(facts: Facts, id: str) -> model.Sink:
     found = facts.sinks.get(id)
     if found is None:
-        raise NotFound(f"there is no sink {id[:60]}; `flynn sink` lists them")
+        raise NotFound(f"there is no sink {id[:60]}; `flynn sink` lists them", sink=id[:60])
     return found
 
 

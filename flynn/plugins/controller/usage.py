@@ -36,7 +36,7 @@ def routes(ctx: Context) -> list[Route]:
         facts = ctx.mirror.facts
         found = facts.hosts.get(host)
         if found is None:
-            raise NotFound(f"there is no host {host[:60]} now; `flynn host` lists those that are up")
+            raise NotFound(f"there is no host {host[:60]} now; `flynn host` lists those that are up", host=host[:60])
         told = await ask(ctx, found, {})
         live = {"usage": None, "silent": told} if isinstance(told, str) else {"usage": told.host, "silent": ""}
         return answer(host_row(facts, found) | live)

@@ -30,14 +30,24 @@ def create_volume(facts: Facts, wanted: model.Volume) -> Change:
     if wanted.host and wanted.scratch:
         raise Invalid("a scratch volume is on whatever host its job is; leave out the host")
     if wanted.host and wanted.host not in facts.hosts:
-        raise NotFound(f"no host {wanted.host[:60]!r} is up; `flynn host` lists those that are")
+        raise NotFound(f"no host {wanted.host[:60]!r} is up; `flynn host` lists those that are", host=wanted.host[:60])
     key = keys.volume(wanted.app, wanted.name)
     if old := facts.volumes.get(f"{wanted.app}/{wanted.name}"):
         if old.deleting:
-            raise Conflict(f"the volume {wanted.name} of before is still being deleted; try again in a moment")
-        raise Exists(f"{wanted.app} has a volume {wanted.name} already; choose another name")
+            raise Conflict(
+                f"the volume {wanted.name} of before is still being deleted; try again in a moment",
+                app=wanted.app,
+                volume=wanted.name,
+            )
+        raise Exists(
+            f"{wanted.app} has a volume {wanted.name} already; choose another name", app=wanted.app, volume=wanted.name
+        )
     if len(facts.volumes_of(wanted.app)) >= MOST:
-        raise Full(f"{wanted.app} has {MOST} volumes, more it cannot have; `flynn volume delete` removes one")
+        raise Full(
+            f"{wanted.app} has {MOST} volumes, more it cannot have; `flynn volume delete` removes one",
+            app=wanted.app,
+            limit=MOST,
+        )
     return Change(
         puts={key: wanted}, seen=(keys.app(wanted.app),), why=f"make the volume {wanted.name} of {wanted.app}"
     )
@@ -50,12 +60,19 @@ def delete_volume(facts: Facts, app: str, name: str, lost: bool = False) -> Chan
     """
     volume = facts.volumes.get(f"{app}/{name}")
     if volume is None:
-        raise NotFound(f"{app} has no volume {name[:60]!r}; `flynn volume list` shows all there are")
+        raise NotFound(
+            f"{app} has no volume {name[:60]!r}; `flynn volume list` shows all there are", app=app, volume=name[:60]
+        )
     if user := _user(facts, volume):
-        raise Invalid(f"the volume {name} of {app} is in use: {user}; nothing was deleted")
+        raise Invalid(f"the volume {name} of {app} is in use: {user}; nothing was deleted", app=app, volume=name)
     key, seen = keys.volume(app, name), (keys.app(app), keys.deploy(app))
     if lost and volume.host in facts.hosts:
-        raise Invalid(f"{volume.host}, which has the volume {name}, is up; leave out --lost, and it is deleted there")
+        raise Invalid(
+            f"{volume.host}, which has the volume {name}, is up; leave out --lost, and it is deleted there",
+            app=app,
+            volume=name,
+            host=volume.host,
+        )
     if lost:
         return Change(deletes=(key,), seen=seen, why=f"forget the volume {name} of {app}")
     if volume.deleting:

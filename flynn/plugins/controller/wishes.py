@@ -29,7 +29,7 @@ def find(facts: Facts, name: str) -> model.Wish:
     """What is wanted of a host so far. NotFound: there is no such host, and nothing is wanted of it."""
     wish = facts.wishes.get(name)
     if wish is None and name not in facts.hosts:
-        raise NotFound(f"there is no host {name[:60]!r} now; `flynn host` lists those that are up")
+        raise NotFound(f"there is no host {name[:60]!r} now; `flynn host` lists those that are up", host=name[:60])
     return wish or model.Wish(host=name)
 
 
@@ -53,11 +53,13 @@ def set_tags(facts: Facts, name: str, put: Mapping[str, str], remove: Sequence[s
     wanted = {**wish.tags, **checked(put)}
     for tag in remove:
         if not {**own, **wish.tags}.get(tag):
-            raise Invalid(f"{name} has no tag {tag[:40]!r}; `flynn host show {name}` lists those it has")
+            raise Invalid(
+                f"{name} has no tag {tag[:40]!r}; `flynn host show {name}` lists those it has", host=name, tag=tag[:40]
+            )
         wanted[tag] = ""
     kept = {tag: value for tag, value in wanted.items() if _told(host, own, tag, value)}
     if len({**own, **kept}) > TAGS_LIMIT:
-        raise Invalid(f"{name} would have over {TAGS_LIMIT} tags")
+        raise Invalid(f"{name} would have over {TAGS_LIMIT} tags", host=name, limit=TAGS_LIMIT)
     words = [*(f"{tag}={value}" for tag, value in put.items()), *(f"no {tag}" for tag in remove)]
     return _changed(wish, replace(wish, tags=kept), f"tags of {name}: {', '.join(words)}")
 

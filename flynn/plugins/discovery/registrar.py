@@ -51,7 +51,7 @@ class Registrar:
         key = keys.instance(service, id)
         instance = self._ours(key)
         if instance is None:
-            raise NotFound(f"{service} has no instance {id}")
+            raise NotFound(f"{service} has no instance {id}", service=service, instance=id)
         self._registry.forget(key)
         await self._seen(self._ctx.lease.delete(key))
         return instance

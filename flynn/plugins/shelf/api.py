@@ -59,7 +59,7 @@ class BlobApi:
         """The bytes, or the part of them that a Range asks for; only the head of that for a HEAD."""
         blob = await self._store.head(check_digest(sha256))
         if blob is None:
-            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf", sha256=sha256)
         headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
         if any(tag.value in (sha256, "*") for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
@@ -78,7 +78,7 @@ class BlobApi:
     async def delete(self, request: web.Request, sha256: str) -> web.Response:
         """Remove a blob; who is reading it reads on to its end."""
         if not await self._store.delete(check_digest(sha256)):
-            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf", sha256=sha256)
         self._on_change()
         return answer(Digest(sha256))
 

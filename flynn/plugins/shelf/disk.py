@@ -84,7 +84,7 @@ class DiskStore:
     async def open(self, sha256: str, start: int, stop: int) -> AsyncIterator[AsyncIterator[bytes]]:
         file = await self._disk(_opened, self._path(sha256), start)
         if file is None:
-            raise NotFound(f"the blob {sha256[:12]} is not on this shelf")
+            raise NotFound(f"the blob {sha256[:12]} is not on this shelf", sha256=sha256)
         try:
             yield self._read(file, stop - start)
         finally:
@@ -166,7 +166,11 @@ class DiskStore:
 
 def _check(found: str, wanted: str) -> None:
     if found != wanted:
-        raise Invalid(f"the bytes have the SHA-256 {found}, not {wanted} as their name says; nothing was kept")
+        raise Invalid(
+            f"the bytes have the SHA-256 {found}, not {wanted} as their name says; nothing was kept",
+            sha256=found,
+            wanted=wanted,
+        )
 
 
 def _problem(root: Path, error: OSError) -> FlynnError:

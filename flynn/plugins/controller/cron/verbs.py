@@ -23,7 +23,7 @@ def find_entry(facts: Facts, app: str, name: str) -> tuple[Cron, Ledger]:
     found = entries(facts, app)
     if name not in found:
         there = f"it has: {', '.join(found)}" if found else "write [cron.NAME] in its flynn.toml and deploy it"
-        raise NotFound(f"{app} has no cron entry {name[:60]!r}; {there}")
+        raise NotFound(f"{app} has no cron entry {name[:60]!r}; {there}", app=app, cron=name[:60])
     entry = found[name]
     kept = facts.crons.get(f"{app}/{name}")
     return entry, kept or Ledger(app=app, name=name, after=0.0, schedule=f"{entry.schedule} {entry.timezone}")

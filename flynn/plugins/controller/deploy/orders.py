@@ -21,7 +21,11 @@ def promote(facts: Facts, app: str) -> Change:
     """A canary goes on now. Invalid: there is none that waits for it."""
     deploy = _under_way(facts, app)
     if deploy.hold < 0:
-        raise Invalid(f"the deploy of {app} to v{deploy.new} goes on by itself: it is no canary, or one no longer")
+        raise Invalid(
+            f"the deploy of {app} to v{deploy.new} goes on by itself: it is no canary, or one no longer",
+            app=app,
+            release=deploy.new,
+        )
     if deploy.promoted:
         return Change()
     return Change(puts={keys.deploy(app): replace(deploy, promoted=True)}, why=f"{app} v{deploy.new} is promoted")
@@ -30,5 +34,5 @@ def promote(facts: Facts, app: str) -> Change:
 def _under_way(facts: Facts, app: str) -> model.Deploy:
     deploy = facts.deploys.get(app)
     if deploy is None or deploy.state != "running":
-        raise Invalid(f"no deploy of {app} is under way")
+        raise Invalid(f"no deploy of {app} is under way", app=app)
     return deploy
