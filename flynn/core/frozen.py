@@ -29,16 +29,15 @@ Shards = tuple[dict[str, V], ...]
 class Frozen(Mapping[str, V]):
     """See above. Values are never None. A small one keeps the order in which keys came, a large one has none."""
 
-    __slots__ = ("_name", "_past", "_shards")
+    __slots__ = ("_mask", "_name", "_past", "_shards")
 
     def __init__(self, values: Mapping[str, V] | None = None) -> None:
         self._name = object()
         self._past: tuple[tuple[object, tuple[str, ...]], ...] = ()
         """The name of the one it was made of, and the keys that were changed; and so on, the newest first."""
 
-        self._shards: Shards[V] = ({},)
-        if values:
-            self._shards = self.changed(values)._shards
+        self._shards: Shards[V] = _written(({},), values, ()) if values else ({},)
+        self._mask = len(self._shards) - 1
 
     def changed(self, puts: Mapping[str, V], deletes: Collection[str] = ()) -> "Frozen[V]":
         """This one with `puts` written, then `deletes` removed (what is not there is no error); itself, if that is
@@ -47,14 +46,13 @@ class Frozen(Mapping[str, V]):
         if shards is self._shards:
             return self
         made: Frozen[V] = Frozen.__new__(Frozen)
-        made._name, made._past, made._shards = object(), (), shards
+        made._name, made._past, made._shards, made._mask = object(), (), shards, len(shards) - 1
         if len(shards) > 1 and len(puts) + len(deletes) <= SMALL:
             made._past = ((self._name, (*puts, *deletes)), *self._past[: PAST - 1])
         return made
 
     def __getitem__(self, key: str) -> V:
-        shards = self._shards
-        return shards[hash(key) & (len(shards) - 1)][key]
+        return self._shards[hash(key) & self._mask][key]
 
     @overload
     def get(self, key: str, /) -> V | None: ...
@@ -63,12 +61,10 @@ class Frozen(Mapping[str, V]):
     def get(self, key: str, /, default: V | D) -> V | D: ...
 
     def get(self, key: str, /, default: Any = None) -> Any:
-        shards = self._shards
-        return shards[hash(key) & (len(shards) - 1)].get(key, default)
+        return self._shards[hash(key) & self._mask].get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        shards = self._shards
-        return key in shards[hash(key) & (len(shards) - 1)]
+        return key in self._shards[hash(key) & self._mask]
 
     def __iter__(self) -> Iterator[str]:
         return chain.from_iterable(self._shards)
@@ -148,6 +144,8 @@ class _Values(ValuesView[V]):
 
 def _written(shards: Shards[V], puts: Mapping[str, V], deletes: Collection[str]) -> Shards[V]:
     """These with `puts` written and `deletes` removed, in as many dicts as it takes; the same, if that is nothing."""
+    if len(shards) == 1:
+        return _written_whole(shards, puts, deletes)
     made, mask, largest = list(shards), len(shards) - 1, 0
     for key, value in puts.items():
         shard = made[number := hash(key) & mask]
@@ -166,6 +164,17 @@ def _written(shards: Shards[V], puts: Mapping[str, V], deletes: Collection[str])
     if same:
         return shards
     return _spread(made, _count(sum(map(len, made)), len(made))) if largest > SMALL else tuple(made)
+
+
+def _written_whole(shards: Shards[V], puts: Mapping[str, V], deletes: Collection[str]) -> Shards[V]:
+    """The same for a single dict."""
+    whole = {**shards[0], **puts}
+    same = not puts
+    for key in deletes:
+        same &= whole.pop(key, None) is None
+    if same:
+        return shards
+    return (whole,) if len(whole) <= SMALL else _spread([whole], _count(len(whole), 1))
 
 
 def _count(keys: int, least: int) -> int:

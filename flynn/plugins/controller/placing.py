@@ -120,6 +120,8 @@ def _only_queues(change: Change) -> str:
 
 
 def _at_once(queued: Change, moved: Change, key: str) -> Change:
-    """Both in one. That the job is assigned nowhere does not follow from its entry in the queue, as it has none."""
+    """Both in one. What follows from the entry in the queue follows here from the job's name, which was made up just
+    now: no host has a job of that name."""
     deletes = tuple(each for each in moved.deletes if each != key)
-    return Change(puts=moved.puts, deletes=deletes, seen=(*queued.seen, *moved.seen), why=moved.why)
+    seen = (*queued.seen, *moved.seen)
+    return Change(puts=moved.puts, deletes=deletes, seen=seen, why=moved.why, follows=moved.follows)

@@ -101,8 +101,11 @@ def _jobs(known: Known, facts: Facts) -> Iterator[Change]:
     for job, own in places.items():
         key = queued.get(job, "")
         was, now = seen_job(known.photo, own, key), seen_job(facts, own, key)
-        keys = [f"queues/{key}", *(f"{table}/{place}" for place in own for table in ("jobs", "states"))]
-        yield Change("job", job, was, now, _stamps(facts, keys) if known.cursor else ())
+        yield Change("job", job, was, now, _stamps_of(facts, own, key) if known.cursor else ())
+
+
+def _stamps_of(facts: Facts, places: Iterable[str], queued: str) -> tuple[tuple[int, int], ...]:
+    return _stamps(facts, [f"queues/{queued}", *(f"{table}/{at}" for at in places for table in ("jobs", "states"))])
 
 
 def _stamps(facts: Facts, keys: Iterable[str]) -> tuple[tuple[int, int], ...]:
