@@ -1,6 +1,7 @@
 """What the test suites share: engines, or the sentence that says why a suite is left out."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,12 @@ def any_etcd() -> str:
     """The path of one etcd, the newest there is."""
     found = [path for _, path in sorted(binaries().items()) if path]
     return engine("etcd", found[-1] if found else None, "run tests/engines.sh, which installs it or says how")
+
+
+@pytest.fixture(scope="session")
+def git_client() -> str:
+    """The path of git, with which developers push."""
+    return engine("git", shutil.which("git"), "run tests/engines.sh, which installs it or says how")
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.cluster.grid import Grid, open_grid
 from tests.cluster.pushing import Work, created, work_tree
+
+pytestmark = pytest.mark.usefixtures("git_client")
 
 QUICK = "--set", "controller.settle=0.1"
 

@@ -11,6 +11,8 @@ from tests.cluster.grid import Grid, open_grid
 from tests.cluster.pushing import Pushing, Work, created, work_tree
 from tests.plugins.builder.building import write_app
 
+pytestmark = pytest.mark.usefixtures("git_client")
+
 QUICK = "--set", "controller.settle=0.1"
 
 SLOW_PACK = {

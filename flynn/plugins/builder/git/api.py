@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Forbidden, NotFound, Unavailable, Unsupported
@@ -16,7 +16,7 @@ from flynn.core.room import share
 from flynn.core.web import Handler, Route, Stream, query
 from flynn.plugins.builder.git.body import pieces
 from flynn.plugins.builder.git.consolidate import consolidate
-from flynn.plugins.builder.git.converse import converse
+from flynn.plugins.builder.git.converse import converse, from_git
 from flynn.plugins.builder.git.hook import open_talk
 from flynn.plugins.builder.git.packs import MANY
 from flynn.plugins.builder.git.push import Means, Push
@@ -79,7 +79,7 @@ class GitApi:
             try:
                 return await handler(request, app)
             except FlynnError as error:
-                if not request.headers.get(hdrs.USER_AGENT, "").startswith("git/"):
+                if not from_git(request):
                     raise
                 return web.Response(text=f" !     {error}\n", status=error.status)
 
@@ -125,7 +125,6 @@ class GitApi:
                     async with self._means.git.running(local.place, words, environ, talk.files) as process:
                         talk.begun()
                         response = await self._converse(request, process, name, local.place)
-                    await response.write_eof()
                     push.git_ended.set()
                     await asyncio.wait([task], timeout=AFTER)
                 finally:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from flynn.core.errors import FlynnError, Full, Invalid
 from flynn.core.room import words
@@ -29,33 +29,49 @@ async def converse(
 ) -> web.StreamResponse:
     """Give the body to git and its output to the client. `reserve`: bytes of the disk of `place` that stay free.
 
-    FlynnError: there can be no answer, and none was begun. An error that comes later ends the answer, as git has it.
+    FlynnError: there can be no answer, and none was begun. To git itself an error of the body is told as git
+    tells its own: it would not read what comes with another status.
     """
     assert process.stdout
     assert process.stderr
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache"})
     feed = Feed(process, body, place, reserve)
-    async with asyncio.TaskGroup() as tasks:
-        feeding = tasks.create_task(feed.run(), name="git input")
-        said = tasks.create_task(last_words(process.stderr), name="git errors")
+    feeding = asyncio.create_task(feed.run(), name="git input")
+    said = asyncio.create_task(last_words(process.stderr), name="git errors")
+    try:
         while chunk := await process.stdout.read(CHUNK):
             await _send(request, response, chunk)
-        code = await process.wait()
-        try:
-            async with asyncio.timeout(LINGER):
-                await feeding
-        except TimeoutError:
-            response.force_close()
-        words = await said
-    if feed.problem and response.prepared:
-        await _send(request, response, fatal(str(feed.problem)))
-    elif feed.problem:
-        raise feed.problem
-    elif code and not response.prepared:
-        raise Invalid(f"git did not understand that: {words.splitlines()[-1][:200] if words else f'code {code}'}")
-    if not response.prepared:
-        await response.prepare(request)
+        code, words = await process.wait(), await said
+        if feed.problem and not response.prepared and not from_git(request):
+            raise feed.problem
+        if feed.problem:
+            await _send(request, response, fatal(str(feed.problem)))
+        if code and not response.prepared:
+            raise Invalid(f"git did not understand that: {words.splitlines()[-1][:200] if words else f'code {code}'}")
+        if not response.prepared:
+            await response.prepare(request)
+        await response.write_eof()
+        await _linger(request, feeding, response)
+    finally:
+        for task in (feeding, said):
+            task.cancel()
+        await asyncio.wait([feeding, said])
     return response
+
+
+def from_git(request: web.Request) -> bool:
+    return request.headers.get(hdrs.USER_AGENT, "").startswith("git/")
+
+
+async def _linger(request: web.Request, feeding: "asyncio.Task[None]", response: web.StreamResponse) -> None:
+    """Read on what comes, for a while: who still sends comes to read the answer."""
+    try:
+        async with asyncio.timeout(LINGER):
+            await asyncio.wait([feeding])
+            while await request.content.read(CHUNK):
+                pass
+    except TimeoutError:
+        response.force_close()
 
 
 class Feed:
@@ -68,7 +84,8 @@ class Feed:
         self.problem: FlynnError | None = None
 
     async def run(self) -> None:
-        """To the end of the body, also if git has ended before it. ConnectionError: the client is gone."""
+        """To the end of the body, also if git has ended before it. If the client is gone git is, too, as it has no more
+        input."""
         assert self._process.stdin
         looked, taken = -LOOK, 0
         try:
@@ -82,6 +99,8 @@ class Feed:
                 await self._give(piece)
         except FlynnError as error:
             self.problem = error
+            await ended(self._process)
+        except ConnectionError:
             await ended(self._process)
         finally:
             self._process.stdin.close()

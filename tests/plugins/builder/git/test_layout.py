@@ -1,0 +1,74 @@
+"""The files of a bare repository that flynn writes: real git reads them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flynn.plugins.builder.git import layout
+
+pytestmark = pytest.mark.usefixtures("git_client")
+
+
+def git(place: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(place), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def commit(place: Path, text: str) -> str:
+    """A commit of one file, in a pack of its own."""
+    blob = subprocess.run(
+        ["git", "-C", str(place), "hash-object", "-w", "--stdin"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    tree = subprocess.run(
+        ["git", "-C", str(place), "mktree"],
+        input=f"100644 blob {blob}\tfile\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    me = ("-c", "user.name=a", "-c", "user.email=a@b")
+    return git(place, *me, "commit-tree", "-m", text, tree)
+
+
+def test_refs_are_what_they_shall_be(tmp_path: Path) -> None:
+    place = tmp_path / "hello.git"
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    first, second = commit(place, "one"), commit(place, "two")
+    git(place, "update-ref", "refs/heads/main", first)
+    git(place, "update-ref", "refs/heads/old", first)
+    layout.write_refs(place, "refs/heads/main", {"refs/heads/main": second, "refs/heads/a": first}, ())
+    assert git(place, "for-each-ref", "--format=%(refname) %(objectname)").splitlines() == [
+        f"refs/heads/a {first}",
+        f"refs/heads/main {second}",
+    ]
+    assert git(place, "symbolic-ref", "HEAD") == "refs/heads/main"
+    layout.write_refs(place, "refs/heads/live", {}, ())
+    assert git(place, "for-each-ref") == ""
+    assert git(place, "symbolic-ref", "HEAD") == "refs/heads/live"
+
+
+def test_a_file_that_is_right_is_not_written_again(tmp_path: Path) -> None:
+    place = tmp_path / "hello.git"
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    before = (place / "config").stat().st_ino
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    assert (place / "config").stat().st_ino == before
+    layout.prepare(place, tmp_path / "hooks", 2 << 20)
+    assert git(place, "config", "receive.maxInputSize") == str(2 << 20)
+
+
+def test_what_a_killed_push_left_is_swept(tmp_path: Path) -> None:
+    place = tmp_path / "hello.git"
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    for left in ("objects/incoming-x/pack/tmp_pack_1", "objects/tmp_objdir-incoming-y/a", "objects/pack/tmp_idx_2"):
+        (place / left).parent.mkdir(parents=True, exist_ok=True)
+        (place / left).write_text("")
+    (place / "objects/pack/pack-1.pack").write_text("")
+    layout.sweep(place)
+    assert [path.name for path in (place / "objects").rglob("*") if path.is_file()] == ["pack-1.pack"]

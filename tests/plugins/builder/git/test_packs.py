@@ -1,0 +1,182 @@
+"""What a push brings, on a real shelf: brought back from there, made one, and taken away when nobody needs it."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from flynn.core import keys, model
+from flynn.core.facts import encode
+from flynn.core.store import Delete, Put
+from flynn.plugins.builder.git.building import Pushed
+from flynn.plugins.builder.git.consolidate import consolidate
+from flynn.plugins.builder.git.packs import MANY, Packs
+from flynn.plugins.builder.git.program import find
+from flynn.plugins.builder.git.push import Means
+from flynn.plugins.builder.git.repositories import Repositories
+from flynn.plugins.shelf.brick import Shelf, ShelfConfig
+from tests.harness import TestNode, open_node
+
+pytestmark = pytest.mark.usefixtures("git_client")
+
+LIMIT = 30.0
+MAIN = "refs/heads/main"
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[TestNode]:
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig())), asyncio.timeout(LIMIT):
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 10)
+        await put(node, keys.app("hello"), model.App(name="hello", created=1.0))
+        yield node
+
+
+@pytest.fixture
+def means(node: TestNode, tmp_path: Path) -> Means:
+    ctx = node.context("builder")
+    for name in ("home", "scratch", "pending"):
+        (tmp_path / name).mkdir()
+    repositories = Repositories(ctx, tmp_path / "git", 1 << 30, 1 << 30, 0)
+    repositories.prepare()
+
+    async def begin(app: str, pushed: Pushed) -> str:
+        raise AssertionError("nothing is built here")
+
+    packs = Packs(ctx, tmp_path / "pending")
+    return Means(ctx, find(tmp_path / "home"), repositories, packs, begin, tmp_path / "scratch")
+
+
+async def put(node: TestNode, key: str, record: model.Record) -> None:
+    await node.mirror.reach(await node.store.commit([Put(key, encode(record))]))
+
+
+class Source:
+    """A developer's repository that is pushed commit by commit."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *words: str, stdin: str = "") -> str:
+        me = ("-c", "user.name=a", "-c", "user.email=a@b")
+        done = subprocess.run(
+            ["git", "-C", str(self.place), *me, *words], input=stdin, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, text: str) -> str:
+        (self.place / "file").write_text(text)
+        self.git("add", "file")
+        self.git("commit", "-qm", text)
+        return self.git("rev-parse", "HEAD")
+
+    def pack(self, folder: Path, new: str, old: str = "") -> Path:
+        """A pack with what `new` has and `old` has not."""
+        folder.mkdir()
+        wanted = f"{new}\n" + (f"^{old}\n" if old else "")
+        self.git("pack-objects", "-q", "--revs", str(folder / "pack"), stdin=wanted)
+        return folder
+
+
+async def pushed(node: TestNode, means: Means, source: Source, tmp_path: Path, count: int) -> list[str]:
+    """So many pushes, kept: their commits."""
+    commits: list[str] = []
+    for number in range(count):
+        new = source.commit(f"{number}")
+        folder = source.pack(tmp_path / f"pack-{number}", new, commits[-1] if commits else "")
+        async with means.packs.keeping(folder) as packs:
+            known = node.mirror.facts.repositories.get("hello") or model.Repository(app="hello", branch="main")
+            record = model.Repository(app="hello", branch="main", refs={MAIN: new}, packs=(*known.packs, *packs))
+            await put(node, keys.repository("hello"), record)
+        commits.append(new)
+    return commits
+
+
+async def blobs(node: TestNode) -> set[str]:
+    async with node.http.get(f"{node.url}/v1/blobs") as response:
+        return {blob["sha256"] for blob in await response.json()}
+
+
+async def test_a_repository_is_brought_back_from_the_shelf(node: TestNode, means: Means, tmp_path: Path) -> None:
+    commits = await pushed(node, means, Source(tmp_path / "source"), tmp_path, 3)
+    for _ in range(2):
+        async with means.repositories.opened("hello") as local:
+            log = await means.git.output(local.place, "log", "--format=%H", MAIN)
+            assert log.decode().split() == commits[::-1]
+            await means.git.output(local.place, "fsck", "--strict")
+        shutil.rmtree(tmp_path / "git/hello.git")
+
+
+async def test_what_the_shelf_has_lost_leaves_an_empty_repository(node: TestNode, means: Means, tmp_path: Path) -> None:
+    await pushed(node, means, Source(tmp_path / "source"), tmp_path, 2)
+    [_, pack] = node.mirror.facts.repositories["hello"].packs
+    async with node.http.delete(f"{node.url}/v1/blobs/{pack.pack}") as response:
+        assert response.status == 200
+    async with means.repositories.opened("hello") as local:
+        assert local.lost
+        assert (local.known.branch, local.known.refs) == ("main", {})
+        assert await means.git.output(local.place, "for-each-ref") == b""
+
+
+async def test_many_packs_become_one_and_the_old_ones_go(node: TestNode, means: Means, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    commits = await pushed(node, means, source, tmp_path, MANY - 1)
+    await consolidate(means, "hello")
+    assert len(node.mirror.facts.repositories["hello"].packs) == MANY - 1, "these are not many"
+    collecting = asyncio.create_task(means.packs.collect())
+    last = source.commit("last")
+    async with means.packs.keeping(source.pack(tmp_path / "pack-last", last, commits[-1])) as packs:
+        known = node.mirror.facts.repositories["hello"]
+        record = model.Repository(app="hello", branch="main", refs={MAIN: last}, packs=(*known.packs, *packs))
+        await put(node, keys.repository("hello"), record)
+    await consolidate(means, "hello")
+    [one] = node.mirror.facts.repositories["hello"].packs
+    async with means.repositories.opened("hello") as local:
+        log = await means.git.output(local.place, "log", "--format=%H", MAIN)
+        assert log.decode().split() == [last, *commits[::-1]]
+    while await blobs(node) != {one.pack, one.index}:
+        await asyncio.sleep(0.02)
+    collecting.cancel()
+
+
+async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    folder = source.pack(tmp_path / "pack", source.commit("refused"))
+    async with means.packs.keeping(folder) as packs:
+        assert await blobs(node) == {packs[0].pack, packs[0].index}
+        assert len(list((tmp_path / "pending").iterdir())) == 2, "a daemon that is killed now finds them again"
+    assert await blobs(node) == set()
+    assert list((tmp_path / "pending").iterdir()) == []
+
+
+async def test_what_a_killed_daemon_put_on_the_shelf_goes_when_it_is_back(
+    node: TestNode, means: Means, tmp_path: Path
+) -> None:
+    await pushed(node, means, Source(tmp_path / "source"), tmp_path, 1)
+    kept = await blobs(node)
+    (tmp_path / "pending" / next(iter(kept))).touch()  # It was killed just after it had kept what was pushed.
+    stray = "a" * 64
+    (tmp_path / "pending" / stray).touch()
+    collecting = asyncio.create_task(means.packs.collect())
+    while list((tmp_path / "pending").iterdir()):
+        await asyncio.sleep(0.02)
+    assert await blobs(node) == kept
+    await node.store.commit([Delete(keys.repository("hello")), Delete(keys.app("hello"))])
+    while await blobs(node):
+        await asyncio.sleep(0.02)
+    collecting.cancel()
+
+
+async def test_repositories_on_disk_are_bounded(node: TestNode, means: Means, tmp_path: Path) -> None:
+    await pushed(node, means, Source(tmp_path / "source"), tmp_path, 1)
+    small = Repositories(means.ctx, tmp_path / "git", 10, 1 << 30, 0)
+    async with small.opened("hello") as local:
+        assert local.place.is_dir()
+    assert not local.place.exists(), "it is over its space, and on the shelf"
+    async with means.repositories.opened("hello") as local:
+        assert local.place.is_dir()
+    assert local.place.is_dir()
