@@ -14,7 +14,7 @@ from typing import Any
 
 KEYS = ("root", "clean_urls", "https_only", "error_page", "routes", "redirects", "headers")
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-VALUE = re.compile(r"[\x20-\x7e\x80-\U0010ffff]*")
+VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 CODES = (301, 302, 303, 307, 308)
 
 Pattern = tuple["re.Pattern[str]", Any]
