@@ -10,6 +10,7 @@ from tests.plugins.builder.building import Built, build, write_app
 from tests.plugins.builder.test_buildpacks import load_pack
 
 app = load_pack("python", "python_app")
+runtime = load_pack("python", "runtime")
 WEB = {"Procfile": "web: x\n"}
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 KEPT = "Nothing has changed in what it needs: installed as before"
@@ -136,12 +137,12 @@ async def test_the_hooks_of_the_app_are_run_with_what_was_installed(tmp_path: Pa
     ],
 )
 def test_the_version_that_is_asked_for(tmp_path: Path, files: dict[str, str], wanted: tuple[str, str]) -> None:
-    assert app.wanted(app.Build(str(write_app(tmp_path, files)), "", "", "")) == wanted
+    assert runtime.wanted(app.Build(str(write_app(tmp_path, files)), "", "", "")) == wanted
 
 
 def test_what_says_no_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        app.wanted(app.Build(str(write_app(tmp_path, {"runtime.txt": "pypy3\n"})), "", "", ""))
+        runtime.wanted(app.Build(str(write_app(tmp_path, {"runtime.txt": "pypy3\n"})), "", "", ""))
     assert capsys.readouterr().out == (
         " !     runtime.txt does not say a version of Python: 'pypy3'; write 3.12, for example\n"
     )

@@ -156,21 +156,29 @@ class Kept:
         self.root = os.path.join(build.cache, "kept", name)
 
     def install(
-        self, key: str, make: Callable[[], None], anew: bool = False, needed: bool = False, layer: bool = True
+        self,
+        key: str,
+        make: Callable[[], None],
+        *,
+        anew: bool = False,
+        needed: bool = False,
+        layer: bool = True,
+        keep: bool = True,
     ) -> bool:
         """Have it there, as `make` makes it; whether it was made before.
 
         Unless it begins `anew`, `make` finds it as it was last: a small change is quicker. What an earlier release has
-        as a `layer` is not even put there, unless this build itself has need of it.
+        as a `layer` is not even put there, unless it is `needed` by this build itself. `keep`: in the cache.
         """
         if layer and not needed and self.known(key):
             self._use(key)
             return True
-        made = self.restore(key)
+        made = keep and self.restore(key)
         if not made:
-            if not anew:
+            if keep and not anew:
                 self.restore(self.newest())
             make()
+        if keep and not made:
             self.keep(key)
         if layer and os.environ.get("LAYERS_DIR") and os.path.isdir(self.build.path(self.folder)):
             self._use(key)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 
-from ..lib.pack import Build, Kept, begin, certificates, copy, digest, fail, output, run, say, tell, warn
+from ..lib.pack import Build, Kept, begin, certificates, digest, fail, run, say, tell
+from .runtime import Python, find_python, have
 
 VERSION = "1"
 """Of what is made here: another one makes all of it anew."""
 
-WANTED = re.compile(r"\s*(?:python-)?(\d+(?:\.\d+){0,2})\s*(?:#.*)?")
-FILES = ("runtime.txt", ".python-version")
 INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 LOCAL = re.compile(r"-e\b|--editable\b|\.|/|file:|[\w.\[\],-]+ *@ *(?:file:|\.)")
 """How a line of requirements.txt begins that names something of this source: it may change and the file stay."""
-
-DOWNLOAD_LIMIT = 180.0
-"""Seconds that a runtime may take to come."""
 
 PROFILE = """\
 export VIRTUAL_ENV="$APP/.venv"
@@ -43,9 +38,9 @@ def main(arguments: list[str]) -> None:
     settle(build)
     hook(build, "pre_compile")
     python = find_python(build, uv)
-    say(f"Using Python {version_of(python)}")
+    say(f"Using Python {python.version}")
     install(build, uv, python)
-    build.profile("python.sh", (OWN_PROFILE if build.has(".python") else "") + PROFILE)
+    build.profile("python.sh", (OWN_PROFILE if python.home else "") + PROFILE)
     hook(build, "post_compile")
 
 
@@ -70,79 +65,18 @@ def hook(build: Build, name: str) -> None:
         run([f"./bin/{name}"], env={"PATH": path, "PYTHONPATH": build.dir})
 
 
-def wanted(build: Build) -> tuple[str, str]:
-    """The version that the source asks for, and the file that does; empty: any will do."""
-    for name in reversed(FILES):
-        lines = [line for line in build.read(name).splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        if lines and not (found := WANTED.fullmatch(lines[0])):
-            fail(f"{name} does not say a version of Python: {lines[0][:60]!r}; write 3.12, for example")
-        elif lines and found:
-            return found[1], name
-    return "", ""
-
-
-def find_python(build: Build, uv: str) -> str:
-    """The Python of this machine, or one that is downloaded, as the source asks for."""
-    version, source = wanted(build)
-    if not version or fits(version, own_version()):
-        return sys.executable
-    if found := output([uv, "python", "find", "--no-project", version]):
-        return found if "/pythons/" not in found else bring(build, found)
-    if found := download(build, uv, version):
-        return found
-    minor = ".".join(version.split(".")[:2])
-    near = sys.executable if fits(minor, own_version()) else output([uv, "python", "find", "--no-project", minor])
-    if not near or minor.count(".") == 0:
-        fail(
-            f"{source} asks for Python {version}, but this machine has only {own_version()}, and no other could be "
-            f"downloaded; change {source}, install it on all hosts, or name a mirror (builder.env)"
-        )
-    warn(f"{source} asks for Python {version}; the machine's {version_of(near)} is taken instead")
-    return near
-
-
-def download(build: Build, uv: str, version: str) -> str:
-    """A runtime of its own for the app; empty: it is not to be had."""
-    say(f"Downloading Python {version}")
-    words, env = [uv, "python", "install", "--no-bin", version], {**os.environ, "UV_PYTHON_DOWNLOADS": "manual"}
-    try:
-        done = subprocess.run(
-            words, env=env, timeout=DOWNLOAD_LIMIT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        tell(f"it has not come within {DOWNLOAD_LIMIT:g} s")
-        return ""
-    if done.returncode:
-        for line in done.stdout.decode("utf-8", "replace").splitlines()[-3:]:
-            tell(line.strip())
-        return ""
-    found = output([uv, "python", "find", "--no-project", "--managed-python", version])
-    return bring(build, found) if found else ""
-
-
-def bring(build: Build, python: str) -> str:
-    """Put a runtime into the slug; where it will be when the app runs, by which name it is there now as well."""
-    copy(os.path.dirname(os.path.dirname(os.path.realpath(python))), build.path(".python"))
-    link = os.path.join(build.app, ".python")
-    if build.app != build.dir and not os.path.lexists(link):
-        os.symlink(build.path(".python"), link)
-    return os.path.join(build.app, ".python", "bin", "python3")
-
-
-def install(build: Build, uv: str, python: str) -> None:
+def install(build: Build, uv: str, python: Python) -> None:
     """Fill the environment as the files of the source say, or take it from the last build where they say the same."""
     kept = Kept(build, "python", ".venv")
-    key = "" if local(build) else digest(VERSION, version_of(python), python, uv_of(uv), *told(build))
-    if key:
-        needed = build.has("bin", "post_compile") or not build.has(
-            "Procfile"
-        )  # Its release looks for servers in there.
-        if kept.install(key, lambda: fill(build, uv, python), needed=needed):
-            tell("Nothing has changed in what it needs: installed as before")
-    else:
+    key = "" if local(build) else digest(VERSION, python.version, python.path, uv_of(uv), *told(build))
+    needed = build.has("bin", "post_compile") or not build.has("Procfile")  # bin/release looks into it.
+    have(build, python, needed=needed or not kept.known(key))
+    if not key:
         kept.restore(kept.newest())
-        fill(build, uv, python)
+        fill(build, uv, python.path)
         kept.keep("local")
+    elif kept.install(key, lambda: fill(build, uv, python.path), needed=needed):
+        tell("Nothing has changed in what it needs: installed as before")
 
 
 def fill(build: Build, uv: str, python: str) -> None:
@@ -220,19 +154,6 @@ def same_python(build: Build, python: str) -> bool:
     """Whether the environment that is there, if one is, is of this Python."""
     link = build.path(".venv", "bin", "python")
     return os.path.exists(link) and os.path.realpath(link) == os.path.realpath(python)
-
-
-def fits(version: str, there: str) -> bool:
-    """Whether a version is what was asked for: the same as far as that was said."""
-    return f"{there}.".startswith(f"{version}.")
-
-
-def own_version() -> str:
-    return ".".join(str(part) for part in sys.version_info[:3])
-
-
-def version_of(python: str) -> str:
-    return own_version() if python == sys.executable else output([python, "-V"]).rpartition(" ")[2]
 
 
 def uv_of(uv: str) -> str:
