@@ -17,7 +17,7 @@ from flynn.plugins.builder import packs
 GRACE = 1.0
 """Seconds that a build has to end once it is told to."""
 
-COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -m inside'
+COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -E -S -m inside'
 
 CONFIG_LIMIT = 600_000
 """Bytes of an app's config as JSON: more than this only a config of odd characters comes to."""

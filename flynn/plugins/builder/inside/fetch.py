@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 
 from . import BuildFailed
@@ -93,6 +91,9 @@ def git(words: list[str], env: Mapping[str, str]) -> str:
 
 def unpack(address: str, to: str) -> None:
     """The tar at an address."""
+    import urllib.error  # Only few builds fetch a tar, and it takes long to load.
+    import urllib.request
+
     packed = f"{to}.tar"
     try:
         with urllib.request.urlopen(address, timeout=SILENCE) as answer, open(packed, "wb") as file:

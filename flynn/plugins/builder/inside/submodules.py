@@ -5,7 +5,6 @@ The push leaves in `.flynn/submodules.json` which commit of which repository bel
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
 import os
@@ -13,7 +12,6 @@ import posixpath
 import re
 import shutil
 import subprocess
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -82,6 +80,8 @@ def fetch(kept: str, path: str, url: str, commit: str, env: Mapping[str, str]) -
 
 def within(kept: str, to: str, url: str, commit: str, env: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Path, address and commit of each submodule of a submodule."""
+    import urllib.parse
+
     config = os.path.join(to, ".gitmodules")
     if os.path.islink(config) or not os.path.isfile(config):
         return
@@ -110,6 +110,8 @@ def inside(build: str, path: str) -> bool:
 
 def _addresses(config: str) -> Iterator[tuple[str, str]]:
     """The URL of each submodule by its path, as `.gitmodules` has them."""
+    import configparser  # Few builds have submodules within submodules.
+
     parser = configparser.RawConfigParser(strict=False, interpolation=None)
     try:
         with open(config, encoding="utf-8", errors="replace") as file:
