@@ -1,0 +1,71 @@
+"""git as it is run: found or not, told nothing of this machine's settings, and ended with all that it began."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flynn.core.errors import Unavailable
+from flynn.plugins.builder.git.program import Git, GitFailed, find
+
+pytestmark = pytest.mark.usefixtures("git_client")
+
+
+def script(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "git").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "git").chmod(0o755)
+
+
+def test_a_machine_without_git_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match=r"this node has no git.*install git there, or use flynn deploy"):
+        find(tmp_path).check()
+
+
+@pytest.mark.parametrize(
+    ("told", "good"), [("git version 2.19.4", False), ("git version 2.20.0.rc1", True), ("?", False)]
+)
+def test_an_old_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, good: bool) -> None:
+    script(tmp_path / "bin", f"echo {told!r}")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    found = find(tmp_path)
+    if good:
+        found.check()
+    else:
+        with pytest.raises(Unavailable, match=r"too old.*2.20 or newer"):
+            found.check()
+
+
+async def test_no_settings_of_this_machine_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/.gitconfig").write_text("[core]\n\thooksPath = /evil\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.hooksPath")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "/evil")
+    git = find(tmp_path / "home")
+    assert await git.output(tmp_path, "config", "--list") == b""
+
+
+async def test_what_fails_says_why(tmp_path: Path) -> None:
+    git = find(tmp_path)
+    with pytest.raises(GitFailed, match="not a git repository") as error:
+        await git.output(tmp_path, "log")
+    assert error.value.detail["code"] == 128
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; "])
+async def test_all_that_git_began_ends_with_it(tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flynn.plugins.builder.git.program.TERM", 0.2)
+    script(tmp_path / "bin", f"{trap}sleep 300 & echo $!; wait; sleep 300")
+    git = Git(str(tmp_path / "bin/git"), tmp_path)
+    async with asyncio.timeout(20), git.running(tmp_path, (), {}) as process:
+        assert process.stdout
+        child = int(await process.stdout.readline())
+    assert process.returncode is not None
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        await asyncio.sleep(0.01)
