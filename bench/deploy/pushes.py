@@ -5,7 +5,7 @@ import itertools
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -127,7 +127,6 @@ async def _grid(repository: Repository, work: Path) -> AsyncIterator[Grid]:
     told = ["--backend", "sandbox", "--http-port", str(http), "--set", f"controller.settle={SETTLE}"]
     daemon = Daemon(work / "flynn", "", api, told)
     async with running(daemon):
-        command = (sys.executable, "-m", "flynn", "create", APP)
-        env: Mapping[str, str] = {**repository.env, "FLYNN_URL": daemon.url, "FLYNN_TOKEN": daemon.token}
-        await asyncio.to_thread(Repository(repository.path, env).run, *command)
-        yield Grid(repository, http)
+        told = Repository(repository.path, {**repository.env, "FLYNN_URL": daemon.url, "FLYNN_TOKEN": daemon.token})
+        await asyncio.to_thread(told.run, sys.executable, "-m", "flynn", "create", APP)
+        yield Grid(told, http)
