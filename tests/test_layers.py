@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "errors model explained frozen quantile room route_stats keepalive exposition usage lazy records",
+    "client_file errors model explained frozen quantile room route_stats keepalive exposition usage lazy records",
     "keys",
     "store groups locked logframe moment ticks",
     "facts",

@@ -127,6 +127,6 @@ async def _grid(repository: Repository, work: Path) -> AsyncIterator[Grid]:
     told = ["--backend", "sandbox", "--http-port", str(http), "--set", f"controller.settle={SETTLE}"]
     daemon = Daemon(work / "flynn", "", api, told)
     async with running(daemon):
-        told = Repository(repository.path, {**repository.env, "FLYNN_URL": daemon.url, "FLYNN_TOKEN": daemon.token})
-        await asyncio.to_thread(told.run, sys.executable, "-m", "flynn", "create", APP)
-        yield Grid(told, http)
+        known = Repository(repository.path, {**repository.env, "FLYNN_URL": daemon.url, "FLYNN_TOKEN": daemon.token})
+        await asyncio.to_thread(known.run, sys.executable, "-m", "flynn", "create", APP)
+        yield Grid(known, http)

@@ -14,7 +14,8 @@ import click
 
 from flynn.cli import plugins
 from flynn.cli.words import paint
-from flynn.core.config import Settings, default_data, load
+from flynn.core.client_file import default_data
+from flynn.core.config import Settings, load
 from flynn.core.errors import StartError, Unavailable
 
 if TYPE_CHECKING:

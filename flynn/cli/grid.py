@@ -14,7 +14,7 @@ from flynn.cli.options import json_option, pass_session
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import clock
-from flynn.core.config import default_data
+from flynn.core.client_file import default_data
 from flynn.core.records import Event
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """remote, git-credentials: what git needs to push here."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from flynn.cli.verbs import Verbs
 from flynn.cli.words import day, size
 from flynn.cli.worktree import add_remote, is_work_tree
 from flynn.core import records
+from flynn.core.client_file import answer_git
 from flynn.core.errors import Exists, Invalid
 
 
@@ -64,11 +64,9 @@ def branch(session: Session, name: str) -> None:
 @click.argument("operation", required=False, default="get")
 @pass_session
 def credentials(session: Session, operation: str) -> None:
-    """Give git the token of the grid: gitcredentials(7). 'flynn remote add' tells git of it."""
+    """Give git the token of the grid: gitcredentials(7). 'flynn remote add' tells git of a quicker way to it."""
     if operation == "get":
-        sys.stdin.read()  # What git asks for: it asks here for the grid's own URL alone.
-        if token := session.target().token:
-            click.echo(f"username=flynn\npassword={token}")
+        raise click.exceptions.Exit(answer_git(session.target().url))
 
 
 def shown(found: records.RepositoryInfo) -> Iterator[str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from flynn.cli.words import paint
 from flynn.core import keys
-from flynn.core.config import default_data
+from flynn.core.client_file import NAME, Target, Unreadable, default_data, find
 from flynn.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ T = TypeVar("T")
 
 REMOTE = "flynn"
 """The git remote whose URL names the app of a work tree."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A node's API and the grid's token, as `client.json` keeps them."""
-
-    url: str
-    token: str = ""
 
 
 @dataclass(eq=False)
@@ -56,15 +49,16 @@ class Session:
 
     def target(self) -> Target:
         """Where the grid is. Unavailable: nothing says it."""
-        url = self.url or os.environ.get("FLYNN_URL", "")
-        token = self.token or os.environ.get("FLYNN_TOKEN", "")
-        found = client_file(default_data())
-        if url:
-            known = found.token if found and found.url.rstrip("/") == url.rstrip("/") else ""
-            return Target(url, token or known)
+        data = default_data()
+        try:
+            found = find(self.url, self.token)
+        except Unreadable as error:
+            raise Unavailable(str(error)) from None
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{data / NAME} is no good ({error}); start the daemon again, or set FLYNN_URL") from None
         if found is None:
             raise Unavailable("no grid found: start one with 'flynn daemon', or set FLYNN_URL and FLYNN_TOKEN")
-        return Target(found.url, token or found.token)
+        return found
 
     def ask(self, call: Callable[["Client"], Awaitable[T]]) -> T:
         """The answer to what `call` asks the grid."""
@@ -96,21 +90,6 @@ def as_json(value: Any) -> str:
     from flynn.core.web import plain
 
     return msgspec.json.format(msgspec.json.encode(plain(value)), indent=2).decode()
-
-
-def client_file(data: Path) -> Target | None:
-    """What the daemon with this data directory wrote down for us. Unavailable: it is not for us to read."""
-    path = data / "client.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Target)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except PermissionError:
-        if data == default_data() and "FLYNN_DATA" not in os.environ:
-            return None
-        raise Unavailable(f"{path} cannot be read by this user; set FLYNN_URL and FLYNN_TOKEN") from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise Unavailable(f"{path} is no good ({error}); start the daemon again, or set FLYNN_URL") from None
 
 
 def git(directory: Path, *words: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flynn.cli.session import Session, git
+from flynn.core import client_file
 from flynn.core.errors import FlynnError
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def drop_remote(directory: Path, name: str) -> None:
 def ask_flynn(session: Session, directory: Path, url: str) -> None:
     """Have git ask this program for the token, for this URL alone, and nobody else: none is to keep it."""
     key = f"credential.{base(url)}.helper"
-    flynn = shlex.join([*program(), "--url", session.target().url, "git-credentials"])
-    helper = f'!f() {{ if test "$1" = get; then exec {flynn}; fi; }}; f'
+    asked = shlex.join([sys.executable, "-I", "-S", client_file.__file__, session.target().url])
+    helper = f'!f() {{ if test "$1" = get; then exec {asked}; fi; }}; f'
     git(directory, "config", "--local", "--replace-all", key, "")
     git(directory, "config", "--local", "--add", key, helper)
 
@@ -68,9 +69,3 @@ def base(url: str) -> str:
     """`http://git.example.com:8080` of `http://git.example.com:8080/hello.git`."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def program() -> list[str]:
-    """How this program is called from anywhere."""
-    script = Path(sys.argv[0]).absolute()
-    return [str(script)] if script.name == "flynn" and script.is_file() else [sys.executable, "-m", "flynn"]

@@ -5,7 +5,6 @@ boot_timeout = 30` in the file, `FLYNN_HOST_BOOT_TIMEOUT=30` in the environment,
 flag. An unknown name is refused with the list of known ones.
 """
 
-import os
 import re
 import socket
 import tomllib
@@ -15,21 +14,12 @@ from typing import Any
 
 import msgspec
 
+from flynn.core.client_file import default_data
 from flynn.core.errors import Invalid, StartError
 from flynn.core.keys import NAME_LIMIT, check_name
 
 CLIENT_VARIABLES = frozenset({"FLYNN_URL", "FLYNN_APP", "FLYNN_CONFIG"})
 """Variables that speak to the command line, not to the daemon."""
-
-
-def default_data() -> Path:
-    """Where a daemon of this user keeps everything: FLYNN_DATA, or the usual place for root or a user."""
-    if told := os.environ.get("FLYNN_DATA"):
-        return Path(told)
-    if os.geteuid() == 0:
-        return Path("/var/lib/flynn")
-    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Path(home) / "flynn"
 
 
 def default_name(hostname: str = "") -> str:
