@@ -27,6 +27,7 @@ from flynn.plugins.host.docker.container_stats import told_by_engine
 from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
+from flynn.plugins.host.usage.groupfiles import members
 from flynn.plugins.host.usage.reading import Seat
 from flynn.plugins.host.usage.seats import killed_for_memory, seat_among
 
@@ -120,7 +121,7 @@ class RunningContainer:
     async def signal(self, number: int) -> None:
         if self.made and self.made.local and self._may():
             first = self.made.process
-            await asyncio.to_thread(lambda: send(descendants(first.pid) if alive(first) else [], number))
+            await asyncio.to_thread(lambda: send(_inside(first.pid) if alive(first) else [], number))
         elif self.made and self.alive():
             await self._tell(self.made, number)
 
@@ -175,6 +176,11 @@ class RunningContainer:
             await remove(self.made.id)
             self.made = None
         await asyncio.to_thread(_clean, self.dir)
+
+
+def _inside(first: int) -> list[psutil.Process]:
+    """What descends from a container's first process; only its groups are looked at, where these are to be seen."""
+    return descendants(first, members(seat_among(first).groups) or None)
 
 
 async def _stopped(id: str) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import aiohttp
 from aiodocker import Docker, DockerError
 from aiodocker.execs import Exec
-from aiodocker.stream import Stream
+from aiodocker.stream import Message, Stream
 
-from flynn.core.errors import FlynnError
+from flynn.core.errors import FlynnError, Unavailable
 from flynn.plugins.host.attach.terminal import size_of
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals
 from flynn.plugins.host.docker.engine import engine
@@ -36,7 +37,10 @@ KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
 LOOK = 0.1
 """Seconds between two looks at the size of a terminal."""
 
-STUCK = 1.0
+SETTLED = 5.0
+"""Seconds after which a command has ended whose streams have."""
+
+STUCK = 0.5
 """Seconds between two looks whether a command is there that does not read its input."""
 
 PIECE = 4096
@@ -74,21 +78,33 @@ async def _run(client: Docker, container: str, argv: list[str], mark: str, strea
         finally:
             if flow.stuck and (transport := _transport(stream)):
                 transport.abort()  # To close it would wait until the engine has read all.
-    return int((await made.inspect())["ExitCode"])
+    return await _exit_code(made)
+
+
+async def _exit_code(made: Exec) -> int:
+    """Of what has closed its streams, or should have. Unavailable: it runs on, and nobody hears it any more."""
+    async with asyncio.timeout(SETTLED) as limit:
+        with contextlib.suppress(TimeoutError):
+            while (found := await made.inspect())["Running"]:
+                await asyncio.sleep(LOOK)
+    if limit.expired():
+        raise Unavailable("the Docker Engine broke off its streams")
+    return int(found["ExitCode"])
 
 
 @dataclass
 class Flow:
-    """Whether input waits for the command to read, and whether output is being handed on."""
+    """Whether input waits for the command to read; whether output is being handed on, and how often it was."""
 
     stuck: bool = False
     busy: bool = False
+    taken: int = 0
 
 
 async def _take(stream: Stream, files: dict[int, int], flow: Flow) -> None:
     """What it prints, until its end."""
-    while message := await stream.read_out():
-        flow.busy = True
+    while message := await _heard(stream):
+        flow.busy, flow.taken = True, flow.taken + 1
         file, view = files[message.stream], memoryview(message.data)
         while view and file >= 0:
             await _ready(file, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
@@ -101,12 +117,25 @@ async def _take(stream: Stream, files: dict[int, int], flow: Flow) -> None:
         flow.busy = False
 
 
+async def _heard(stream: Stream) -> Message | None:
+    """None: no more comes. An engine that closes while input is on its way to it breaks off (unix(7), ECONNRESET)."""
+    with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+        return await stream.read_out()
+    return None
+
+
 async def _ended(made: Exec, flow: Flow) -> None:
-    """Until it has ended while input waits: the engine does not tell then, as it waits for its own writing."""
+    """Until it has ended while input waits: the engine does not tell then, as it waits for its own writing. What it has
+    printed last may still be on its way, so nothing more must have come between two looks."""
+    taken = -1
     while True:
         await asyncio.sleep(STUCK)
-        if flow.stuck and not (await made.inspect())["Running"] and not flow.busy:
+        if not flow.stuck or flow.busy or (await made.inspect())["Running"]:
+            taken = -1
+        elif flow.taken == taken:
             return
+        else:
+            taken = flow.taken
 
 
 async def _made(client: Docker, container: str, argv: list[str], mark: str, stdin: int, terminal: bool) -> Exec:
@@ -141,7 +170,10 @@ async def _give(stream: Stream, file: int, flow: Flow) -> None:
         if not data:
             break
         flow.stuck = True
-        await stream.write_in(data)
+        try:
+            await stream.write_in(data)
+        except (aiohttp.ClientError, ConnectionError):  # It has ended without having read all: its code tells.
+            await asyncio.Event().wait()
         flow.stuck = False
     if (transport := _transport(stream)) and transport.can_write_eof():
         transport.write_eof()
