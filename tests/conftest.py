@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +17,10 @@ from tests.etcd import binaries
 # A machine that is busy makes no test fail: what takes long is measured elsewhere.
 settings.register_profile("flynn", deadline=None)
 settings.load_profile("flynn")
+
+
+GRIDS = f"flynn-test-{os.getpid()}-"
+"""How the directories of grids begin that this process makes."""
 
 
 QUICK = (
@@ -40,6 +48,15 @@ def engine(name: str, found: str | None, remedy: str) -> str:
     if os.environ.get("REQUIRE_ENGINES") == "1":
         pytest.fail(sentence)
     pytest.skip(sentence)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def reaper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that the tests of this process have started outlives it by much, or fills the disk."""
+    dirs = [f"{tmp_path_factory.getbasetemp()}/", f"{tempfile.gettempdir()}/{GRIDS}"]
+    words = [sys.executable, str(Path(__file__).with_name("reaper.py")), *dirs]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):
+        yield
 
 
 @pytest.fixture(params=sorted(binaries()), scope="session")

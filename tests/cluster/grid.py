@@ -211,7 +211,7 @@ _SHORT = aiohttp.ClientTimeout(total=2)
 @asynccontextmanager
 async def open_grid(*settings: str, kind: type[Grid] = Grid) -> AsyncIterator[Grid]:
     """A started grid with its data in a directory of its own, cleaned away at the end."""
-    with tempfile.TemporaryDirectory(prefix="flynn-test-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix=f"flynn-test-{os.getpid()}-", ignore_cleanup_errors=True) as directory:
         grid = kind(Path(directory) / "data", settings)
         try:
             await grid.start()
