@@ -4,20 +4,32 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import apps
 from tests.cluster.grid import Grid, Load, Said, open_grid
+from tests.etcd import running_etcd
 
 BAD = "web: echo I never listen; sleep 1000\n"
 
 
+BOTH = pytest.mark.parametrize("served", ["sqlite", "etcd"], indirect=True)
+"""Over SQLite, and over a real etcd."""
+
+
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Grid]:
-    """A grid with an app of two processes that serves."""
-    async with open_grid() as grid:
+async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Grid]:
+    """A grid with an app of two processes that serves; over SQLite, unless a test asks for etcd."""
+    async with AsyncExitStack() as stack:
+        settings: list[str] = []
+        if getattr(request, "param", "sqlite") == "etcd":
+            binary = request.getfixturevalue("any_etcd")
+            etcd = await stack.enter_async_context(running_etcd(binary, tmp_path / "etcd"))
+            settings = ["--etcd", *etcd.urls]
+        grid = await stack.enter_async_context(open_grid(*settings))
         await grid.ok("create", "hello")
         await grid.ok("deploy", str(apps.server(tmp_path / "hello")), "-a", "hello")
         await grid.ok("scale", "-a", "hello", "web=2")
@@ -34,6 +46,7 @@ def order(said: Said, new: int) -> list[str]:
     return told
 
 
+@BOTH
 async def test_the_order_of_each_strategy(served: Grid) -> None:
     """FLYNN.md, 47 to 50. What the last step replaces may stop after the deploy is told to be done."""
     expected = {
@@ -61,6 +74,7 @@ async def two_of(grid: Grid, release: int) -> None:
     await grid.until(settled, 60, f"two processes of v{release} run, and no others")
 
 
+@BOTH
 async def test_a_canary_is_promoted_or_taken_back_and_no_request_fails(served: Grid) -> None:
     await served.ok("deployment", "strategy", "canary", "-a", "hello")
     async with Load(served, "hello").running() as load:
@@ -129,6 +143,7 @@ async def test_a_missing_program_leaves_the_old_release_as_it_was(served: Grid, 
     assert (await served.flynn("env", "set", "-a", "hello", "A=1")).code == 0
 
 
+@BOTH
 async def test_a_dozen_kills_in_the_middle_of_deploys(served: Grid, tmp_path: Path) -> None:
     """Each ends whole: on the new release or on the old one, with as many processes as are wanted and no others."""
     chance = random.Random(7)

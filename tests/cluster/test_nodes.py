@@ -91,19 +91,6 @@ async def nodes(any_etcd: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         yield Nodes(store, mirror, grids, settings, work)
 
 
-async def test_so_many_on_every_host_also_on_one_that_joins(nodes: Nodes) -> None:
-    """FLYNN.md, 34."""
-    a = nodes.grids["a"]
-    await a.ok("scale", "worker=1", "--omni", "-a", "hello")
-    await nodes.has("a", "b", "c")
-    async with open_grid(*nodes.settings, "--name", "d") as joined:
-        await nodes.has("a", "b", "c", "d")
-        await joined.ok("scale", "worker=2", "--omni", "-a", "hello")
-        await nodes.has(*"aabbccdd")
-        await joined.ok("scale", "worker=0", "-a", "hello")
-        await nodes.has()
-
-
 async def test_never_two_on_one_host(nodes: Nodes) -> None:
     b = nodes.grids["b"]
     await b.ok("scale", "worker=3", "--any", "--one-per-host", "-a", "hello")
@@ -182,6 +169,19 @@ async def test_each_tick_of_cron_has_one_run_though_the_leader_is_killed(nodes: 
         [run] = [run for run in ledger.runs if run.job]
         assert (run.outcome, run.exit_code) == ("done", 0), run
         assert (nodes.ran / ledger.name).read_text() == "ran\n"
+
+
+async def test_so_many_on_every_host_also_on_one_that_joins(nodes: Nodes) -> None:
+    """FLYNN.md, 34."""
+    a = nodes.grids["a"]
+    await a.ok("scale", "worker=1", "--omni", "-a", "hello")
+    await nodes.has("a", "b", "c")
+    async with open_grid(*nodes.settings, "--name", "d") as joined:
+        await nodes.has("a", "b", "c", "d")
+        await joined.ok("scale", "worker=2", "--omni", "-a", "hello")
+        await nodes.has(*"aabbccdd")
+        await joined.ok("scale", "worker=0", "-a", "hello")
+        await nodes.has()
 
 
 def begun(ledger: model.Ledger) -> bool:

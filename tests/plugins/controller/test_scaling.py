@@ -47,6 +47,24 @@ def waits(world: World) -> list[str]:
     return [queued.reason for queued in world.facts.queues.values()]
 
 
+def test_each_scale_starts_and_stops_just_what_it_says() -> None:
+    """FLYNN.md, 32: two, then three and one that crashes, then one. Those that are well are left alone."""
+    world = grid("a", "b", web=2, crasher=0)
+    first = set(world.facts.jobs)
+    ask(world, web=3, crasher=1)
+    assert world.trace("hello") == ["+1 crasher v1", "+1 web v1"]
+    (crasher,) = [a for a in world.facts.jobs.values() if a.job.type == "crasher"]
+    for restarts in range(1, 8):
+        world.tell(crasher, "starting", failure="crash", restarts=restarts, reason="exited with code 1")
+        assert not world.plan().changes, "its host starts it again, nobody else"
+        world.tell(crasher, "up", restarts=restarts)
+    assert first < set(world.facts.jobs)
+    ask(world, web=1, crasher=0)
+    assert world.trace("hello") == ["-1 crasher v1", "-2 web v1"]
+    (left,) = world.facts.jobs
+    assert left in first, "the newest stop first"
+
+
 def test_jobs_follow_the_tags_of_hosts() -> None:
     world = grid("a", "b", "c")
     tag(world, "a", disk="ssd")
