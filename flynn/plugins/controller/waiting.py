@@ -42,7 +42,11 @@ def _followed(old: Frozen[Any], kept: list[model.Queued], new: Frozen[Any]) -> l
     changes = list(diff(old, new))
     gone = {was.job.id for _, was, _ in changes if was is not None}
     come = [now for _, _, now in changes if now is not None]
-    left = [queued for queued in kept if queued.job.id not in gone]
+    left = kept.copy()
+    while left and left[-1].job.id in gone:  # As they were handed out.
+        gone.remove(left.pop().job.id)
+    if gone:
+        left = [queued for queued in left if queued.job.id not in gone]
     if come:
         left += come
         left.sort(key=age, reverse=True)
