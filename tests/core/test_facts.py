@@ -127,6 +127,8 @@ def test_a_change_guards_all_that_it_writes_removes_and_has_read() -> None:
     guards = [("apps/a", 4), ("apps/new", 0), ("apps/b", 4), ("hosts/h", 0)]
     assert change.guards(facts) == [Unchanged(key, revision) for key, revision in guards]
     assert [type(op) for op in change.ops()] == [Put, Put, Delete]
+    told = Change(puts=change.puts, deletes=change.deletes, follows=(keys.app("new"),))
+    assert [guard.key for guard in told.guards(facts)] == ["apps/a", "apps/b"]
 
 
 async def test_the_largest_change_can_be_committed_with_a_fence() -> None:

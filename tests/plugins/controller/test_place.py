@@ -84,6 +84,15 @@ def test_why_no_host_takes_it(job: model.Job, said: str) -> None:
     assert (host, reason[: len(said)]) == ("", said)
 
 
+def test_a_move_holds_as_long_as_the_queue_has_the_job_and_the_host_is_what_it_was() -> None:
+    """That the job has no host yet follows from its entry in the queue, and is not guarded besides."""
+    facts = photo([a_host("a")], [a_job(1)])
+    line = [model.Queued(job=a_job(1))]
+    [change] = place_queued(facts, Ground.of(facts), line, 5.0)
+    assert [guard.key for guard in change.guards(facts)] == ["queues/services/hello-web-1", "hosts/a", "wishes/a"]
+    assert [*change.puts, *change.deletes] == ["jobs/a/hello-web-1", "queues/services/hello-web-1"]
+
+
 def test_of_many_hosts_it_is_told_how_many_refuse_and_why() -> None:
     hosts = [*(a_host(f"small{n}", memory=64 + n) for n in range(8)), a_host("full")]
     hosts[-1] = model.Host(name="full", address="x", url="x", started=1.0, full="its disk is nearly full")
