@@ -42,9 +42,10 @@ def main() -> int:
     started = time.monotonic()
     try:
         places = Places.from_environ()
-        made, size = build(places)
+        made, size, is_new = build(places)
         say(f"Built {made} of {human(size)} in {time.monotonic() - started:.1f} s")
-        keep_small(places.cache)
+        if is_new:
+            keep_small(places.cache)
     except BuildFailed as error:
         return fail(f"{error}", error.told)
     except OSError as error:
@@ -52,8 +53,8 @@ def main() -> int:
     return 0
 
 
-def build(places: Places) -> tuple[str, int]:
-    """All steps in turn; what came of it, and its size in bytes."""
+def build(places: Places) -> tuple[str, int, bool]:
+    """All steps in turn; what came of it, its size in bytes, and whether it took more than layers that there were."""
     bring_submodules(places.build, places.cache, environ(places, os.environ))
     if removed := remove_ignored(places.build):
         say(f"Left out {removed} {'path' if removed == 1 else 'paths'} named by .slugignore")
@@ -62,7 +63,7 @@ def build(places: Places) -> tuple[str, int]:
         processes = image_processes(places.build)
         size = build_image(places.build, engine)
         leave(places, "dockerfile", processes, file_read, described)
-        return "an image", size
+        return "an image", size, True
     bash = has_profile(places.build)
     layers = Layers(places.out, os.environ)
     released, names, foreign = compile_all(places, layers)
@@ -72,7 +73,7 @@ def build(places: Places) -> tuple[str, int]:
     layers.pack(places.build, used)
     size = write_tar(places.build, os.path.join(places.out, "slug.tgz"), without=used.values())
     leave(places, ", ".join(names), processes, file_read, described, used)
-    return "a slug", size
+    return "a slug", size, not used or not layers.known.issuperset(used)
 
 
 def leave(
@@ -149,4 +150,6 @@ def say(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # There is nothing to be tidied up, and who deploys waits.
