@@ -74,6 +74,7 @@ async def test_a_build_that_takes_too_much_is_ended_and_hurts_nobody(tmp_path: P
         assert not load.failures
         jobs = grid.data / "host" / "jobs"
         assert [path.name for path in jobs.glob("*-build-*/upper")] == []
+        assert not (grid.data / "host" / "cache" / "build-cached").exists()
 
 
 async def test_what_a_build_prints_is_bounded(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ async def test_a_build_is_cancelled_queued_or_running(tmp_path: Path) -> None:
 
 
 async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> None:
-    """Killed while the job runs, and while it ends: the build goes on, and there is one release of it."""
+    """Killed while the job runs, and again before it ends, which nobody sees: there is one release of it."""
     script = 'echo at work; while [ ! -e "$1/go" ]; do sleep 0.1; done; echo done'
     async with open_scripted() as grid:
         await grid.ok("create", "hello")
@@ -137,8 +138,12 @@ async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> No
         cut = await deploying
         assert cut.code == 1
         await grid.start()
-        assert (await last(grid, "hello"))["job"] == job
+        build = await last(grid, "hello")
+        assert (build["job"], build["state"]) == (job, "building")
+        await grid.kill()
         (grid.data / "host" / "cache" / "build-hello" / "go").touch()
+        await grid.until(lambda: _has_ended(grid, job), 30, "the build has ended unseen")
+        await grid.start()
         shown = await grid.ok("build", "log", "-a", "hello")
         assert "build 1 of hello became v1" in shown.out
         await grid.kill()
@@ -147,6 +152,13 @@ async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> No
         releases = (await grid.ok("release", "-a", "hello", "--json")).json
         assert [release["version"] for release in releases] == [1]
         assert [build["number"] for build in (await grid.ok("build", "list", "-a", "hello", "--json")).json] == [1]
+        assert list((grid.data / "builder" / "uploads").iterdir()) == []
+
+
+async def _has_ended(grid: Grid, job: str) -> bool:
+    return (grid.data / "host" / "jobs" / job / "out" / "result.json").exists() and not [
+        process for process in grid.processes() if "inside" in " ".join(process.cmdline())
+    ]
 
 
 async def _is_up(grid: Grid, name: str) -> bool:

@@ -25,6 +25,7 @@ from flynn.plugins.host.life.starting import found, start
 from flynn.plugins.host.life.stopping import signal_of, stop
 from flynn.plugins.host.life.tending import tend
 from flynn.plugins.host.race import race
+from flynn.plugins.host.trees import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Life:
         """Whether a client reads its raw files; who is done with them last removes them."""
         self._stop_asked = asyncio.Event()
         self._stop_reason = "stopped"
+        self._spent = False
+        """Whether it is stopped because of what it has written: its cache may be what was too much, and goes."""
         self._stop_signals: tuple[signal.Signals, ...] = (signal_of(kept.job),)
         self.running = found(self.standing)
         if self.running:
@@ -142,6 +145,7 @@ class Life:
         if self.running is None:
             await self.begun.wait()
         self.stop(await spent.over(self.standing))
+        self._spent = True
         return True
 
     async def _live(self) -> bool:
@@ -204,6 +208,8 @@ class Life:
         if self.running:
             ending = await stop(self.running, self.standing, self.place, self._stop_signals, self._stop_reason)
         await self._clear()
+        if self._spent and self.standing.cache:
+            await asyncio.to_thread(remove_tree, self.standing.cache)
         await self.standing.say(ending.reason)
         self.standing.end(ending)
 
