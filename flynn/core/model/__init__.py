@@ -13,7 +13,7 @@ from flynn.core.model.event import Event, Page
 from flynn.core.model.host import Grid, Host, Leader, Load, Wish
 from flynn.core.model.job import Assignment, Job, JobState, Queued
 from flynn.core.model.once import Once
-from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, Check, Mount, Network, ProcessType
+from flynn.core.model.process import BURST, FILES, MEMORY, PIDS, AskedBackend, Check, Mount, Network, ProcessType
 from flynn.core.model.receipt import Counted, Passage, Receipt, Served
 from flynn.core.model.record import QUEUES, Failure, Move, Queue, Record, State
 from flynn.core.model.repository import Pack, Repository
@@ -29,6 +29,7 @@ __all__ = [
     "QUEUES",
     "App",
     "Artifact",
+    "AskedBackend",
     "Assignment",
     "Build",
     "Check",

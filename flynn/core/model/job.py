@@ -1,7 +1,7 @@
 """A job, from its queue to what became of it."""
 
 from flynn.core.model.app import Artifact
-from flynn.core.model.process import FILES, MEMORY, PIDS, Check, Mount, Network
+from flynn.core.model.process import FILES, MEMORY, PIDS, AskedBackend, Check, Mount, Network
 from flynn.core.model.record import Failure, Move, Queue, Record, State
 
 
@@ -17,7 +17,7 @@ class Job(Record, frozen=True, kw_only=True):
     With `attached`, standard input comes from an attached client and output goes there too, not to the log;
     with `terminal` (rows, columns) both are a terminal, of that size at first.
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`,
-    `network` are its process type's.
+    `network`, `backend` are its process type's.
     `time_limit` is how many seconds a job that is no service may run, `disk` how many MiB it may write to its own
     files and its cache (0: any number).
     With `dockerfile`, the engine of its host builds an image for it, which takes the place of `/out/slug.tgz`.
@@ -55,6 +55,7 @@ class Job(Record, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     time_limit: float = 0.0
     network: Network = "host"
+    backend: AskedBackend = ""
     disk: int = 0
 
 

@@ -20,6 +20,10 @@ Network = Literal["host", "own", "none"]
 of the grid nor to what is theirs alone, and from which nothing but its port is reached; nothing but itself."""
 
 
+AskedBackend = Literal["", "sandbox", "docker", "process"]
+"""The backend that a process asks for; "": that which its host takes."""
+
+
 class Check(Record, frozen=True, kw_only=True):
     """How a host finds out whether a job is well. Times in seconds.
 
@@ -79,7 +83,7 @@ class ProcessType(Record, frozen=True, kw_only=True):
     a core. `pids`, `files` as above.
     An empty `command` is what the image itself says. To stop a job of it, it gets the signal `stop_signal`, and is
     killed `stop_timeout` seconds later (0: what the host is set to). `mounts` is the data that it sees, `network` what
-    it has of that. `limits` is
+    it has of that, `backend` what it is to run in. `limits` is
     what the app says itself of these, by the names and in the units of `App.limits`, which go over it.
     """
 
@@ -96,4 +100,5 @@ class ProcessType(Record, frozen=True, kw_only=True):
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
     network: Network = "host"
+    backend: AskedBackend = ""
     limits: dict[str, int] = {}

@@ -1,5 +1,5 @@
 """What an app says of its process types in `flynn.toml` or `flynn.json`, beside their commands: their check, how
-they end, and their network. Pure.
+they end, their network and backend. Pure.
 
 It is a user's file: what is not known, or cannot be, is refused by its place in it, with the remedy.
 """
@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from flynn.core.errors import Invalid
-from flynn.core.model import Check, Network, ProcessType
+from flynn.core.model import AskedBackend, Check, Network, ProcessType
 from flynn.plugins.controller.limits import check
 
 NAME = "flynn.json"
@@ -47,6 +47,7 @@ class Described(msgspec.Struct, frozen=True):
     stop_signal: str = "SIGTERM"
     stop_timeout: float = 0.0
     network: str = "host"
+    backend: str = ""
     limits: dict[str, float] = {}
 
 
@@ -73,9 +74,11 @@ def _one(place: str, process: ProcessType, said: Mapping[str, Any]) -> ProcessTy
         _between(f"{place}: stop_timeout", one.stop_timeout, ENDING)
     checked = _check(f"{place}, check", one.check, process.serves) if "check" in said else process.check
     _network(place, one.network, process.serves)
+    if one.backend not in (known := [name for name in get_args(AskedBackend) if name]) and "backend" in said:
+        raise Invalid(f"{place}: backend {one.backend[:20]!r} is none of {', '.join(known)}")
     own = _limits(f"{place}, limits", place.rpartition(" ")[2], one.limits)
     ending = {"stop_signal": one.stop_signal, "stop_timeout": one.stop_timeout}
-    return replace(process, check=checked, network=one.network, limits=own, **ending)
+    return replace(process, check=checked, network=one.network, backend=one.backend, limits=own, **ending)
 
 
 def _network(place: str, network: str, serves: bool) -> None:

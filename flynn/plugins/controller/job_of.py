@@ -31,4 +31,5 @@ def job_of(release: model.Release, type: str, queue: model.Queue, id: str, now: 
         stop_timeout=process.stop_timeout,
         mounts=process.mounts,
         network=process.network,
+        backend=process.backend,
     )

@@ -22,6 +22,7 @@ class Site(NamedTuple):
     memory: int
     cpu: int
     builds: int
+    backend: str
     images: bool
     networks: tuple[model.Network, ...]
     image_networks: tuple[model.Network, ...]
@@ -33,14 +34,16 @@ class Site(NamedTuple):
 
 class Needs(NamedTuple):
     """What a host has or has not, whatever else it runs: an engine for images, tags, directories, and
-    what it can give of network."""
+    what it can give of network, and the backend
+    that is asked for ("": any)."""
 
     image: bool = False
     tags: tuple[tuple[str, str], ...] = ()
     mounts: tuple[model.Mount, ...] = ()
     network: model.Network = "host"
     contained: bool = False
-    """Whether it is an image itself, so that its network is the engine's to give."""
+    """Whether it is to run in a container, so that its network is the engine's to give."""
+    backend: str = ""
 
 
 Kind = tuple[str, int, str]
@@ -82,7 +85,9 @@ def site_of(facts: Facts, name: str) -> Site | None:
     tags, closed = matching.tags(facts, host), wishes.full(facts, host)
     builds, cpu = max(host.cpus // 2, 1), host.cpus * CORE
     networks = host.networks, host.image_networks, host.no_own
-    return Site(tags.get(ZONE, ""), host.memory, cpu, builds, host.images, *networks, closed, tags, host.mounts)
+    return Site(
+        tags.get(ZONE, ""), host.memory, cpu, builds, host.backend, host.images, *networks, closed, tags, host.mounts
+    )
 
 
 def want_of(facts: Facts, job: model.Job) -> Want:
@@ -90,7 +95,8 @@ def want_of(facts: Facts, job: model.Job) -> Want:
     where = placement_of(facts, job)
     mounts = tuple(mount for mount in job.mounts if mount.source) if job.mounts else ()
     tags = tuple(sorted(where.tags.items())) if where.tags else ()
-    needs = Needs(bool(job.image) or job.dockerfile, tags, mounts, job.network, bool(job.image))
+    contained = bool(job.image) or job.backend == "docker"
+    needs = Needs(bool(job.image) or job.dockerfile, tags, mounts, job.network, contained, job.backend)
     starts = "" if job.queue == "services" else job.queue
     demand = Demand(job.memory, job.cpu_reserve, job.queue == "builders", needs, starts)
     return Want(demand, kind_of(job), _most(facts, job, where))
@@ -118,6 +124,8 @@ def unfit(site: Site, needs: Needs) -> str:
         return refuses_all(site.closed)
     if needs.image and not site.images:
         return "runs no images, for want of a Docker Engine"
+    if needs.backend and needs.backend not in (site.backend, "docker" if site.images else ""):
+        return f"does not offer the backend {needs.backend}"
     if lacking := [f"{key}={value}" for key, value in needs.tags if site.tags.get(key) != value]:
         return f"is not tagged {' '.join(lacking)}"
     return _no_network(site, needs) or place_volumes.refusal(site.mounts, needs.mounts)
@@ -128,7 +136,7 @@ def _no_network(site: Site, needs: Needs) -> str:
         return ""
     what = "cannot keep a job from the network" if needs.network == "none" else "gives no job a network of its own"
     why = (
-        "it is an image"
+        "it is for a container"
         if needs.contained
         else site.no_own
         if needs.network == "own"

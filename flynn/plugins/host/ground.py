@@ -11,7 +11,7 @@ from flynn.core import keys
 from flynn.core.brick import Context
 from flynn.core.model import Job, JobState
 from flynn.plugins.host.backends.backend import Backend, NotStarted
-from flynn.plugins.host.backends.choice import Choice
+from flynn.plugins.host.backends.choice import IMAGES, Choice
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.images import Images
@@ -61,10 +61,14 @@ class Ground:
         return self.ctx.data / "jobs"
 
     def backend_of(self, job: Job) -> Backend:
-        """What a job is to run in. NotStarted: it is an image, and nothing here runs those."""
-        found = self.choice.images if job.image else self.choice.backend
+        """What a job is to run in. NotStarted: it is for a container, and nothing here runs those; or for another
+        backend than what there is here."""
+        found = self.choice.images if job.image or job.backend == IMAGES else self.choice.backend
         if found is None:
-            raise NotStarted(f"this host runs no images, so not {job.image}: no Docker Engine works with flynn here")
+            what = f"runs no images, so not {job.image}" if job.image else "has no backend docker"
+            raise NotStarted(f"this host {what}: no Docker Engine works with flynn here")
+        if job.backend not in ("", found.name):
+            raise NotStarted(f"this host does not offer the backend {job.backend} for it, but {found.name}")
         return found
 
     def later(self, what: Coroutine[Any, Any, Any], name: str) -> None:

@@ -74,6 +74,10 @@ def test_what_a_type_has_of_network() -> None:
     assert of("web", network="host") == TYPES["web"]
 
 
+def test_what_a_type_runs_in() -> None:
+    assert of("web", backend="docker") == replace(TYPES["web"], backend="docker")
+
+
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
@@ -92,6 +96,8 @@ def test_what_is_no_such_file(told: dict[str, Any], sentence: str) -> None:
     ("type", "said", "sentence"),
     [
         ("web", {"stop": 1}, "web: unknown key 'stop'; known are: check, stop_signal, stop_timeout"),
+        ("web", {"backend": "lxc"}, "web: backend 'lxc' is none of sandbox, docker, process"),
+        ("web", {"backend": ""}, "web: backend '' is none of sandbox, docker, process"),
         ("web", {"network": "bridge"}, "web: network 'bridge' is none of host, own, none"),
         (
             "web",

@@ -71,13 +71,36 @@ def test_an_image_has_the_network_that_its_backend_gives() -> None:
     site = site._replace(images=True, networks=("host", "own", "none"), image_networks=("host", "none"))
     assert (
         unfit(site, Needs(image=True, network="own", contained=True))
-        == "gives no job a network of its own: it is an image"
+        == "gives no job a network of its own: it is for a container"
     )
     assert unfit(site, Needs(image=True, network="none", contained=True)) == ""
     assert unfit(site, Needs(image=True, network="own")) == ""  # An image is built for it.
     assert unfit(site, Needs(network="own")) == ""
     plain = site._replace(networks=("host",))
     assert unfit(plain, Needs(network="none")) == ("cannot keep a job from the network: its jobs are plain processes")
+
+
+def test_a_job_goes_where_the_backend_is_that_it_asks_for() -> None:
+    site = site_of(grid("a").facts, "a")
+    assert site
+    site = site._replace(backend="sandbox", images=False)
+    assert unfit(site, Needs(backend="sandbox")) == ""
+    assert unfit(site, Needs(backend="docker", contained=True)) == "does not offer the backend docker"
+    assert unfit(site._replace(images=True), Needs(backend="docker", contained=True)) == ""
+    assert unfit(site._replace(images=True), Needs(backend="process")) == "does not offer the backend process"
+    assert unfit(site._replace(backend="docker", images=True), Needs(backend="sandbox")) == (
+        "does not offer the backend sandbox"
+    )
+    world = grid("a")
+    world.app("hello", web=1)
+    release = world.facts.releases["hello/1"]
+    web = replace(release.processes["web"], backend="docker")
+    world.put(keys.release("hello", 1), replace(release, processes={**release.processes, "web": web}))
+    world.run()
+    assert [waits.reason for waits in world.facts.queues.values()] == ["a does not offer the backend docker"]
+    world.put(keys.host("a"), replace(world.facts.hosts["a"], images=True))
+    world.run()
+    assert [found.job.backend for found in world.facts.jobs.values()] == ["docker"]
 
 
 @pytest.mark.parametrize(

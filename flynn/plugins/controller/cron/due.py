@@ -199,7 +199,7 @@ def cron_job(facts: Facts, release: model.Release, name: str, entry: Cron, id: s
     process = limited({name: model.ProcessType(command=entry.command)}, {name: {**limits, **entry.limits}})[name]
     if like := release.processes.get(entry.type):
         ending = {"stop_signal": like.stop_signal, "stop_timeout": like.stop_timeout}
-        process = replace(process, mounts=like.mounts, network=like.network, **ending)
+        process = replace(process, mounts=like.mounts, network=like.network, backend=like.backend, **ending)
     else:
         process = mounted({name: process}, {name: app.mounts.get(ONE_OFF, ())})[name]
     return job_of(replace(release, processes={name: process}), name, "ephemeral", id, now)

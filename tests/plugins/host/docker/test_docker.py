@@ -212,3 +212,18 @@ async def test_an_ordinary_user_may_do_it_too(docker: Engine, tmp_path: Path) ->
             out, err = await process.communicate()
     assert out.decode() == f"overlay {OTHER}\n", err.decode()
     assert await docker.left() == []
+
+
+async def test_a_slug_may_ask_for_a_container_beside_sandboxes(docker: Engine, tmp_path: Path) -> None:
+    async with open_rig(tmp_path / "data", backend="auto") as rig, rig.running():
+        jobs = {"plain": "", "asks": "docker", "cannot": "process"}
+        await rig.assign(*(rig.job(id, "exec sleep 60", backend=backend) for id, backend in jobs.items()))
+        for id in ("plain", "asks"):
+            await rig.state(id, "up")
+        down = await rig.state("cannot", "down")
+        assert down.reason == "this host does not offer the backend process for it, but sandbox"
+        assert [name for name in await docker.left() if name.startswith("flynn-asks-")]
+        assert not [name for name in await docker.left() if name.startswith("flynn-plain-")]
+        await rig.assign(*(rig.job(id, "exec sleep 60", backend=jobs[id]) for id in ("plain", "asks")), stop=True)
+        for id in ("plain", "asks"):
+            await rig.state(id, "down")
