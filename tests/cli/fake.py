@@ -47,6 +47,7 @@ class FakeGrid:
 
     builds: list[BuildInfo] = field(default_factory=list)
     port: int = 0
+    git_url: str = ""
 
     @property
     def url(self) -> str:
@@ -76,6 +77,8 @@ class FakeGrid:
         add("POST", "/v1/apps/{app}/volumes", self.volume)
         add("POST", "/v1/apps/{app}/run", self.run)
         add("POST", "/v1/apps/{app}/builds", self.build)
+        add("*", "/v1/apps/{app}/repository", self.repository)
+        add("GET", "/{app}.git/info/refs", self.refs)
         add("GET", "/v1/apps/{app}/builds", self.list_builds)
         add("GET", "/v1/apps/{app}/builds/{number}/log", self.stream)
         add("DELETE", "/v1/apps/{app}/builds/{number}", self.cancel_build)
@@ -102,7 +105,9 @@ class FakeGrid:
     @web.middleware
     async def _door(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return problem(401, "unauthorized", "the token is missing or wrong; set FLYNN_TOKEN to the grid's own")
+            told = problem(401, "unauthorized", "the token is missing or wrong; set FLYNN_TOKEN to the grid's own")
+            told.headers["WWW-Authenticate"] = 'Basic realm="flynn"'
+            return told
         name = request.match_info.get("app")
         if name and name not in self.apps:
             return problem(404, "not_found", f"there is no app {name}")
@@ -169,6 +174,15 @@ class FakeGrid:
         if request.method == "PATCH":
             return web.json_response({**self.cron[0], **json.loads(raw)})
         return web.json_response(self.runs if request.path.endswith("/runs") else self.cron)
+
+    async def repository(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        self.asked.append((request.method, request.path, json.loads(raw) if raw else None))
+        told = {"app": request.match_info["app"], "url": self.git_url, "branch": "main", "pushed": T0, "size": 1234}
+        return web.json_response({**told, "commit": "abc" * 13 + "d", **(json.loads(raw) if raw else {})})
+
+    async def refs(self, request: web.Request) -> web.Response:
+        raise AssertionError("who looks whether git is answered shows no token")
 
     async def ps(self, request: web.Request) -> web.StreamResponse:
         if not {"at", "watch"}.isdisjoint(request.query):
