@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.cluster import apps
 from tests.cluster.grid import Grid, Said
 
@@ -133,3 +135,27 @@ def plain(text: str) -> str:
     """What git printed, without the blanks that it fills lines up with, and without its progress."""
     lines = (line.rpartition("\r")[2].rstrip() for line in text.replace("\r\n", "\n").split("\n"))
     return "\n".join(re.sub(r"^remote: ?", "", line) for line in lines)
+
+
+async def nothing_left(grid: Grid) -> bool:
+    """No git, no half of a pack, no file of a push: within a moment of its end."""
+
+    async def nothing() -> bool:
+        folder = grid.data / "builder/git"
+        left[:] = [*folder.glob("scratch/*"), *folder.glob("*.git/objects/*incoming*"), *folder.glob("pending/*")]
+        left.extend(process for process in psutil.process_iter() if within(process, folder))
+        return not left
+
+    left: list[object] = []
+    try:
+        await grid.until(nothing, 20, "nothing is left of the pushes")
+    except AssertionError as error:
+        raise AssertionError(f"left: {left}\n{error}") from None
+    return True
+
+
+def within(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return str(process.cwd()).startswith(str(folder))
+    except psutil.Error:
+        return False

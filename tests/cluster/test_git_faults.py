@@ -4,11 +4,10 @@ import asyncio
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.cluster.grid import Grid, open_grid
-from tests.cluster.pushing import Pushing, Work, created, work_tree
+from tests.cluster.pushing import Pushing, Work, created, nothing_left, work_tree
 from tests.plugins.builder.building import write_app
 
 pytestmark = pytest.mark.usefixtures("git_client")
@@ -154,27 +153,3 @@ async def ended(grid: Grid) -> bool:
 async def incoming(grid: Grid) -> list[Path]:
     objects = grid.data / "builder/git/hello.git/objects"
     return [path for pattern in ("incoming-*", "tmp_objdir-*") for path in objects.glob(f"{pattern}/pack/*")]
-
-
-async def nothing_left(grid: Grid) -> bool:
-    """No git, no half of a pack, no file of a push: within a moment of its end."""
-
-    async def nothing() -> bool:
-        folder = grid.data / "builder/git"
-        left[:] = [*folder.glob("scratch/*"), *folder.glob("*.git/objects/*incoming*"), *folder.glob("pending/*")]
-        left.extend(process for process in psutil.process_iter() if within(process, folder))
-        return not left
-
-    left: list[object] = []
-    try:
-        await grid.until(nothing, 20, "nothing is left of the pushes")
-    except AssertionError as error:
-        raise AssertionError(f"left: {left}\n{error}") from None
-    return True
-
-
-def within(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return str(process.cwd()).startswith(str(folder))
-    except psutil.Error:
-        return False
