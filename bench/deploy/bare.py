@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.common.errors import NotMeasured
 from bench.common.ports import free_ports
+from bench.common.programs import app
 from bench.common.web import Poller
 from bench.deploy.repository import BRANCH, Repository, run
 
@@ -20,18 +22,28 @@ PAUSE = 0.001
 """Seconds between two questions to an app that does not answer yet."""
 
 
-class Bare:
-    """`work`: where all of it lies."""
+@asynccontextmanager
+async def open_bare(work: Path, env: Mapping[str, str]) -> AsyncIterator["Bare"]:
+    """With a server of git's own for the length of a block."""
+    [port] = free_ports(1)
+    (work / "far").mkdir()
+    async with app(work, "deploy.far", port, work / "far") as server:
+        await server.listens(port)
+        yield Bare(work, env, port)
 
-    def __init__(self, work: Path, env: Mapping[str, str]) -> None:
-        self.work, self.env = work, env
-        self.far = work / "far.git"
+
+class Bare:
+    """`work`: where all of it lies; `port`: where repositories in `work/far` are had over HTTP."""
+
+    def __init__(self, work: Path, env: Mapping[str, str], port: int) -> None:
+        self.work, self.env, self.port = work, env, port
+        self.far = work / "far" / "guestbook.git"
         self.venv = work / "venv"
 
     def make(self, repository: Repository) -> None:
         """A repository to push to, and the example's packages installed."""
         run(("git", "init", "--quiet", "--bare", str(self.far)), self.work, self.env)
-        repository.git("remote", "add", "bare", str(self.far))
+        repository.git("remote", "add", "bare", f"http://127.0.0.1:{self.port}/{self.far.name}")
         repository.git("push", "--quiet", "bare", BRANCH)
         self._install(repository.path, self.venv)
 

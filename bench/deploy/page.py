@@ -23,8 +23,9 @@ HOW = """\
 - A push is measured from the start of `git push` to the first answer that has the new release's words: the app is
   asked through the router again and again on one connection, a millisecond apart. When the push itself ends is shown
   beside it: the new process must be well for a while first (half a second here).
-- The parts of P1 without flynn, one after the other: `git push` to a bare repository beside it, `git archive` as
-  tar.gz, and the line of the Procfile started by a shell, its packages installed already, until it answers with 200.
+- The parts of P1 without flynn, one after the other: `git push` over HTTP to git's own `git http-backend`,
+  `git archive` as tar.gz, and the line of the Procfile started by a shell, its packages installed already, until it
+  answers with 200.
 - P2: another version of one package each time, both of which are in all caches: flynn's, and pip's. Beside it
   stand `python -m venv`, `pip install -r requirements.txt` and `tar -cz` of what that made; nothing of them is started.
 - The least of the rounds counts on either side.

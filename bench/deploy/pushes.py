@@ -15,7 +15,7 @@ from bench.common.figures import Figure
 from bench.common.ports import free_ports
 from bench.common.run import Run
 from bench.common.web import Poller
-from bench.deploy.bare import Bare, answered
+from bench.deploy.bare import Bare, answered, open_bare
 from bench.deploy.repository import BRANCH, LIMIT, Repository, environ
 
 APP = "guestbook"
@@ -56,9 +56,9 @@ async def measure(run: Run, work: Path) -> list[Figure]:
     """NotMeasured."""
     env = environ(work / "home") | {"PIP_CACHE_DIR": str(work / "pip")}
     (work / "home").mkdir()
-    repository, bare = Repository(work / "guestbook", env), Bare(work, env)
+    repository = Repository(work / "guestbook", env)
     await asyncio.to_thread(repository.make)
-    async with _grid(repository, work) as grid:
+    async with open_bare(work, env) as bare, _grid(repository, work) as grid:
         await asyncio.to_thread(_first, grid, bare)
         return await asyncio.to_thread(_rounds, run, grid, bare)
 
