@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import BuildFailed
 from .procfile import parse_release
@@ -16,8 +16,7 @@ ANSWER_LIMIT = 60.0
 """Seconds that `bin/detect` and `bin/release` may take, and the sourcing of `export`."""
 
 
-@dataclass(frozen=True)
-class Buildpack:
+class Buildpack(NamedTuple):
     """The buildpack in the directory `path`, by the name that people know it by."""
 
     path: str

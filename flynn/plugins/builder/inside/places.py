@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import BuildFailed
 
@@ -19,8 +19,7 @@ STACKS = (((2, 39), "heroku-24"), ((2, 35), "heroku-22"), ((0, 0), "heroku-20"))
 """Heroku's stacks by the C library that programs made for them need at least."""
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """The directories of a build: the source `build`, which becomes the slug; `app`, where the slug will be when it
     runs, empty now; the `tools`; the `cache` that is kept for the next build; and `out`, for what comes of it all."""
 

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
         tell("with the packages in vendor/")
     os.makedirs(build.path("bin"), exist_ok=True)
     before = set(os.listdir(build.path("bin")))
-    run([go, "build", "-trimpath", "-o", f"{build.path('bin')}{os.sep}", *packages])
+    run([go, "build", "-o", f"{build.path('bin')}{os.sep}", *packages])
     made = sorted(set(os.listdir(build.path("bin"))) - before) or fail(NO_MAIN)
     tell(f"made {', '.join(f'bin/{name}' for name in made)}")
     leave_type(build, made)

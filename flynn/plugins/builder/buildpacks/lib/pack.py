@@ -13,8 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -36,8 +35,7 @@ CERTIFICATES = (
 os.environ.pop("PYTHONPATH", None)  # It is for these files alone, and not for what they run.
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """The arguments of `bin/compile`. `app` is where the slug will be when it runs; `pack` is the
     buildpack's own directory, writable."""
 

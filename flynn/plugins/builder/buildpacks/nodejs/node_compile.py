@@ -8,8 +8,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..lib.pack import Build, Kept, begin, certificates, digest, fail, output, say, tell
 from . import node_app
@@ -78,8 +77,7 @@ def settle(build: Build) -> None:
     os.environ.update({f"npm_config_{name}": value for name, value in own.items()})
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """The node of an app: the machine's `version`, or (empty) one of its own, by what it asks for."""
 
     version: str

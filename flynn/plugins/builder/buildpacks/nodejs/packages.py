@@ -6,9 +6,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..lib.pack import Build, fail, output, run, say, warn
 
@@ -18,8 +17,7 @@ LOCKS = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "package-lock.json": "np
 """Whose each lock file is; of several the first counts."""
 
 
-@dataclass(frozen=True)
-class Manager:
+class Manager(NamedTuple):
     """One of them, as it is called. `files`: its lock files. `program`: where it is, once node is there. `keeps`: all
     that it installs is in `node_modules`."""
 

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..lib.pack import Build, Kept, copy, digest, fail, output, say, tell, warn
 
@@ -20,8 +20,7 @@ IMPATIENT = {"UV_HTTP_TIMEOUT": "15", "UV_HTTP_RETRIES": "1"}
 """Where the net is closed a build should not wait long to find that out."""
 
 
-@dataclass(frozen=True)
-class Python:
+class Python(NamedTuple):
     """`path` is its name when the app runs, and now; `home` the directory it was downloaded to, if it was."""
 
     path: str
