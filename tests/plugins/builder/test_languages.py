@@ -33,10 +33,11 @@ RUBY = {
 server = TCPServer.new("0.0.0.0", ENV["PORT"].to_i)
 Signal.trap("TERM") { exit 0 }
 loop do
-  client = server.accept
-  nil until client.gets == "\\r\\n"
-  client.write "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 15\\r\\n\\r\\nHello from ruby"
-  client.close
+  Thread.new(server.accept) do |client|
+    line = client.gets until line == "\\r\\n" || client.eof?
+    client.write "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 15\\r\\n\\r\\nHello from ruby"
+    client.close
+  end
 end
 """,
 }

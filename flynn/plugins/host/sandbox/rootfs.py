@@ -11,8 +11,10 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
     "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies", "resolv.conf", "host.conf", "gai.conf",
     "protocols", "services", "localtime", "timezone", "mime.types", "alternatives", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release",
+    "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release", "php", "maven", "java",
+    *(f"java-{version}-openjdk" for version in (8, 11, 17, 21, 25)),
 )  # fmt: skip
+"""The last ones are settings without which a language does not start, as distributions pack it."""
 
 SECRET = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/CA/private")
 """Directories of private keys below those of ETC: nobody sees them."""
