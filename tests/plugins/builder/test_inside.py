@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import flynn.plugins.builder.inside.__main__ as program
 from tests.plugins.builder.building import build, write_app
 
 WEB = {"Procfile": "web: sleep 1\n"}
@@ -116,6 +117,23 @@ async def test_odd_output_is_passed_through(tmp_path: Path, kit: Path, cache: Pa
     assert built.code == 0
     assert "       bad \ufffd byte\n" in built.text
     assert "       " + "x" * 300_000 + "\n" in built.text
+
+
+def test_a_cache_that_is_too_large_loses_what_is_had_again_most_quickly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "CACHE_LIMIT", 1000)
+    cache = write_app(tmp_path, {"kept/python/a/.venv/x": "x" * 600, "uv/wheel": "x" * 700})
+    program.keep_small(str(cache))
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["wheel"]
+    assert (
+        capsys.readouterr().out == "-----> Emptied the build cache of what was installed: it had 1.3 kB, over 1.0 kB\n"
+    )
+    program.keep_small(str(cache))
+    assert capsys.readouterr().out == ""
+    (cache / "uv" / "wheel").write_text("x" * 1001)
+    program.keep_small(str(cache))
+    assert not any(path.is_file() for path in cache.rglob("*"))
 
 
 OWN_PYTHON = ".".join(str(part) for part in sys.version_info[:3])

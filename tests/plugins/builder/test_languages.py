@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import engine
 from tests.plugins.builder.building import PATH, Built, answer, build, host_path, started, write_app
 
 GO = {
@@ -74,10 +75,9 @@ NEEDS = {"go": ["go"], "ruby": ["ruby", "bundle"], "php": ["php", "composer"], "
 
 
 def needs(name: str) -> None:
-    """Leave the test out where the language is not there; CI has all (tests/engines.sh --required)."""
+    """Leave the test out where the language is not there, unless all is to be there."""
     for program in NEEDS[name]:
-        if not shutil.which(program, path=PATH):
-            pytest.skip(f"no {program}; tests/engines.sh says how to get it")
+        engine(program, shutil.which(program, path=PATH), "tests/engines.sh installs it, or says how")
 
 
 async def built_from(files: Mapping[str, str], tmp_path: Path, kit: Path, cache: Path, path: str = PATH) -> Built:

@@ -33,7 +33,7 @@ from .slug import human, size_of, write_tar
 from .submodules import bring_submodules
 
 CACHE_LIMIT = 1 << 30
-"""Bytes that a build may leave in its cache; past it the cache is emptied."""
+"""Bytes that a build may leave in its cache."""
 
 
 def main() -> int:
@@ -110,12 +110,12 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
 
 
 def keep_small(cache: str) -> None:
-    """Empty the cache when it has outgrown its limit."""
-    size = size_of(cache)
-    if size > CACHE_LIMIT:
-        say(f"Emptied the build cache of {human(size)} (over {human(CACHE_LIMIT)})")
-        for name in os.listdir(cache):
-            shutil.rmtree(os.path.join(cache, name), ignore_errors=True)
+    """Take away what the cache holds over its limit: what can be had again most quickly, then all of it."""
+    for folder, what in ((os.path.join(cache, "kept"), "of what was installed"), (cache, "of everything")):
+        if (size := size_of(cache)) > CACHE_LIMIT and os.path.isdir(folder):
+            say(f"Emptied the build cache {what}: it had {human(size)}, over {human(CACHE_LIMIT)}")
+            for name in os.listdir(folder):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def limit_time() -> None:

@@ -42,25 +42,30 @@ def check_name(where: str, name: str) -> None:
 def parse_release(text: str, buildpack: str) -> dict[str, dict[str, str]]:
     """What `bin/release` printed: a mapping of names to text for each top key, in the simple YAML that buildpacks use.
 
-    A key that holds anything else (`addons: []`) is empty here. BuildFailed shows the first line that is no YAML of
-    this kind.
+    A key that holds anything else (`addons: []`) is empty here. A value may go on in lines that are indented more, as
+    Ruby writes long ones. BuildFailed shows the first line that is no YAML of this kind.
     """
-    tables: dict[str, dict[str, str]] = {}
-    table: dict[str, str] = {}
+    tables: dict[str, dict[str, list[str]]] = {}
+    table: dict[str, list[str]] = {}
+    deep, value = 0, [""]
     for line in text.splitlines():
-        stripped = line.strip()
+        stripped, indent = line.strip(), len(line) - len(line.lstrip())
         if not stripped or stripped.startswith(("#", "---", "- ")):
+            continue
+        if deep and indent > deep:
+            value.append(stripped)
             continue
         pair = PAIR.fullmatch(stripped)
         if pair is None:
             raise BuildFailed(
                 f"bin/release of the buildpack {buildpack} printed what is not understood: {_shown(line)}"
             )
-        if line[0] not in " \t":
-            table = tables.setdefault(pair["name"], {})
+        deep, value = indent, [pair["value"] or ""]
+        if indent:
+            table[_plain(pair["name"])] = value
         else:
-            table[_plain(pair["name"])] = _plain(pair["value"] or "")
-    return tables
+            table = tables.setdefault(pair["name"], {})
+    return {key: {name: _text(lines) for name, lines in inner.items()} for key, inner in tables.items()}
 
 
 def profile_of(variables: dict[str, str]) -> str:
@@ -73,10 +78,17 @@ def profile_of(variables: dict[str, str]) -> str:
     return "".join(lines)
 
 
+def _text(lines: list[str]) -> str:
+    """A value of one line or several (`>`, `|`, or plain), without the quotes of YAML."""
+    if lines[0][:1] in ("|", ">") and len(lines[0]) <= 2:
+        return ("\n" if lines[0][0] == "|" else " ").join(lines[1:])
+    return _plain(" ".join(lines))
+
+
 def _plain(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1]
-    return value
+    if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
+        return value
+    return value[1:-1].replace("''", "'") if value[0] == "'" else re.sub(r"\\([\"\\])", r"\1", value[1:-1])
 
 
 def _shown(text: str) -> str:

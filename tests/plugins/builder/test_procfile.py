@@ -1,0 +1,86 @@
+"""Procfiles as people write them, and what buildpacks of the world print as their release."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flynn.plugins.builder.inside import BuildFailed
+from flynn.plugins.builder.inside.procfile import parse_procfile, parse_release, profile_of
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("web: run\n", {"web": "run"}),
+        ("web: run", {"web": "run"}),
+        ("\ufeffweb: run\r\nworker: work\r\n", {"web": "run", "worker": "work"}),
+        ("  web :run --url http://x:1  \n\n# web: no\n", {"web": "run --url http://x:1"}),
+        ("a1-b:\techo 'a: b' # c\n", {"a1-b": "echo 'a: b' # c"}),
+        ("", {}),
+    ],
+)
+def test_procfiles(text: str, types: dict[str, str]) -> None:
+    assert parse_procfile(text) == types
+
+
+RUBY = """---
+addons:
+- heroku-postgresql
+config_vars:
+  LANG: en_US.UTF-8
+  "RAILS_ENV": 'it''s'
+default_process_types:
+  rake: bundle exec rake
+  web: bundle exec thin start -R config.ru -e $RAILS_ENV -p ${PORT:-5000}
+    --max-conns 1024
+  console: "bin/rails \\"console\\" \\\\"
+"""
+RELEASES = {
+    RUBY: {
+        "addons": {},
+        "config_vars": {"LANG": "en_US.UTF-8", "RAILS_ENV": "it's"},
+        "default_process_types": {
+            "rake": "bundle exec rake",
+            "web": "bundle exec thin start -R config.ru -e $RAILS_ENV -p ${PORT:-5000} --max-conns 1024",
+            "console": 'bin/rails "console" \\',
+        },
+    },
+    "--- {}\n": {},
+    "addons: []\ndefault_process_types: {}\n": {"addons": {}, "default_process_types": {}},
+    "default_process_types:\n    web: >\n      one\n      two\n    b: |-\n      x\n      y\nconfig_vars:\n  A: b\n": {
+        "default_process_types": {"web": "one two", "b": "x\ny"},
+        "config_vars": {"A": "b"},
+    },
+}
+
+
+@pytest.mark.parametrize("text", RELEASES)
+def test_releases(text: str) -> None:
+    assert parse_release(text, "x") == RELEASES[text]
+
+
+def test_what_is_no_release_is_shown() -> None:
+    with pytest.raises(
+        BuildFailed, match="bin/release of the buildpack x printed what is not understood: 'hello there'"
+    ):
+        parse_release("hello there\n", "x")
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), st.text(st.characters(exclude_categories=["C"]))
+    )
+)
+def test_variables_reach_a_process_as_they_were_said_but_never_over_its_config(variables: dict[str, str]) -> None:
+    variables = {f"V{name}": value for name, value in variables.items()}
+    script = profile_of({**variables, "VSET": "no", "not a name": "x"}) + "env -0"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": "/usr/bin:/bin", "VSET": ""}, capture_output=True, check=True
+    )
+    found = dict(entry.split("=", 1) for entry in done.stdout.decode().split("\0") if entry)
+    assert {name: found[name] for name in variables if name != "VSET"} == {
+        k: v for k, v in variables.items() if k != "VSET"
+    }
+    assert found["VSET"] == ""
