@@ -127,6 +127,29 @@ async def test_the_hooks_of_the_app_are_run_with_what_was_installed(tmp_path: Pa
     assert "       after 7\n" in done.text
 
 
+DJANGO = {
+    "requirements.txt": "",
+    "manage.py": "import sys\nprint('manage', *sys.argv[1:])\nopen('made', 'w')\nsys.exit(len(open('code').read()))\n",
+    "mine/settings.py": "import os\nSTATIC_ROOT = 'static'\n",
+    "code": "",
+}
+
+
+async def test_static_files_of_django_are_collected(tmp_path: Path, kit: Path, cache: Path) -> None:
+    done = await built(DJANGO, tmp_path / "app", kit, cache)
+    assert "       manage collectstatic --noinput\n" in done.text
+    assert "made" in done.names()
+    bad = await build(write_app(tmp_path / "bad", {**WEB, **DJANGO, "code": "x"}), kit, cache)
+    assert bad.last == (
+        " !     python manage.py collectstatic ended with code 1; set DISABLE_COLLECTSTATIC=1 in the config to go "
+        "without (flynn env set)"
+    )
+    off = write_app(tmp_path / "off", {**WEB, **DJANGO, "code": "x"})
+    assert (await build(off, kit, cache, {"DISABLE_COLLECTSTATIC": "1"})).code == 0
+    none = {**DJANGO, "code": "x", "mine/settings.py": "# STATIC_ROOT = 'x'\n"}
+    assert "manage" not in (await built(none, tmp_path / "none", kit, cache)).text
+
+
 @pytest.mark.parametrize(
     ("files", "wanted"),
     [

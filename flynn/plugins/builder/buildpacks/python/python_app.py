@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -41,7 +42,19 @@ def main(arguments: list[str]) -> None:
     say(f"Using Python {python.version}")
     install(build, uv, python)
     build.profile("python.sh", (OWN_PROFILE if python.home else "") + PROFILE)
+    if collects(build):
+        say("Collecting static files: manage.py collectstatic")
+        words = [build.path(".venv", "bin", "python"), "manage.py", "collectstatic", "--noinput"]
+        run(words, "set DISABLE_COLLECTSTATIC=1 in the config to go without (flynn env set)")
     hook(build, "post_compile")
+
+
+def collects(build: Build) -> bool:
+    """Whether this is a project of Django that says where its static files are to be put."""
+    if not build.has("manage.py") or os.environ.get("DISABLE_COLLECTSTATIC", "0") != "0":
+        return False
+    settings = [*glob.glob("*/settings.py"), *glob.glob("*/settings/*.py"), *glob.glob("settings.py")]
+    return any(re.search(r"^ *STATIC_ROOT *=", build.read(path), re.MULTILINE) for path in settings)
 
 
 def settle(build: Build) -> None:
@@ -69,7 +82,8 @@ def install(build: Build, uv: str, python: Python) -> None:
     """Fill the environment as the files of the source say, or take it from the last build where they say the same."""
     kept = Kept(build, "python", ".venv")
     key = "" if local(build) else digest(VERSION, python.version, python.path, uv_of(uv), *told(build))
-    needed = build.has("bin", "post_compile") or not build.has("Procfile")  # bin/release looks into it.
+    # bin/release looks into it, where there is no Procfile.
+    needed = build.has("bin", "post_compile") or collects(build) or not build.has("Procfile")
     have(build, python, needed=needed or not kept.known(key))
     if not key:
         kept.restore(kept.newest())
