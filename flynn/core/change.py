@@ -1,8 +1,9 @@
 """A change to the facts, decided on a photo and carried out in one guarded commit."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flynn.core import model
 from flynn.core.errors import Conflict, Unavailable
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from flynn.core.mirror import Mirror
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """Records to write and keys to remove, at once. `seen`: keys read that must still be as they were read.
 
     `why` says in a few words what the change is, for the log: `start hello-web-1f3a`. `follows`: those of the keys
@@ -22,7 +22,7 @@ class Change:
     why it is so.
     """
 
-    puts: Mapping[str, model.Record] = field(default_factory=dict)
+    puts: Mapping[str, model.Record] = {}
     deletes: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     why: str = ""

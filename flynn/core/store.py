@@ -10,8 +10,9 @@ it could not be reached for so long that the fate of a commit already sent staye
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from flynn.core.errors import Invalid
 
@@ -28,8 +29,7 @@ VALUE_LIMIT = 1024 * 1024
 """Bytes of one value (etcd refuses requests over 1.5 MiB)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A key as it stands: value, revision of the commit that created it, and of the one that changed it last."""
 
     key: str
@@ -38,16 +38,14 @@ class Item:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """The keys under a prefix, sorted, all as of `revision`."""
 
     items: tuple[Item, ...]
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Write `value`. With a `lease` the key goes when the lease ends; without, a lease it had is taken off."""
 
     key: str
@@ -55,8 +53,7 @@ class Put:
     lease: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Remove the key; removing what is not there is no error."""
 
     key: str
@@ -65,8 +62,7 @@ class Delete:
 Op = Put | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(msgspec.Struct, frozen=True, gc=False):
     """A guard: the key's last change is `revision`; 0: the key is absent.
 
     A leader fences its writes with the revision of its election key: once the key is gone, or someone else's,
@@ -77,8 +73,7 @@ class Unchanged:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """One whole commit as a watcher sees it, never half of one: keys written, keys gone."""
 
     revision: int

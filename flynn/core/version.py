@@ -4,9 +4,9 @@ The version of a record is the revision of the store that wrote it. The loser is
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from aiohttp import ETag, hdrs, web
+from msgspec.structs import replace
 
 from flynn.core.change import Change
 from flynn.core.errors import Stale
