@@ -98,7 +98,7 @@ class Told:
     async def _watch(self, merge: Merge, wanted: Wanted) -> None:
         """Hosts that come while the log is followed."""
         since = max(wanted.since, self.begun - SKEW)
-        async for facts in self.ctx.mirror.photos():
+        async for facts in self.ctx.mirror.photos("hosts"):
             for host in sorted(set(facts.hosts) - merge.names):
                 self._add(merge, host, replace(wanted, since=since), None)
 

@@ -50,7 +50,7 @@ class Shippers:
         """Follow the sinks that there are, for ever."""
         kinds = kinds_of(self.ctx)
         try:
-            async for facts in self.ctx.mirror.photos():
+            async for facts in self.ctx.mirror.photos("sinks"):
                 for id in [id for id, (record, _, _) in self._running.items() if facts.sinks.get(id) != record]:
                     await self._stop(id)
                     self._file(id).unlink(missing_ok=True)
