@@ -107,32 +107,23 @@ async def launch(
     prepare: Callable[[], None],
     commit: Callable[[Identity], None],
 ) -> Launched:
-    """Start the process of a job. `ready` opens its gate, as long as the stack; `prepare` makes what it needs beyond,
-    meanwhile; each in a thread. Nothing is left of what fails. NotStarted, and what any of them raises.
+    """Start the process of a job. `ready` opens its gate, as long as the stack; while that begins, `prepare` makes what
+    it needs beyond; in a thread. Nothing is left of what fails. NotStarted, and what any of them raises.
     """
 
-    def made() -> None:
+    def begin() -> Gate:
+        gate = ready(stack)
         limiter.make(spec)
+        gate.enter()
         prepare()
+        return gate
 
     try:
         with contextlib.ExitStack() as stack:
-            gate = await whole(_both(lambda: ready(stack), made))
-            gate.enter()
-            return gate.go(commit)
+            return (await whole(asyncio.to_thread(begin))).go(commit)
     except BaseException:
         await whole(asyncio.to_thread(end, spec.dir))
         raise
-
-
-async def _both(one: Callable[[], Gate], other: Callable[[], None]) -> Gate:
-    """What the one returns, once both have ended, each in a thread; an error of either only then."""
-    opening = asyncio.ensure_future(asyncio.to_thread(one))
-    failed, gate = await asyncio.gather(asyncio.to_thread(other), opening, return_exceptions=True)
-    for found in (failed, gate):
-        if isinstance(found, BaseException):
-            raise found
-    return opening.result()
 
 
 def _spawned(
