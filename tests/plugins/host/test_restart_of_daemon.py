@@ -16,7 +16,7 @@ from flynn.core.model import Instance, JobState
 from flynn.core.store import Put
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.life.kept import Kept, load, save
-from tests.harness import free_port
+from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from tests.plugins.host.rig import Rig, alive, ask, open_rig
 
 
@@ -174,10 +174,10 @@ async def test_an_attached_job_ends_with_the_daemon(rig: Rig) -> None:
 
 
 @asynccontextmanager
-async def daemon(data: Path, backend: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def daemon(data: Path, backend: str, network: str = "host") -> AsyncIterator[asyncio.subprocess.Process]:
     """An agent in a process of its own, killed without a word after the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.plugins.host.daemon", str(data), backend, str(port), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.plugins.host.daemon", str(data), backend, network, stdout=asyncio.subprocess.PIPE
     )
     try:
         yield process
@@ -190,7 +190,7 @@ async def test_killed_daemons_lose_no_line_and_double_none(backend: Backend, tmp
     """Three daemons, each killed -9 at work, over one job that prints numbers all the time."""
     pids = set()
     for _ in range(3):
-        async with daemon(tmp_path, backend.name, free_port()) as process:
+        async with daemon(tmp_path, backend.name) as process:
             assert process.stdout is not None
             async with asyncio.timeout(20):
                 pids.add((await process.stdout.readline()).decode())
@@ -206,3 +206,25 @@ async def test_killed_daemons_lose_no_line_and_double_none(backend: Backend, tmp
     first = int(lines[0])
     assert first == 0 or len(lines) > 9_900, "a log is asked for 10 000 lines at most, some of them flynn's own"
     assert lines == [str(n) for n in range(first, first + len(lines))]
+
+
+async def test_a_network_of_its_own_outlives_killed_daemons(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    if sandbox.no_own:
+        pytest.skip(sandbox.no_own)
+    seen = set()
+    data = tmp_path / "data"
+    for _ in range(3):
+        async with daemon(data, "sandbox", "own") as process:
+            assert process.stdout is not None
+            async with asyncio.timeout(20):
+                pid = (await process.stdout.readline()).decode().strip()
+                await process.stdout.readline()
+        carrier = int((data / "host/jobs/worker-1/pasta").read_text().split()[0])
+        assert Path(f"/proc/{carrier}").exists()
+        seen.add((pid, carrier, os.readlink(f"/proc/{pid}/ns/net")))
+    assert len(seen) == 1
+    async with open_rig(data, backend="sandbox") as rig, rig.running():
+        await rig.state("worker-1", "down")
+    async with asyncio.timeout(20):
+        while Path(f"/proc/{carrier}").exists() or Path(f"/proc/{pid}").exists():
+            await asyncio.sleep(0.01)
