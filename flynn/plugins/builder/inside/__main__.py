@@ -69,7 +69,7 @@ def build(places: Places) -> tuple[str, int, bool]:
     released, names, foreign = compile_all(places, layers)
     write_profile(places.build, released.variables, bash or foreign)
     processes = find_processes(places.build, released, names[-1])
-    used = layers.used()
+    used = layers.unchanged(places.build)
     layers.pack(places.build, used)
     size = write_tar(places.build, os.path.join(places.out, "slug.tgz"), without=used.values())
     leave(places, ", ".join(names), processes, file_read, described, used)
@@ -102,6 +102,8 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
             say(f"{title} app detected")
             needed = {} if is_last else {"LAYERS_NEEDED": "1"}
             pack.compile(places.build, places.cache, folder, {**env, **needed})
+            if not is_last:
+                layers.seal(places.build)
             released.add(pack.name, pack.release(places.build, env))
             env = pack.exported(places.build, env)
             names.append(pack.name)

@@ -13,6 +13,7 @@ import json
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Mapping
 
 from . import BuildFailed
@@ -29,6 +30,7 @@ class Layers:
     def __init__(self, out: str, given: Mapping[str, str]) -> None:
         self.folder, self._packed = os.path.join(out, "told"), os.path.join(out, "layers")
         self.known = set(json.loads(given.get("BUILD_LAYERS") or "[]"))
+        self._sealed: dict[str, int] = {}
         for name in ("known", "used"):
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
         for key in self.known:
@@ -49,6 +51,21 @@ class Layers:
             raise BuildFailed(f"the buildpacks have told of {len(found)} layers; a slug has {MOST} at most")
         return found
 
+    def seal(self, build: str) -> None:
+        """Remember what those hold that the buildpacks so far have told of: another buildpack follows."""
+        for key, path in self.used().items():
+            if key not in self._sealed:
+                self._sealed[key] = seen(os.path.join(build, path))
+
+    def unchanged(self, build: str) -> dict[str, str]:
+        """Those of `used` that no later buildpack has changed. What one has is of this build alone, and in its slug:
+        the layer of an earlier release would be without it."""
+        return {
+            key: path
+            for key, path in self.used().items()
+            if key not in self._sealed or self._sealed[key] == seen(os.path.join(build, path))
+        }
+
     def pack(self, build: str, used: Mapping[str, str]) -> None:
         """Those that are new, each as a tar."""
         for key, path in used.items():
@@ -58,3 +75,16 @@ class Layers:
                 raise BuildFailed(f"a buildpack has told of the layer {key}, but there is no directory {path}")
             os.makedirs(self._packed, exist_ok=True)
             write_tar(build, os.path.join(self._packed, f"{key}.tgz"), only=path)
+
+
+def seen(top: str) -> int:
+    """A number for what is in a directory, as far as sizes, times and links tell; not for bytecode, which whoever runs
+    Python may leave there."""
+    found = []
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in [*folders, *sorted(files)]:
+            status = os.lstat(os.path.join(folder, name))
+            is_folder = name in folders and stat.S_ISDIR(status.st_mode)
+            found.append((folder, name, status.st_mode, () if is_folder else (status.st_size, status.st_mtime_ns)))
+    return hash(tuple(found))

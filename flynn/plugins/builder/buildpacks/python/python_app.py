@@ -16,8 +16,10 @@ VERSION = "1"
 """Of what is made here: another one makes all of it anew."""
 
 INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
-LOCAL = re.compile(r"-e\b|--editable\b|\.|/|file:|[\w.\[\],-]+ *@ *(?:file:|\.)")
-"""How a line of requirements.txt begins that names something of this source: it may change and the file stay."""
+EDITABLE = re.compile(r"-e\b|--editable\b")
+SEARCHED = re.compile(r"(?:-f|--find-links)[ =]*")
+NAMED = re.compile(r"[\w.\[\],-]+ *@ *")
+ARCHIVES = (".whl", ".tar.gz", ".zip")
 
 PROFILE = """\
 export VIRTUAL_ENV="$APP/.venv"
@@ -89,7 +91,9 @@ def install(build: Build, uv: str, python: Python) -> None:
         kept.restore(kept.newest())
         fill(build, uv, python.path)
         kept.keep("local")
-    elif kept.install(key, lambda: fill(build, uv, python.path), needed=needed):
+    elif kept.install(
+        key, lambda: fill(build, uv, python.path), needed=needed, layer=not build.has("bin", "post_compile")
+    ):
         tell("Nothing has changed in what it needs: installed as before")
 
 
@@ -149,7 +153,7 @@ def local(build: Build) -> bool:
     """Whether something of the source itself is installed, so that its files do not say all."""
     if build.has("requirements.txt"):
         texts = [build.read("requirements.txt"), *(text for _, text in included(build, "requirements.txt", set()))]
-        return any(LOCAL.match(line.strip()) for text in texts for line in text.splitlines())
+        return any(names_local(line.strip()) for text in texts for line in text.splitlines())
     if build.has("uv.lock"):
         return project(build) or bool(
             re.search(r"source = \{ (?:editable|directory|path) = \"(?!\.\" )", build.read("uv.lock"))
@@ -157,6 +161,19 @@ def local(build: Build) -> bool:
     return bool(re.search(r"\bpath *= *[\"']|file:", build.read("pyproject.toml"))) or (
         project(build) and not build.has("poetry.lock")
     )
+
+
+def names_local(line: str) -> bool:
+    """Whether a line of requirements.txt names something of this source: it may change and the file stay."""
+    searched = SEARCHED.match(line)
+    if EDITABLE.match(line):
+        return True
+    if not searched and line.startswith(("-", "#")):
+        return False
+    what = (line[searched.end() :] if searched else NAMED.sub("", line, count=1)).partition(" ")[0]
+    if "://" in what or not what:
+        return what.startswith("file:")
+    return bool(searched) or "/" in what or what.startswith((".", "file:")) or what.endswith(ARCHIVES)
 
 
 def project(build: Build) -> bool:
