@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 
@@ -153,6 +156,39 @@ async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> No
         assert [release["version"] for release in releases] == [1]
         assert [build["number"] for build in (await grid.ok("build", "list", "-a", "hello", "--json")).json] == [1]
         assert list((grid.data / "builder" / "uploads").iterdir()) == []
+
+
+async def test_a_daemon_killed_while_a_source_comes_in_leaves_nothing_of_it(tmp_path: Path) -> None:
+    async with open_scripted() as grid:
+        await grid.ok("create", "hello")
+        uploads, sent = grid.data / "builder" / "uploads", asyncio.Event()
+
+        async def half() -> AsyncIterator[bytes]:
+            yield os.urandom(1 << 20)
+            sent.set()
+            await asyncio.sleep(60)
+
+        told = json.loads((grid.data / "client.json").read_text())
+        headers = {"Authorization": f"Bearer {told['token']}"}
+
+        async def post() -> None:
+            async with aiohttp.ClientSession(headers=headers) as session:
+                async with session.post(f"{told['url']}/v1/apps/hello/builds", data=half()) as response:
+                    await response.read()
+
+        async def received() -> bool:
+            return any(path.stat().st_size for path in uploads.iterdir())
+
+        sending = asyncio.create_task(post())
+        await sent.wait()
+        await grid.until(received, 20, "the beginning of the source has come")
+        await grid.kill()
+        with pytest.raises(aiohttp.ClientError):
+            await sending
+        await grid.start()
+        assert list(uploads.iterdir()) == []
+        assert (await grid.ok("build", "list", "-a", "hello", "--json")).json == []
+        await grid.ok("deploy", str(app(tmp_path / "hello", "echo quick\n")), "-a", "hello")
 
 
 async def _has_ended(grid: Grid, job: str) -> bool:
