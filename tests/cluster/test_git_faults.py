@@ -16,7 +16,7 @@ QUICK = "--set", "controller.settle=0.1"
 
 SLOW_PACK = {
     "bin/detect": "#!/bin/sh\necho Slow\n",
-    "bin/compile": "#!/bin/sh\necho '-----> Sleeps'\ntest ! -e $1/SLOW || sleep 300\n",
+    "bin/compile": '#!/bin/sh\necho "-----> Sleeps at $SOURCE_VERSION"\ntest ! -e $1/SLOW || sleep 300\n',
     "bin/release": "#!/bin/sh\necho '--- {}'\n",
 }
 
@@ -42,8 +42,9 @@ async def test_ctrl_c_ends_the_build() -> None:
         await grid.until(lambda: ended(grid), 20, "the build has ended")
         assert await nothing_left(grid)
         await work.git("rm", "-q", "SLOW")
-        await work.commit("Quick")
+        commit = await work.commit("Quick")
         said = await work.push()
+        assert f"-----> Sleeps at {commit}" in said.err
         assert "=====> v1 of hello is up" in said.err
         [last, first] = (await grid.ok("build", "list", "-a", "hello", "--json")).json
         assert (first["state"], last["state"]) == ("cancelled", "complete")

@@ -55,7 +55,7 @@ class Seen:
 
 
 async def check(objects: Objects, commit: str) -> tuple[Submodule, ...]:
-    """The submodules of a commit that can be built. Invalid: why it cannot."""
+    """The submodules of a commit that can be built. Invalid: why it cannot be."""
     kind = (await objects.output("cat-file", "-t", commit)).decode().strip()
     if kind != "commit":
         raise Invalid(f"{commit[:10]} is a {kind}, no commit; push a branch")
@@ -130,6 +130,8 @@ def _note(seen: Seen, entry: bytes) -> None:
     mode, _, id, size, path = found.groups()
     seen.count += 1
     name = path.decode("utf-8", "replace")
+    if name in (FILE, FILE.partition("/")[0]):
+        raise Invalid(f"{name} is a name of flynn's own, for the submodules of a source; call it otherwise")
     if mode == LINK:
         seen.links[name] = id.decode()
     elif size.isdigit() and POINTERS[0] <= int(size) < POINTERS[1]:

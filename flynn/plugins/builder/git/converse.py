@@ -91,6 +91,7 @@ class Feed:
         try:
             async for piece in self._body:
                 if self._process.returncode is not None:
+                    await asyncio.sleep(0)
                     continue
                 if taken - looked >= LOOK:
                     looked = taken

@@ -64,10 +64,11 @@ class Talk:
         if head[0] is None or head[2] is None:
             return None
         commands: list[Command] = []
-        while line := await self._line():
-            if len(commands) >= MOST:
-                raise Invalid(f"the push has over {MOST} refs; push the branch that deploys alone")
-            commands.append(parse(line))
+        while line := await self._line():  # To the end: the hook hears nothing before it has said all.
+            if len(commands) <= MOST:
+                commands.append(parse(line))
+        if len(commands) > MOST:
+            raise Invalid(f"the push has over {MOST} refs; push the branch that deploys alone")
         return Asked(head[0] or "", head[1] or "", head[2] or "", tuple(commands))
 
     async def say(self, text: str) -> None:

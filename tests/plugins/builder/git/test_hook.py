@@ -95,7 +95,7 @@ async def _much(talk: Talk) -> None:
 async def test_more_refs_than_a_push_may_have(hooks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook, "MOST", 3)
     async with open_talk() as talk, asyncio.timeout(10):
-        lines = "".join(f"{ZERO} {A} refs/tags/{number}\n" for number in range(4)).encode()
+        lines = "".join(f"{ZERO} {A} refs/tags/{number}\n" for number in range(20_000)).encode()
         process = await begin(talk, hooks / "pre-receive", stdin=lines)
         with pytest.raises(Invalid, match="over 3 refs"):
             await talk.asked()
