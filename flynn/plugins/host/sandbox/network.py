@@ -19,7 +19,7 @@ import psutil
 from flynn.core.errors import StartError
 from flynn.plugins.host.backends.backend import Limits
 from flynn.plugins.host.backends.beside import BARE
-from flynn.plugins.host.backends.identity import Identity, alive
+from flynn.plugins.host.backends.identity import Identity, alive, boot_id
 
 OWN = Path(__file__).with_name("own.py")
 
@@ -55,13 +55,14 @@ async def lacking(dir: Path) -> str:
     try:
         return await asyncio.to_thread(_tried, dir)
     finally:
+        end(dir, boot_id())
         shutil.rmtree(dir, ignore_errors=True)
 
 
 def _tried(dir: Path) -> str:
-    dir.mkdir(parents=True, exist_ok=True)
-    write(dir, let_in(0), refused(()))
     try:
+        dir.mkdir(parents=True, exist_ok=True)
+        write(dir, let_in(0), refused(()))
         done = subprocess.run(
             [*words(dir), "/bin/true"],
             stdin=subprocess.DEVNULL,

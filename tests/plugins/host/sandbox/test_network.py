@@ -315,6 +315,13 @@ async def test_a_service_is_up_once_it_listens_itself(rig_data: Path) -> None:
             await rig.state(id, "down")
 
 
+async def test_a_trial_that_cannot_be_made_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    if not network.pasta() or not os.access(network.TUN, os.W_OK):
+        pytest.skip("it says something else where there is no pasta")
+    (tmp_path / "file").write_text("")
+    assert (await network.lacking(tmp_path / "file" / "own")).startswith("a trial of it failed: ")
+
+
 def test_limits_are_for_the_job() -> None:
     assert network.around(Limits(memory=96, pids=10)) == Limits(memory=96 + network.MEMORY, pids=10 + network.PROCESSES)
     assert network.around(Limits()) == Limits()
