@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
 """No limit on a whole transfer, but one of 60 s on each silence in it."""
+
+ASKED = aiohttp.ClientTimeout(total=5)
+"""A shelf says at once whether it has a blob."""
 
 ANSWERED = 200, 201
 REFUSALS = {413: TooLarge, 507: Full}
@@ -61,10 +64,25 @@ async def store(ctx: "Context", path: Path) -> Artifact:
     raise refused
 
 
+async def missing(ctx: "Context", wanted: Collection[str]) -> set[str]:
+    """Those of these blobs of which no shelf says that it has them. Unavailable: there is no shelf."""
+    found = await asyncio.gather(*(_is_there(ctx, sha256) for sha256 in wanted))
+    return {sha256 for sha256, there in zip(wanted, found, strict=True) if not there}
+
+
 def digest(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file, and its size in bytes. Blocks: call it in a thread."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+async def _is_there(ctx: "Context", sha256: str) -> bool:
+    for url in ctx.find_all("shelf"):
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with ctx.http.head(f"{url}/v1/blobs/{sha256}", timeout=ASKED) as response:
+                if response.status == 200:
+                    return True
+    return False
 
 
 async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int) -> None:

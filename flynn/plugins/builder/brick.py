@@ -12,7 +12,7 @@ from aiohttp import web
 
 from flynn.core import blobs
 from flynn.core.brick import Context
-from flynn.core.builds import of_job, under_way
+from flynn.core.builds import known_layers, of_job, under_way
 from flynn.core.change import Change, carry_out
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import Conflict, FlynnError, Unavailable
@@ -133,7 +133,7 @@ class Builder:
             description, version = check_description(asked.description), check_version(asked.version)
             how = check_deploying(asked.strategy, asked.batch, strategies(ctx))
             source, names = await self._receive(ctx, request, uploads)
-            kit_there = await _shelve(ctx, kit)
+            kit_there, gone = await _shelve(ctx, kit), await lost(ctx, app)
             id = f"{app}-build-{secrets.token_hex(4)}"
 
             def begun(facts: Facts) -> tuple[Change, Made]:
@@ -141,7 +141,7 @@ class Builder:
                 now = ctx.clock()
                 change = begin(
                     facts, app, id, source.sha256, kit_there.sha256, self._config.rules, now, description, how, version,
-                    by_engine(facts, app, names),
+                    by_engine(facts, app, names), gone,
                 )  # fmt: skip
                 return change, {"job": id}
 
@@ -156,7 +156,7 @@ class Builder:
             return await _answer(ctx, request, app, made["job"])
 
         async def pushed(app: str, pushed: Pushed) -> str:
-            kit_there = await _shelve(ctx, kit)
+            kit_there, gone = await _shelve(ctx, kit), await lost(ctx, app)
             id = f"{app}-{MARK}-{secrets.token_hex(4)}"
 
             def begun(facts: Facts) -> Change:
@@ -164,7 +164,7 @@ class Builder:
                 now = ctx.clock()
                 return begin(
                     facts, app, id, pushed.source, kit_there.sha256, self._config.rules, now, pushed.description,
-                    version=pushed.commit, dockerfile=by_engine(facts, app, pushed.names),
+                    version=pushed.commit, dockerfile=by_engine(facts, app, pushed.names), gone=gone,
                 )  # fmt: skip
 
             await carry_out(ctx.store, ctx.mirror, begun)
@@ -208,6 +208,11 @@ async def _answer(ctx: Context, request: web.Request, app: str, job: str) -> web
     except FlynnError as error:
         await send_line(response, {"kind": "done", "ok": False, "message": str(error)})
     return response
+
+
+async def lost(ctx: Context, app: str) -> set[str]:
+    """The blobs of the app's layers that are on no shelf any more, as its disk went: to deploy again shall help."""
+    return await blobs.missing(ctx, set(known_layers(ctx.mirror.facts, app).values()))
 
 
 async def turn(ctx: Context, app: str) -> None:

@@ -68,11 +68,12 @@ def begin(
     how: model.Deploying = AS_SET,
     version: str = "",
     dockerfile: bool = False,
+    gone: Collection[str] = (),
 ) -> Change:
     """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
 
     `version` names the source, as git does: the build finds it as SOURCE_VERSION.
-    `dockerfile`: an engine builds it.
+    `dockerfile`: an engine builds it. `gone`: blobs that no shelf has; layers that are among them are made anew.
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
     found, before = check_app(facts, app), latest(facts, app)
@@ -88,7 +89,7 @@ def begin(
         queue="builders",
         command=COMMAND,
         created=now,
-        env=_told(facts, found, rules, version) | in_pieces(config),
+        env=_told(facts, found, rules, version, gone) | in_pieces(config),
         layers={"build": source, "tools": tools, **packs.layers(found)},
         cache=f"build-{app}",
         stop_timeout=GRACE,
@@ -137,11 +138,11 @@ def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:
     )
 
 
-def _told(facts: Facts, app: model.App, rules: Rules, version: str) -> dict[str, str]:
+def _told(facts: Facts, app: model.App, rules: Rules, version: str, gone: Collection[str]) -> dict[str, str]:
     """What the job is told but for the app's config."""
     told = packs.told(app, rules.env) | {"BUILD_TIMEOUT": f"{rules.timeout:g}"}
     told |= {"SOURCE_VERSION": version} if version else {}
-    layers = sorted(known_layers(facts, app.name))
+    layers = sorted(key for key, sha256 in known_layers(facts, app.name).items() if sha256 not in gone)
     return told | ({"BUILD_LAYERS": msgspec.json.encode(layers).decode()} if layers else {})
 
 

@@ -96,6 +96,18 @@ async def test_a_build_is_told_what_its_app_is_set_to_and_what_all_builds_have(d
     assert job.layers[f"pack-{blob[:12]}"] == blob
 
 
+async def test_only_layers_that_a_shelf_has_need_not_be_made(data: Path) -> None:
+    layers = {"python-1": "b" * 64, "node-1": "e" * 64}
+    slug = model.Artifact(sha256="a" * 64, layers=layers)
+    async with builder(data) as (grid, _):
+        release = model.Release(app="hello", version=1, created=1.0, artifact=slug, processes={})
+        await grid.put((keys.release("hello", 1), release))
+        grid.blobs["e" * 64] = b"there"
+        async with push(grid):
+            job = await grid.queued()
+    assert job.env["BUILD_LAYERS"] == '["node-1"]'
+
+
 async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> None:
     async with builder(data, timeout=77) as (grid, _), push(grid, query="?description=More%20hello") as pushed:
         first = await pushed.next()

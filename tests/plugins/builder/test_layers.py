@@ -78,3 +78,12 @@ def test_a_build_is_told_the_keys_of_its_own_apps_layers() -> None:
         change = begin(facts, app, f"{app}-build-1", "c" * 64, "d" * 64, Rules(), 5.0)
         (job,) = (record.job for record in change.puts.values() if isinstance(record, model.Queued))
         assert job.env.get("BUILD_LAYERS") == told
+
+
+def test_a_layer_whose_blob_is_lost_is_made_anew() -> None:
+    slug = model.Artifact(sha256="a" * 64, layers={"python-1": "b" * 64, "node-1": "e" * 64})
+    release = model.Release(app="hello", version=1, created=1.0, artifact=slug, processes={})
+    facts = Facts.of({keys.app("hello"): model.App(name="hello", created=1.0), keys.release("hello", 1): release})
+    change = begin(facts, "hello", "hello-build-1", "c" * 64, "d" * 64, Rules(), 5.0, gone={"b" * 64})
+    (job,) = (record.job for record in change.puts.values() if isinstance(record, model.Queued))
+    assert job.env["BUILD_LAYERS"] == '["node-1"]'
