@@ -226,3 +226,10 @@ async def test_failures_are_one_sentence(name: str, tmp_path: Path, kit: Path, c
     built = await build(write_app(tmp_path / "app", files), kit, cache)
     assert (built.code, built.last) == (1, f" !     {sentence}"), built.text
     assert built.result == {"failed": built.last.removeprefix(" !     ")}
+
+
+async def test_a_mistake_of_flynns_own_is_a_sentence_too(tmp_path: Path, kit: Path, cache: Path) -> None:
+    built = await build(write_app(tmp_path / "app", WEB), kit, cache, given={"BUILD_PACKS": "{"})
+    said = "flynn made a mistake in the build, the lines above say where: JSONDecodeError"
+    assert (built.code, built.last, built.result) == (1, f" !     {said}", {"failed": said})
+    assert "Traceback" in built.text

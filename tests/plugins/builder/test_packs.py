@@ -1,5 +1,6 @@
 """Which buildpacks an app is built with, where they come from, and that what Heroku's do works here."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -88,6 +89,10 @@ async def test_one_pinned_to_a_commit_is_fetched_once(tmp_path: Path, kit: Path,
     commit = git(tmp_path / "packs" / "node-pack", "rev-parse", "HEAD")
     app = write_app(tmp_path / "app", APP)
     packs = {"BUILD_PACKS": json.dumps([f"{site.url}/node.git#{commit}"])}
+    digest = hashlib.sha256(f"{site.url}/node.git#{commit}".encode()).hexdigest()[:32]
+    part = tmp_path / "cache" / "packs" / f"{digest}.part"  # As a build leaves it that is killed.
+    part.mkdir(parents=True)
+    (part / "bin").symlink_to("nowhere")
     first = await build(
         app, kit, tmp_path / "cache", {"BUILDPACK_URL": "https://no.invalid/x"}, given=packs | site.trust
     )
@@ -112,7 +117,8 @@ async def test_flynns_own_by_name_each_after_the_one_before(tmp_path: Path, kit:
 
 async def test_a_password_in_its_address_is_not_printed(tmp_path: Path, kit: Path, site: Site) -> None:
     app, url = write_app(tmp_path / "app", APP), site.url.replace("https://", "https://me:secret@")
-    for pack, code in ((f"{url}/node.git", 0), (f"{url}/none.git", 1), (f"{url}/empty.git", 1)):
+    tars = ((f"{url}/node.tgz", 0), (f"{url}/none.tgz", 1), ("https://me:secret@localhost:port/x.tgz", 1))
+    for pack, code in ((f"{url}/node.git", 0), (f"{url}/none.git", 1), (f"{url}/empty.git", 1), *tars):
         built = await build(app, kit, tmp_path / "cache", {"BUILDPACK_URL": pack}, given=site.trust)
         assert built.code == code, built.text
         assert "secret" not in built.text + json.dumps(built.result)

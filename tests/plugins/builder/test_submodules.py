@@ -60,6 +60,9 @@ async def test_submodules_are_in_the_slug_and_their_like_is_kept(tmp_path: Path,
             files = [name for name in built.names() if name.startswith("libs/lib/")]
             assert [name.removeprefix("libs/lib/") for name in files if not name.endswith(("vendor", "inner"))] == names
             assert not any(".flynn" in name for name in built.names())
+    for lock in ("index.lock", "shallow.lock", "refs/heads/main.lock"):
+        for kept in (tmp_path / "cache" / "submodules").iterdir():
+            (kept / lock).touch()  # As a build leaves them that is killed.
     found = {"path": "lib", "url": f"{site.url}/lib.git", "commit": first}
     built = await build(source(tmp_path / "again", found), kit, tmp_path / "cache", given=site.trust)
     assert (built.code, "lib/a.txt" in built.names()) == (0, True)  # The site is gone: it was kept.
@@ -79,6 +82,14 @@ async def test_a_submodule_that_cannot_be_had_fails_the_build(name: str, tmp_pat
     told, sentence = REFUSED[name]
     built = await build(source(tmp_path / "app", {"path": "lib", **told}), kit, tmp_path / "cache")
     assert (built.code, sentence in built.last) == (1, True), built.text
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "[1]", '[{"path": "x"}]', "["])
+async def test_what_tells_of_no_submodules(text: str, tmp_path: Path, kit: Path, cache: Path) -> None:
+    app = write_app(tmp_path / "app", {**WEB, ".flynn/submodules.json": text})
+    built = await build(app, kit, cache)
+    assert built.code == 1
+    assert built.last.startswith(" !     .flynn/submodules.json cannot be read: "), built.text
 
 
 def test_no_link_leads_a_submodule_out_of_the_source(tmp_path: Path) -> None:

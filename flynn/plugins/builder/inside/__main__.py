@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Collection
 from types import FrameType
 from typing import Any, NoReturn
@@ -50,6 +51,9 @@ def main() -> int:
         return fail(f"{error}", error.told)
     except OSError as error:
         return fail(f"{error.strerror or error}: {error.filename or 'in the build'}")
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        return fail(f"flynn made a mistake in the build, the lines above say where: {type(error).__name__}")
     return 0
 
 

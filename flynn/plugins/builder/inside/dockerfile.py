@@ -6,13 +6,14 @@ import json
 import os
 import re
 import socket
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from . import BuildFailed
-from .run import MARKS
+from .run import BUDGET, MARKS
 
 NAME, IGNORE = "Dockerfile", ".dockerignore"
 
@@ -95,7 +96,7 @@ def _asked(place: str, file: IO[bytes], size: int) -> int:
 def show(text: str) -> None:
     """What the build prints, its steps as ours."""
     for line in text.splitlines():
-        if STEP.match(line):
-            print(f"-----> {line}", flush=True)
-        else:
-            print(line if line.encode().startswith(MARKS) else f"       {line}", flush=True)
+        data = line.encode("utf-8", "replace")
+        mark = b"-----> " if STEP.match(line) else b"" if data.startswith(MARKS) else b"       "
+        sys.stdout.buffer.write(BUDGET.cut(mark + data + b"\n"))
+    sys.stdout.buffer.flush()

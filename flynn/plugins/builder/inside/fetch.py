@@ -9,8 +9,12 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from . import BuildFailed
+
+if TYPE_CHECKING:
+    import urllib.request
 
 TARS = (".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -40,7 +44,8 @@ def fetch(url: str, to: str, cache: str, env: Mapping[str, str]) -> None:
     else:
         clone(address, ref, to, env)
         if COMMIT.fullmatch(ref):
-            shutil.copytree(to, f"{kept}.part", symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(f"{kept}.part", ignore_errors=True)  # Of a build that was killed.
+            shutil.copytree(to, f"{kept}.part", symlinks=True)
             os.rename(f"{kept}.part", kept)
 
 
@@ -91,12 +96,13 @@ def git(words: list[str], env: Mapping[str, str]) -> str:
 
 def unpack(address: str, to: str) -> None:
     """The tar at an address."""
-    import urllib.error  # Only few builds fetch a tar, and it takes long to load.
+    import http.client  # Only few builds fetch a tar, and they take long to load.
+    import urllib.error
     import urllib.request
 
     packed = f"{to}.tar"
     try:
-        with urllib.request.urlopen(address, timeout=SILENCE) as answer, open(packed, "wb") as file:
+        with urllib.request.urlopen(asked(address), timeout=SILENCE) as answer, open(packed, "wb") as file:
             while piece := answer.read(1 << 20):
                 file.write(piece)
                 if file.tell() > LIMIT:
@@ -113,8 +119,25 @@ def unpack(address: str, to: str) -> None:
         ) from None
     except urllib.error.URLError as error:
         raise BuildFailed(f"the buildpack {shown(address)} cannot be fetched: {error.reason}") from None
+    except (http.client.HTTPException, TimeoutError, ValueError) as error:
+        raise BuildFailed(f"the buildpack {shown(address)} cannot be fetched: {shown(repr(error))}") from None
     except (tarfile.TarError, EOFError) as error:
         raise BuildFailed(f"the buildpack {shown(address)} is no whole tar ({str(error).partition(':')[0]})") from None
     finally:
         if os.path.exists(packed):
             os.unlink(packed)
+
+
+def asked(address: str) -> urllib.request.Request:
+    """What is sent for it. A name and a password in it go into a header, and nowhere else that it leads to."""
+    import base64
+    import urllib.parse
+    import urllib.request
+
+    parts = urllib.parse.urlsplit(address)
+    who, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=host).geturl())
+    if who:
+        told = base64.b64encode(urllib.parse.unquote(who).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {told}")
+    return request

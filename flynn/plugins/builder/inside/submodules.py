@@ -5,6 +5,7 @@ The push leaves in `.flynn/submodules.json` which commit of which repository bel
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -29,13 +30,14 @@ def bring_submodules(build: str, cache: str, env: Mapping[str, str]) -> None:
     try:
         with open(os.path.join(build, FILE), encoding="utf-8") as file:
             found: list[dict[str, Any]] = json.load(file)
+        wanted = [(str(one["path"]), str(one["url"]), str(one["commit"])) for one in found]
     except (FileNotFoundError, NotADirectoryError):
         return
-    except (OSError, ValueError) as error:
-        raise BuildFailed(f"{FILE} cannot be read: {error}") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BuildFailed(f"{FILE} cannot be read: {error!r}") from None
     shutil.rmtree(os.path.dirname(os.path.join(build, FILE)))
-    for one in found:
-        bring(build, str(one["path"]), str(one["url"]), str(one["commit"]), cache, env)
+    for path, url, commit in wanted:
+        bring(build, path, url, commit, cache, env)
 
 
 def bring(build: str, path: str, url: str, commit: str, cache: str, env: Mapping[str, str], depth: int = 0) -> None:
@@ -62,6 +64,8 @@ def bring(build: str, path: str, url: str, commit: str, cache: str, env: Mapping
 def fetch(kept: str, path: str, url: str, commit: str, env: Mapping[str, str]) -> None:
     """Have the commit in the repository `kept`, which is made if need be."""
     here = [f"--git-dir={kept}"]
+    for lock in glob.glob(os.path.join(glob.escape(kept), "**", "*.lock"), recursive=True):
+        os.unlink(lock)  # Of a build that was killed: no other has this cache now.
     if not os.path.isdir(kept):
         os.makedirs(os.path.dirname(kept), exist_ok=True)
         shutil.rmtree(f"{kept}.part", ignore_errors=True)
