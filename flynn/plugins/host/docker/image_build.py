@@ -27,6 +27,7 @@ from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.telling import telling
 from flynn.plugins.host.docker.engine import engine
+from flynn.plugins.host.docker.pulled import Pulled
 from flynn.plugins.host.life.spec import limits_of
 
 log = logging.getLogger(__name__)
@@ -65,10 +66,10 @@ def tag_of(job: Job) -> str:
 
 
 class ImageBuild:
-    """What one job may ask the engine for. `dir`: the job's directory."""
+    """What one job may ask the engine for. `dir`: the job's directory; `pulled`: what the engine has only by us."""
 
-    def __init__(self, job: Job, dir: Path) -> None:
-        self.job, self.dir = job, dir
+    def __init__(self, job: Job, dir: Path, pulled: Pulled) -> None:
+        self.job, self.dir, self.pulled = job, dir, pulled
         self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -116,6 +117,7 @@ class ImageBuild:
         except FlynnError as error:
             await _send(writer, {"error": str(error)})
         finally:
+            self.pulled.add(tag_of(self.job))  # Also where it was broken off: the engine may have it by then.
             (self.dir / "source.tar").unlink(missing_ok=True)
             (self.dir / f"{SAVED}.part").unlink(missing_ok=True)
 

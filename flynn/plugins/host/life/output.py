@@ -44,7 +44,6 @@ async def left_by(ground: Ground, job: Job, dir: Path) -> Output:
     image, tag = dir / SAVED, tag_of(job)
     if not image.is_file():
         return Output(problem="had no image built")
-    ground.images.pulled.add(tag)
     try:
         output = await collect(ground.ctx, dir / "out", image)
     finally:

@@ -14,6 +14,7 @@ from flynn.core.model import Job
 from flynn.plugins.builder import inside
 from flynn.plugins.builder.start import COMMAND
 from flynn.plugins.host.docker.image_build import tag_of
+from flynn.plugins.host.docker.pulled import Pulled
 from tests.conftest import engine
 from tests.docker import Engine
 from tests.plugins.host.rig import Rig, open_rig, tar
@@ -131,3 +132,24 @@ async def test_a_host_without_an_engine_builds_none(tmp_path: Path) -> None:
         await rig.assign(build(rig, "build-1", {"Dockerfile": "FROM scratch\n"}))
         down = await rig.state("build-1", "down")
         assert (down.failure, "no Docker Engine works with flynn here" in down.reason) == ("start", True)
+
+
+async def test_an_image_is_known_that_the_engine_has_when_its_build_is_broken_off(rig: Rig, registry: Registry) -> None:
+    base = f"FROM 127.0.0.1:{registry.port}/base:1\n"
+    made = build(rig, "build-1", {"Dockerfile": f"{base}RUN head -c 100000000 /dev/urandom >/large\n"})
+    await rig.assign(made)
+    async with asyncio.timeout(30):
+        while not (rig.dir("build-1") / "image.tgz.part").exists():
+            await asyncio.sleep(0.02)
+    await rig.assign(made, stop=True)
+    assert (await rig.state("build-1", "down")).output is None
+    assert tag_of(made) in Pulled(rig.node.node.data / "host" / "docker" / "pulled").names
+
+
+async def test_of_what_a_dockerfile_prints_there_is_a_limit(rig: Rig, registry: Registry) -> None:
+    loud = "RUN i=0; x=$(head -c 3000 /dev/zero | tr '\\0' x); while [ $i -lt 6000 ]; do echo $x; i=$((i+1)); done"
+    await rig.assign(build(rig, "build-1", {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\n{loud}\n"}))
+    assert (await rig.state("build-1", "down")).exit_code == 0
+    last = [line for line in await rig.printed("build-1") if line.strip()][-2:]
+    assert last[-1].startswith("-----> Built an image"), last
+    assert last[0] == " !     the build has printed over 16 MiB: what follows is left out"
