@@ -1,12 +1,14 @@
 """The build of what was pushed, as the push sees it: begun, followed, ended before its time."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.builds import under_way
 from flynn.core.change import carry_out
 from flynn.core.errors import Conflict, FlynnError
@@ -41,6 +43,10 @@ WAIT = 1800.0
 ENDING = 30.0
 """Seconds for which the end of a cancelled build is waited for."""
 
+TRIES = 5
+
+BROKEN_OFF = "the push that it was for broke off"
+
 MARK = "push"
 """What the name of a job has that builds what was pushed: `hello-push-3f2a1b9c`."""
 
@@ -71,7 +77,7 @@ async def until_free(ctx: "Context", app: str, say: Say) -> None:
     if build := under_way(ctx.mirror.facts, app):
         if build.job.startswith(f"{app}-{MARK}-"):
             await say(f"{INDENT}Ends the build of a push that broke off ({build.job})")
-            await cancel(ctx, app, build.job, "the push that it was for broke off")
+            await cancel(ctx, app, build.job, BROKEN_OFF)
         else:
             await say(f"{INDENT}Waits for the build that is under way ({build.job})")
         try:
@@ -80,12 +86,46 @@ async def until_free(ctx: "Context", app: str, say: Say) -> None:
             raise Conflict(f"the build {build.job} has not ended within {WAIT:g} s; push again later") from None
 
 
-async def cancel(ctx: "Context", app: str, job: str, why: str) -> None:
-    """Have the build end, if it goes on, and wait until it has."""
+async def begun(ctx: "Context", begin: Begin, app: str, pushed: Pushed, say: Say) -> str:
+    """The job of a build that has begun, once no other is under way. Who is cancelled leaves none behind. What `begin`
+    raises."""
+    for _ in range(TRIES):
+        await until_free(ctx, app, say)
+        beginning = asyncio.ensure_future(begin(app, pushed))
+        try:
+            return await asyncio.shield(beginning)
+        except Conflict:
+            if not under_way(ctx.mirror.facts, app):
+                raise
+        except asyncio.CancelledError:
+            with contextlib.suppress(FlynnError):
+                await cancel(ctx, app, await beginning, "who pushed it left")
+            raise
+    raise Conflict(f"others keep building {app}; push again later")
+
+
+async def end_orphans(ctx: "Context") -> None:
+    """End the builds of pushes that an earlier life of this daemon has left: nobody waits for them. Before any push is
+    taken."""
+    facts = ctx.mirror.facts
+    for app in facts.apps:
+        build, holder = under_way(facts, app), facts.get(keys.lock(turn_name(app)))
+        elsewhere = isinstance(holder, model.Leader) and holder.host != ctx.host
+        if build and build.job.startswith(f"{app}-{MARK}-") and not elsewhere:
+            await cancel(ctx, app, build.job, BROKEN_OFF, 0.0)
+
+
+def turn_name(app: str) -> str:
+    """The lock that a push of the app has."""
+    return f"push-{app}"
+
+
+async def cancel(ctx: "Context", app: str, job: str, why: str, limit: float = ENDING) -> None:
+    """Have the build end, if it goes on, and wait until it has, for `limit` seconds at most."""
     try:
         await carry_out(ctx.store, ctx.mirror, lambda facts: cancel_job(facts, app, job, why))
-        if not ctx.stopping.is_set():  # The leader may be this daemon, which ends.
-            await ctx.mirror.until(lambda facts: _over(facts, app, job), ENDING)
+        if limit and not ctx.stopping.is_set():  # The leader may be this daemon, which ends.
+            await ctx.mirror.until(lambda facts: _over(facts, app, job), limit)
     except (FlynnError, TimeoutError) as error:
         ctx.log.warning("the build %s could not be ended: %s", job, error)
 

@@ -103,13 +103,11 @@ class Push:
         objects = Objects(self._means.git, self._local.place, asked.environ(self._local.place))
         modules = await check(objects, new)
         await self._note(objects, verdict)
-        async with packed(objects, new, modules, self._means.scratch / f"{app}-{new[:12]}-{id(self):x}") as (
-            path,
-            names,
-        ):
+        scratch = self._means.scratch / f"{app}-{new[:12]}-{id(self):x}"
+        async with packed(objects, new, modules, scratch) as (path, names):
             source = await blobs.store(self._ctx, path)
-        await building.until_free(self._ctx, app, self._talk.say)
-        job = await self._means.begin(app, Pushed(source.sha256, names, new, await subject(objects, new)))
+        pushed = Pushed(source.sha256, names, new, await subject(objects, new))
+        job = await building.begun(self._ctx, self._means.begin, app, pushed, self._talk.say)
         try:
             await follow_build(self._ctx, app, job, self._told)
         finally:
@@ -189,7 +187,7 @@ class Push:
 async def turn(ctx: "Context", local: Local, talk: Talk | None = None) -> AsyncIterator[Claim]:
     """Be the only one in the grid who decides on a push of the app, for the length of a block. Conflict: the others
     take too long. NotFound: the app was deleted meanwhile."""
-    name = f"push-{local.app}"
+    name = building.turn_name(local.app)
     holder = ctx.mirror.facts.get(keys.lock(name))
     elsewhere = isinstance(holder, model.Leader) and holder.host != ctx.host
     if talk and (local.turn.locked() or elsewhere):

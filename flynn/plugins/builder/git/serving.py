@@ -11,7 +11,7 @@ from flynn.core.disk import room
 from flynn.core.room import share
 from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
-from flynn.plugins.builder.git.building import Begin
+from flynn.plugins.builder.git.building import Begin, end_orphans
 from flynn.plugins.builder.git.endpoint import NAME, domain, keep_route
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import find
@@ -43,6 +43,7 @@ async def taking_pushes(ctx: "Context", begin: Begin, limits: Limits, space: int
             tasks.create_task(keep_route(ctx), name="route of git"),
         ]
         try:
+            await end_orphans(ctx)
             async with AsyncExitStack() as stack:
                 stack.enter_context(ctx.web.serving(*api.routes(), front=domain(ctx.domain)))
                 stack.enter_context(ctx.web.serving(*repository_api.routes(ctx)))
