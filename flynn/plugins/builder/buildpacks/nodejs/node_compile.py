@@ -26,6 +26,9 @@ MATTERS = ("dependencies", "devDependencies", "optionalDependencies", "peerDepen
            "pnpm", "packageManager", "engines")  # fmt: skip
 """What package.json says of packages. A new version of the app, or another script, changes none of them."""
 
+HERE = re.compile(r'\b(?:file|link|portal|workspace|patch):(?!\.")')
+"""What is to be found in the source. `workspace:.` is the app itself, which yarn writes down as well."""
+
 LIFE = ("preinstall", "install", "postinstall", "prepare", "prepublish")
 """Scripts that are run with an installation: what they make may depend on all of the source."""
 
@@ -166,7 +169,7 @@ def is_local(package: dict[str, Any], files: list[str]) -> bool:
     return bool(
         "workspaces" in package
         or any(scripts.get(name) for name in LIFE)
-        or any(re.search(r"\b(?:file|link|portal|workspace|patch):", text) for text in [json.dumps(package), *files])
+        or any(HERE.search(text) for text in [json.dumps(package), *files])
     )
 
 
