@@ -21,6 +21,10 @@ LEVEL = 1
 """Of gzip: the tools are packed once for each version of flynn, and cross a fast network."""
 
 
+TAKEN = ("lib", "order")
+"""What lies beside the buildpacks."""
+
+
 def prepare(data: Path, packs: Iterable[Path]) -> Path:
     """The tools as a tar, gzip, in `data`; packed anew only when one of the files has changed.
 
@@ -48,6 +52,10 @@ def layout(packs: Iterable[Path]) -> dict[str, Path | bytes]:
     for folder in packs:
         if not os.access(folder / "bin" / "detect", os.R_OK) or not os.access(folder / "bin" / "compile", os.R_OK):
             raise StartError(f"{folder} is no buildpack: it has no bin/detect or no bin/compile")
+        if folder.name in TAKEN:
+            raise StartError(
+                f"{folder} cannot be called {folder.name}, which is flynn's own name; rename the directory"
+            )
         names.setdefault(folder.name, folder)
     files: dict[str, Path | bytes] = {"bin/uv": Path(uv.find_uv_bin())}
     files["buildpacks/order"] = "".join(f"{name}\n" for name in names).encode()
@@ -82,7 +90,10 @@ def compiled(files: Mapping[str, Path | bytes]) -> dict[str, bytes]:
                 continue
             place, made = importlib.util.cache_from_source(name), os.path.join(folder, "made")
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(str(content), made, f"/tools/{name}", doraise=True, invalidation_mode=mode)
+            try:
+                py_compile.compile(str(content), made, f"/tools/{name}", doraise=True, invalidation_mode=mode)
+            except py_compile.PyCompileError:  # A template, or for another Python: the buildpack knows.
+                continue
             found[place] = Path(made).read_bytes()
     return found
 

@@ -43,3 +43,16 @@ def test_the_first_of_two_buildpacks_with_one_name_counts(tmp_path: Path) -> Non
 def test_what_is_no_buildpack_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="is no buildpack: it has no bin/detect"):
         tools.layout([tmp_path])
+
+
+def test_a_buildpack_has_a_name_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="cannot be called lib, which is flynn's own name; rename the directory"):
+        tools.layout([a_buildpack(tmp_path / "lib")])
+
+
+def test_what_is_no_python_of_now_is_packed_as_it_is(tmp_path: Path) -> None:
+    pack = write_app(a_buildpack(tmp_path / "mine"), {"template.py": "print {{ this }}", "good.py": "A = 1"})
+    files = tools.layout([pack])
+    assert "buildpacks/mine/template.py" in files
+    made = tools.compiled({name: path for name, path in files.items() if "mine/" in name})
+    assert [name.rpartition("/")[2].partition(".")[0] for name in made] == ["good"]
