@@ -14,6 +14,8 @@ from flynn.core.store import Batch, Item
 ASK = 2.0
 """Seconds between two requests for a sign of life (a progress notification, etcd >= 3.4)."""
 
+PUT, DELETE = rpc.Event.PUT, rpc.Event.DELETE
+
 SILENCE = 6.0
 """Seconds without any sign after which the connection counts as dead."""
 
@@ -45,14 +47,18 @@ async def open_watch(
         return endpoint, call
 
     endpoint, call = await link.call(begin)
-    asking = asyncio.create_task(_ask(call, ask), name="watch: signs of life")
+    watched = _Watched(link, endpoint, call, silence)
+    tasks = [
+        asyncio.create_task(_ask(call, ask), name="watch: signs of life"),
+        asyncio.create_task(watched.end_if_silent(), name="watch: silence"),
+    ]
     try:
-        responses = _responses(link, endpoint, call, silence)
-        async with aclosing(_batches(responses, len(root), after)) as batches:
+        async with aclosing(watched.batches(len(root), after)) as batches:
             yield batches
     finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         call.cancel()
 
 
@@ -69,30 +75,54 @@ async def _ask(call: Any, pause: float) -> None:
         await call.write(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
 
 
-async def _responses(link: Link, endpoint: Endpoint, call: Any, silence: float) -> AsyncGenerator[Any, None]:
-    while True:
-        try:
-            async with asyncio.timeout(silence):
-                response = await call.read()
-        except TimeoutError:
-            link.leave(endpoint)
-            raise Unavailable(f"the watch on etcd at {endpoint.address} has fallen silent; watch again") from None
-        except rpc.AioRpcError as error:
-            link.leave(endpoint)
-            raise _broken(endpoint, error.details()) from None
-        if not isinstance(response, rpc.WatchResponse):
-            link.leave(endpoint)
-            raise _broken(endpoint, "it was closed")
-        _check(response, link)
-        yield response
+class _Watched:
+    """A watch that has begun. It ends by itself once nothing has come for `silence` seconds to one who waits for it.
 
+    A task of its own sees to that, as a limit for each answer would cost much beside it.
+    """
 
-async def _batches(responses: AsyncGenerator[Any, None], cut: int, after: int) -> AsyncGenerator[Batch, None]:
-    async with aclosing(responses):
-        async for response in responses:
+    def __init__(self, link: Link, endpoint: Endpoint, call: Any, silence: float) -> None:
+        self.link, self.endpoint, self.call, self.silence = link, endpoint, call, silence
+        self._now = asyncio.get_running_loop().time
+        self._since = 0.0
+        """Since when the next answer is waited for (0: it is not, as whoever follows has not taken the last)."""
+
+        self._silent = False
+
+    async def end_if_silent(self) -> None:
+        while not self._since or (left := self._since + self.silence - self._now()) > 0:
+            await asyncio.sleep(left if self._since else self.silence)
+        self._silent = True
+        self.call.cancel()
+
+    async def batches(self, cut: int, after: int) -> AsyncGenerator[Batch, None]:
+        """The commits after `after`, keys without their first `cut` characters, without end. Compacted, Unavailable."""
+        while True:
+            response = await self._read()
             for batch in split(response.events, cut):
                 if batch.revision > after:
                     yield batch
+
+    async def _read(self) -> Any:
+        self._since = self._now()
+        try:
+            response = await self.call.read()
+        except rpc.AioRpcError as error:
+            self.link.leave(self.endpoint)
+            raise _broken(self.endpoint, error.details()) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._silent or (task and task.cancelling()):
+                raise
+            self.link.leave(self.endpoint)
+            told = f"the watch on etcd at {self.endpoint.address} has fallen silent; watch again"
+            raise Unavailable(told) from None
+        if not isinstance(response, rpc.WatchResponse):
+            self.link.leave(self.endpoint)
+            raise _broken(self.endpoint, "it was closed")
+        self._since = 0.0
+        _check(response, self.link)
+        return response
 
 
 def _broken(endpoint: Endpoint, why: str | None) -> Unavailable:
@@ -111,13 +141,16 @@ def split(events: Any, cut: int) -> list[Batch]:
 
     etcd may put several revisions into one response, but never one revision into several, unless asked for fragments.
     """
-    batches = []
-    for revision, group in itertools.groupby(events, key=lambda event: event.kv.mod_revision):
-        changes = list(group)
-        puts = tuple(item(e.kv, cut) for e in changes if e.type == rpc.Event.PUT)
-        deletes = tuple(e.kv.key.decode()[cut:] for e in changes if e.type == rpc.Event.DELETE)
-        batches.append(Batch(revision, puts, deletes))
-    return batches
+    if len(events) == 1:
+        return [_batch(events[0].kv.mod_revision, events, cut)]
+    groups = itertools.groupby(events, key=lambda event: event.kv.mod_revision)
+    return [_batch(revision, list(group), cut) for revision, group in groups]
+
+
+def _batch(revision: int, events: Any, cut: int) -> Batch:
+    puts = [item(event.kv, cut) for event in events if event.type == PUT]
+    deletes = [event.kv.key.decode()[cut:] for event in events if event.type == DELETE]
+    return Batch(revision, tuple(puts), tuple(deletes))
 
 
 def item(kv: Any, cut: int) -> Item:
