@@ -60,23 +60,27 @@ class Seen:
             if first:
                 return show.jobs(list(rows.values()), {}, now)
             gone = [_gone(job, now) for id, job in before.items() if id not in rows]
-            return [*gone, *(_changed(job, now) for id, job in rows.items() if before.get(id) != job)]
+            return [*gone, *(line for id, job in rows.items() for line in _changed(before.get(id), job, now))]
         if line["kind"] == "item":
             job = msgspec.convert(line["item"], JobInfo)
-            before_it = self.jobs.get(job.id)
-            self.jobs[job.id] = job
-            return [] if job == before_it else [_changed(job, now)]
+            was, self.jobs[job.id] = self.jobs.get(job.id), job
+            return _changed(was, job, now)
         if line["kind"] == "gone" and (left := self.jobs.pop(str(line["id"]), None)):
             return [_gone(left, now)]
         return []
 
 
-def _changed(job: JobInfo, now: float) -> str:
-    """`14:02:11.031 ==> hello-web-3f2a9c1e up on host-a v3, restarted 1 time`."""
+def _changed(was: JobInfo | None, job: JobInfo, now: float) -> list[str]:
+    """`14:02:11.031 ==> hello-web-3f2a9c1e up on host-a v3, restarted 1 time`; nothing, if that was said before."""
+    told = _said(job)
+    return [] if was and _said(was) == told else [f"{clock(now)} ==> {told}"]
+
+
+def _said(job: JobInfo) -> str:
     where = f" on {job.host}" if job.host else ""
     version = f" v{job.release}" if job.release else ""
     why = show.why(job) or ("waits to be placed" if job.waiting else "")
-    return f"{clock(now)} ==> {job.id} {job.state}{where}{version}" + (f", {why}" if why else "")
+    return f"{job.id} {job.state}{where}{version}" + (f", {why}" if why else "")
 
 
 def _gone(job: JobInfo, now: float) -> str:

@@ -34,6 +34,7 @@ def test_each_change_is_a_line() -> None:
         *seen.told(item(waits), T0),
         *seen.told(item(waits), T0),
         *seen.told(item(job("hello-web-2", state="starting")), T0),
+        *seen.told(item(job("hello-web-2", state="starting", pid=9, port=4000)), T0),
         *seen.told(item(job("hello-web-2", restarts=2, moving="leaves host-a, which is drained")), T0),
         *seen.told({"kind": "current", "revision": 8}, T0),
         *seen.told({"kind": "beat", "revision": 9}, T0),
