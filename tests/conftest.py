@@ -26,6 +26,7 @@ GRIDS = f"flynn-test-{os.getpid()}-"
 QUICK = (
     "core/", "router/", "plugins/controller/", "bench/", "cli/test_packing.py", "test_docs.py", "test_layers.py",
     "plugins/host/usage/test_files.py", "plugins/host/usage/test_told.py",
+    "plugins/builder/git/test_rules.py", "plugins/builder/git/test_modules.py", "plugins/builder/git/test_words.py",
 )  # fmt: skip
 """What needs no engine, but for parts that say otherwise by their names."""
 

@@ -79,16 +79,18 @@ async def test_a_daemon_killed_in_a_step_of_a_push_leaves_nothing_behind(step: s
         assert await nothing_left(grid)
 
 
-async def test_a_daemon_that_stops_breaks_pushes_off_with_words() -> None:
+@pytest.mark.parametrize("hands_over", [False, True])
+async def test_a_daemon_that_stops_breaks_pushes_off_with_words(hands_over: bool) -> None:
     async with open_grid(*QUICK) as grid:
         work = await slow(grid)
         await work.commit("Slow", SLOW="")
         push = await work.pushing()
         await push.until("-----> Sleeps")
-        await grid.stop()
+        await (grid.take_over() if hands_over else grid.stop())
         assert await push.end() != 0
         assert "the push broke off; nothing serves yet. Push again" in push.seen
-        await grid.start()
+        if not hands_over:
+            await grid.start()
         await work.git("rm", "-q", "SLOW")
         await work.commit("Quick")
         assert "of hello is up" in (await work.push()).err

@@ -21,7 +21,8 @@ RETRY = 5.0
 
 
 def domain(grid: str) -> str:
-    return f"{NAME}.{grid}"
+    """Where git is answered in a grid of this domain, as routes have it."""
+    return f"{NAME}.{grid}".lower().rstrip(".")
 
 
 def routed(facts: Facts, grid: str, now: float) -> Change:

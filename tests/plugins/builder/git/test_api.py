@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from flynn.core import keys, model
+from flynn.core.facts import Facts
 from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
 from flynn.plugins.builder.git.endpoint import keep_route, routed, url
@@ -139,6 +140,10 @@ async def test_the_grid_has_one_route_to_all_who_take_pushes(node: TestNode, mea
     await put(node, keys.router("host-a"), model.Router(host="host-a", revision=1, port=8080))
     assert url(node.mirror.facts, "hello", "flynn.localhost") == "http://git.flynn.localhost:8080/hello.git"
     assert not routed(node.mirror.facts, "flynn.localhost", 2.0).puts
+
+
+def test_the_domain_is_as_routes_have_it() -> None:
+    assert routed(Facts(), "Example.COM.", 1.0).puts == routed(Facts(), "example.com", 1.0).puts
 
 
 async def test_an_app_that_has_the_domain_keeps_it(node: TestNode, means: Means) -> None:
