@@ -31,8 +31,9 @@ ANSWERED = 200, 201
 REFUSALS = {413: TooLarge, 507: Full}
 
 
-async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0) -> None:
-    """Write blob `sha256` to `path` (whole or not at all), from the first shelf of the grid that has it.
+async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0, lasts: bool = True) -> None:
+    """Write blob `sha256` to `path` (whole or not at all), from the first shelf of the grid that has it. `lasts`: also
+    through a power cut.
 
     NotFound: none has. Invalid: it came damaged. Full: `path` cannot be written, or fewer than `leave` bytes of its
     disk would stay free. Unavailable: a shelf that may have it does not answer.
@@ -40,7 +41,7 @@ async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0) -> None
     missed: FlynnError = NotFound(f"blob {sha256[:12]} is not on the shelf; deploy the app again")
     for url in ctx.find_all("shelf"):
         try:
-            return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path, leave)
+            return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path, leave, lasts)
         except NotFound:
             pass
         except (Invalid, Unavailable) as error:
@@ -85,7 +86,7 @@ async def _is_there(ctx: "Context", sha256: str) -> bool:
     return False
 
 
-async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int) -> None:
+async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int, lasts: bool) -> None:
     try:
         async with ctx.http.get(url, timeout=TIMEOUT) as response:
             if response.status == 404:
@@ -100,7 +101,7 @@ async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int) 
                 found = await _copy(response, file)
                 if found != sha256:
                     raise Invalid(f"blob {sha256[:12]} came damaged from the shelf (its digest is {found[:12]})")
-                await asyncio.to_thread(_settle, file, path)
+                await asyncio.to_thread(_settle, file, path, lasts)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was read: {error}") from None
     except OSError as error:
@@ -147,8 +148,9 @@ async def _copy(response: aiohttp.ClientResponse, file: BinaryIO) -> str:
     return seen.hexdigest()
 
 
-def _settle(file: BinaryIO, path: Path) -> None:
-    """Make the file `path`, with bytes that last through a power cut."""
+def _settle(file: BinaryIO, path: Path, lasts: bool) -> None:
+    """Make the file `path`, with bytes that last through a power cut, if they are to."""
     file.flush()
-    os.fsync(file.fileno())
+    if lasts:
+        os.fsync(file.fileno())
     os.replace(file.name, path)

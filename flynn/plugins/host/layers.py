@@ -106,7 +106,7 @@ class Layers:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return await blobs.fetch(self.ctx, sha256, packed, self.leave())
+                return await blobs.fetch(self.ctx, sha256, packed, self.leave(), lasts=False)
             except Unavailable:
                 if time.monotonic() >= deadline:
                     raise
