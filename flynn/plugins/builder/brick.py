@@ -57,6 +57,10 @@ SHELF = 30.0
 """Seconds to wait for the shelf to be registered."""
 
 
+Some = Annotated[int, msgspec.Meta(ge=0)]
+Least = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of a build: `timeout` in seconds, `memory`, `disk` in MiB, `cpu` in thousandths of a core (0: any number),
     `pids`; `limit` in MiB of packed source, `uploads` received at one time, builds `waiting` for a host (0: any
@@ -67,19 +71,19 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     this node's disk for what was pushed, between two pushes.
     """
 
-    timeout: float = 900.0
-    memory: int = 2048
-    cpu: int = 0
-    pids: int = 2048
-    disk: int = 6144
-    limit: int = 512
-    uploads: int = 8
-    waiting: int = 200
+    timeout: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 900.0
+    memory: Some = 2048
+    cpu: Some = 0
+    pids: Some = 2048
+    disk: Some = 6144
+    limit: Least = 512
+    uploads: Least = 8
+    waiting: Some = 200
     env: dict[str, str] = {}
     network: Literal["", "own", "host"] = ""
-    push_limit: int = 2048
-    pushes: int = 64
-    repositories: int = 4096
+    push_limit: Least = 2048
+    pushes: Least = 64
+    repositories: Some = 4096
 
     @property
     def rules(self) -> Rules:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -94,6 +95,15 @@ async def test_a_build_is_told_what_its_app_is_set_to_and_what_all_builds_have(d
         "GOPROXY": "https://mirror",
     }
     assert job.layers[f"pack-{blob[:12]}"] == blob
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("timeout", 0), ("timeout", -1), ("memory", -1), ("disk", -1), ("pids", -1), ("uploads", 0), ("limit", 0)],
+)
+def test_what_cannot_be_a_limit(name: str, value: int) -> None:
+    with pytest.raises(msgspec.ValidationError, match=name):
+        msgspec.convert({name: value}, BuilderConfig)
 
 
 async def test_only_layers_that_a_shelf_has_need_not_be_made(data: Path) -> None:

@@ -149,6 +149,7 @@ async def test_the_scripts_that_heroku_knows(tmp_path: Path, kit: Path, cache: P
         ({"workspaces": ["packages/*"]}, True),
         ({"scripts": {"prepare": "husky"}}, True),
         ({"scripts": {"build": "x"}}, False),
+        ({"dependencies": {"@prisma/client": "^6"}, "devDependencies": {"prisma": "^6"}}, True),
     ],
 )
 def test_what_may_change_while_its_files_stay(package: dict[str, Any], local: bool) -> None:

@@ -32,6 +32,10 @@ HERE = re.compile(r'\b(?:file|link|portal|workspace|patch):(?!\.")')
 LIFE = ("preinstall", "install", "postinstall", "prepare", "prepublish")
 """Scripts that are run with an installation: what they make may depend on all of the source."""
 
+GENERATES = ("@prisma/client",)
+"""Packages that do so in scripts of their own: this one writes code, also outside of `node_modules`, by a file of the
+source."""
+
 
 def main(arguments: list[str]) -> None:
     build = begin(arguments)
@@ -169,6 +173,7 @@ def is_local(package: dict[str, Any], files: list[str]) -> bool:
     return bool(
         "workspaces" in package
         or any(scripts.get(name) for name in LIFE)
+        or any(name in (package.get(kind) or {}) for name in GENERATES for kind in MATTERS[:2])
         or any(HERE.search(text) for text in [json.dumps(package), *files])
     )
 
