@@ -14,10 +14,14 @@ from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.model import Artifact, Job
+from flynn.core.room import words
 from flynn.plugins.host.docker.image_build import SAVED, tag_of
 from flynn.plugins.host.ground import Ground
 
 RESULT_LIMIT = 64 * 1024
+
+PACKED = 2 << 30
+"""Bytes of a slug, or of a layer, at most: no host unpacks more. A file of holes takes no disk, but is long to read."""
 
 LAYERS = 8
 """Layers that a build may leave."""
@@ -61,9 +65,13 @@ async def collect(ctx: Context, out: Path, artifact: Path) -> Output:
         return Output(problem=f"left no /out/{artifact.name}")
     if said.problem:
         return said
+    packed = await asyncio.to_thread(_layers, out)
+    for path in (artifact, *packed.values()):
+        if path.is_relative_to(out) and (size := path.lstat().st_size) > PACKED:
+            return Output(problem=f"left /{path.relative_to(out.parent)} of {words(size)}; {words(PACKED)} at most")
     try:
         made = await _store(ctx, artifact)
-        layers = {key: (await _store(ctx, path)).sha256 for key, path in _layers(out).items()}
+        layers = {key: (await _store(ctx, path)).sha256 for key, path in packed.items()}
         return Output(structs.replace(made, layers=layers), said.result)
     except (FlynnError, OSError) as error:
         return Output(None, said.result, f"left {artifact.name}, which could not be put on the shelf: {error}")

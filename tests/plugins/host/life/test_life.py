@@ -159,6 +159,11 @@ async def test_a_build_leaves_its_slug_on_the_shelf(rig: Rig) -> None:
             'echo a >"$OUT_DIR/slug.tgz"; head -c 70000 /dev/zero >"$OUT_DIR/result.json"',
             "left a /out/result.json of 70000 bytes; 65536 at most",
         ),
+        ('truncate -s 900G "$OUT_DIR/slug.tgz"', "left /out/slug.tgz of 900 GiB; 2 GiB at most"),
+        (
+            'cd "$OUT_DIR"; echo a >slug.tgz; mkdir layers; truncate -s 900G layers/a-1.tgz',
+            "left /out/layers/a-1.tgz of 900 GiB; 2 GiB at most",
+        ),
     ],
 )
 async def test_a_build_without_good_output_says_so(rig: Rig, command: str, reason: str) -> None:
