@@ -52,8 +52,9 @@ class EngineWatch:
                 swept = time.monotonic()
                 await sweep(self.ctx.data / "docker")
                 if self.ctx.mirror.stale_since is None:
-                    releases = wanted(self.ctx.mirror.facts)
-                    await self.images.keep(releases, named(self.ctx.mirror.facts, releases))
+                    facts = self.ctx.mirror.facts
+                    releases = wanted(facts)
+                    await self.images.keep(releases, named(facts, releases), facts.apps)
             await asyncio.sleep(LOOK)
 
     def _tell(self, trouble: str) -> None:

@@ -27,6 +27,7 @@ from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.telling import telling
 from flynn.plugins.host.docker.engine import engine
+from flynn.plugins.host.docker.heads import Heads
 from flynn.plugins.host.docker.pulled import Pulled
 from flynn.plugins.host.life.spec import limits_of
 
@@ -66,10 +67,11 @@ def tag_of(job: Job) -> str:
 
 
 class ImageBuild:
-    """What one job may ask the engine for. `dir`: the job's directory; `pulled`: what the engine has only by us."""
+    """What one job may ask the engine for. `dir`: the job's directory; `pulled` and `heads`: what the engine has only
+    by us."""
 
-    def __init__(self, job: Job, dir: Path, pulled: Pulled) -> None:
-        self.job, self.dir, self.pulled = job, dir, pulled
+    def __init__(self, job: Job, dir: Path, pulled: Pulled, heads: Heads) -> None:
+        self.job, self.dir, self.pulled, self.heads = job, dir, pulled, heads
         self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -143,12 +145,14 @@ class ImageBuild:
     async def _build(self, wanted: Wanted, writer: asyncio.StreamWriter) -> None:
         """The image by its tag in the engine, and packed in the job's directory. FlynnError: why there is none."""
         async with engine(LIMIT) as client:
-            async with aclosing(self._built(client, wanted)) as items:
-                async for item in items:
-                    if error := item.get("error"):
-                        raise NotStarted(str(error).strip())
-                    if text := str(item.get("stream") or item.get("status") or "").rstrip():
-                        await _send(writer, {"line": text})
+            with self.heads.building(self.job.app) as stages:
+                async with aclosing(self._built(client, wanted)) as items:
+                    async for item in items:
+                        if error := item.get("error"):
+                            raise NotStarted(str(error).strip())
+                        if text := str(item.get("stream") or item.get("status") or "").rstrip():
+                            stages.take(text)
+                            await _send(writer, {"line": text})
             await self._save(client)
 
     async def _built(self, client: Docker, wanted: Wanted) -> AsyncGenerator[dict[str, Any], None]:

@@ -19,6 +19,7 @@ from flynn.core.facts import Facts
 from flynn.core.model import Job
 from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.docker.engine import CALL, engine
+from flynn.plugins.host.docker.heads import Heads
 from flynn.plugins.host.docker.pulled import Pulled
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Images:
         self.tasks, self.fetch, self.data = tasks, fetch, data / "docker"
         self.own = f"flynn-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}/"
         self.pulled = Pulled(data / "docker" / "pulled")
+        self.heads = Heads(data / "docker" / "heads")
         self._pulls: dict[str, Pull] = {}
 
     def name(self, app: str, release: int) -> str:
@@ -136,9 +138,12 @@ class Images:
         finally:
             path.unlink(missing_ok=True)
 
-    async def keep(self, wanted: Collection[tuple[str, int]], images: Collection[str] = ()) -> None:
+    async def keep(
+        self, wanted: Collection[tuple[str, int]], images: Collection[str] = (), apps: Collection[str] = ()
+    ) -> None:
         """Let go of all images of releases but the `wanted` (app and version), and those that containers have; also by
-        the names that they were pulled by, but for `images`."""
+        the names that they were pulled by, but for `images`; and of what builds left but the last one of each of
+        `apps`."""
         names = {self.name(app, release) for app, release in wanted}
         try:
             async with engine() as client:
@@ -149,6 +154,7 @@ class Images:
                 for image in self.pulled.names - set(images) - {pull.image for pull in self._pulls.values()}:
                     if await _let_go(client, image):
                         self.pulled.remove(image)
+                await self.heads.remove(client, apps)
         except FlynnError as error:
             log.info("images are not looked through now: %s", error)
 

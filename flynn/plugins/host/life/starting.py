@@ -97,7 +97,7 @@ async def _engine(standing: Standing) -> tuple[Bind, ...]:
         return ()
     if ground.choice.images is None:
         raise NotStarted("this host builds no Dockerfiles: no Docker Engine works with flynn here")
-    build = ground.image_builds[job.id] = ImageBuild(job, standing.dir, ground.images.pulled)
+    build = ground.image_builds[job.id] = ImageBuild(job, standing.dir, ground.images.pulled, ground.images.heads)
     return (await build.open(),)
 
 

@@ -13,6 +13,8 @@ from aiodocker import Docker
 from flynn.core.model import Job
 from flynn.plugins.builder import inside
 from flynn.plugins.builder.start import COMMAND
+from flynn.plugins.host.docker import images
+from flynn.plugins.host.docker.heads import Stages
 from flynn.plugins.host.docker.image_build import tag_of
 from flynn.plugins.host.docker.pulled import Pulled
 from tests.conftest import engine
@@ -153,3 +155,52 @@ async def test_of_what_a_dockerfile_prints_there_is_a_limit(rig: Rig, registry: 
     last = [line for line in await rig.printed("build-1") if line.strip()][-2:]
     assert last[-1].startswith("-----> Built an image"), last
     assert last[0] == " !     the build has printed over 16 MiB: what follows is left out"
+
+
+async def test_of_what_builds_leave_without_a_name_only_the_last_ones_stays(
+    rig: Rig, registry: Registry, docker: Engine
+) -> None:
+    base = f"127.0.0.1:{registry.port}/base:1"
+    stages = (
+        f"FROM {base} AS made\nCOPY index.html /x\nRUN head -c 1000000 /x >/y\nFROM {base}\nCOPY --from=made /y /y\n"
+    )
+
+    async def nameless() -> set[str]:
+        async with Docker(docker.url) as client, asyncio.TaskGroup() as tasks:
+            await images.Images(rig.node.node.data / "host", tasks).keep(set(), set(), {"hello"})
+            return {one["Id"] for one in await client.images.list() if one["RepoTags"] in (None, [], ["<none>:<none>"])}
+
+    found = []
+    for number, last in enumerate(("", "", "RUN exit 3\n", "")):
+        files = {"Dockerfile": stages + last, "index.html": f"{number}" if number < 3 else "2"}
+        await rig.assign(build(rig, f"build-{number}", files))
+        await rig.state(f"build-{number}", "down")
+        found.append(await nameless())
+    assert [len(ids) for ids in found] == [1, 1, 2, 1], found
+    assert not found[0] & found[1]
+    assert "---> Using cache" in [line.strip() for line in await rig.printed("build-3")]
+    async with Docker(docker.url) as client:
+        await client.images.inspect(base)
+
+
+def test_the_engine_says_which_images_the_stages_of_a_build_end_with() -> None:
+    stages = Stages()
+    for line in """Step 1/6 : ARG X=1
+ ---> Running in 0123456789ab
+ ---> 1111aaaa1111
+Step 2/6 : FROM base AS one
+ ---> aaaaaaaaaaaa
+Step 3/6 : RUN x
+ ---> Using cache
+ ---> bbbbbbbbbbbb
+Step 4/6 : RUN y
+ ---> Running in 0123456789ab
+ ---> cccccccccccc
+Step 5/6 : FROM scratch
+ --->
+Step 6/6 : COPY --from=one /x /
+ ---> dddddddddddd
+Step 7/7 : FROM one
+ ---> cccccccccccc""".splitlines():
+        stages.take(line)
+    assert stages.heads == {"cccccccccccc", "dddddddddddd"}
