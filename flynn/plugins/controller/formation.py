@@ -61,7 +61,7 @@ def _add(met: Met, facts: Facts, slot: Slot, release: model.Release, missing: in
         if at > moment.now:
             met.wakes += [at, moment.since(failed[0]) + MEMORY_OF_FAILURES]
             return
-    met.changes += [_start(slot, release, moment) for _ in range(missing)]
+    met.changes += _starts(slot, release, moment, missing)
 
 
 def _present(facts: Facts, app: str) -> dict[Slot, list[Known]]:
@@ -84,14 +84,20 @@ def _failed(facts: Facts, app: str, slot: Slot, moment: Moment) -> list[model.Jo
     ]
 
 
-def _start(slot: Slot, release: model.Release, moment: Moment) -> Change:
+def _starts(slot: Slot, release: model.Release, moment: Moment, missing: int) -> list[Change]:
+    """So many jobs of a slot, each queued by a change of its own: they differ in their names alone."""
     (version, type), app = slot, release.app
-    job = replace(job_of(release, type, "services", moment.new_id(app, type), moment.now), release=version)
-    return Change(
-        puts={keys.queued("services", job.id): model.Queued(job=job)},
-        seen=(keys.app(app), keys.formation(app), keys.deploy(app)),
-        why=f"queue {job.id} of v{version}",
-    )
+    like = replace(job_of(release, type, "services", "", moment.now), release=version)
+    seen = (keys.app(app), keys.formation(app), keys.deploy(app))
+    jobs = (replace(like, id=moment.new_id(app, type)) for _ in range(missing))
+    return [
+        Change(
+            puts={keys.queued("services", job.id): model.Queued(job=job)},
+            seen=seen,
+            why=f"queue {job.id} of v{version}",
+        )
+        for job in jobs
+    ]
 
 
 def _stop(facts: Facts, job: Known) -> Change:
