@@ -65,7 +65,7 @@ def build(places: Places) -> tuple[str, int, bool]:
     file_read, described = read_described(places.build)
     if engine := os.environ.get("IMAGE_BUILD"):
         processes = image_processes(places.build)
-        size = build_image(places.build, engine)
+        size = build_image(places.build, engine, places.out)
         leave(places, "dockerfile", processes, file_read, described)
         return "an image", size, True
     bash = has_profile(places.build)

@@ -21,10 +21,11 @@ STEP = re.compile(r"Step \d+/\d+ : ")
 """How the engine begins a line that names a step."""
 
 
-def build_image(build: str, place: str) -> int:
+def build_image(build: str, place: str, out: str) -> int:
     """Have the source at `build` built by the engine behind the socket in `place`; the packed image's size in bytes.
-    What it prints is printed. BuildFailed: why there is no image."""
-    with tempfile.TemporaryFile() as file:
+    What it prints is printed. In `out` there is room for the source once more, which /tmp may not have. BuildFailed:
+    why there is no image."""
+    with tempfile.TemporaryFile(dir=out) as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in kept(build):
                 tar.add(path, os.path.relpath(path, build), recursive=False)

@@ -129,6 +129,13 @@ async def test_a_build_takes_no_more_memory_than_it_may(rig: Rig, registry: Regi
     assert "returned a non-zero code: 137" in (await rig.printed("build-1"))[-1]
 
 
+async def test_a_source_may_be_larger_than_tmp(rig: Rig, registry: Registry) -> None:
+    files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\nCOPY large /\n", "large": "x" * 40_000_000}
+    await rig.assign(build(rig, "build-1", files, memory_limit=128))
+    down = await rig.state("build-1", "down")
+    assert down.exit_code == 0, await rig.printed("build-1")
+
+
 async def test_a_host_without_an_engine_builds_none(tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
         await rig.assign(build(rig, "build-1", {"Dockerfile": "FROM scratch\n"}))
