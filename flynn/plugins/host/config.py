@@ -9,7 +9,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `backend`: `auto` is `sandbox` where bubblewrap works, else `docker` where there is an engine, else `process`.
     `boot_timeout` is for what does not say itself how long its start may take, `stop_timeout` for what does not say how
     long its end may. `starts`: how many jobs may start at a time, the others wait.
-    `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `log_size` is for
+    `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `image_network`: the
+    engine's network that the steps of Dockerfiles have; none is the usual one. `log_size` is for
     one app's log, `logs_size` for all logs of the host, `log_days` how long lines are kept, `layers_size` for all
     unpacked layers that no job uses. `disk_budget` is for all that the agent keeps in its directory (layers, builds'
     caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,
@@ -21,6 +22,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     backend: str = "auto"
     stack: str = ""
+    image_network: str = ""
     boot_timeout: float = 60.0
     stop_timeout: float = 30.0
     drain_timeout: float = 30.0

@@ -27,8 +27,7 @@ from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.telling import telling
 from flynn.plugins.host.docker.engine import engine
-from flynn.plugins.host.docker.heads import Heads
-from flynn.plugins.host.docker.pulled import Pulled
+from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.life.spec import limits_of
 
 log = logging.getLogger(__name__)
@@ -67,11 +66,12 @@ def tag_of(job: Job) -> str:
 
 
 class ImageBuild:
-    """What one job may ask the engine for. `dir`: the job's directory; `pulled` and `heads`: what the engine has only
-    by us."""
+    """What one job may ask the engine for. `dir`: the job's directory; `images`: what the engine has only by us;
+    `network`: the engine's, for the steps ("": its usual one)."""
 
-    def __init__(self, job: Job, dir: Path, pulled: Pulled, heads: Heads) -> None:
-        self.job, self.dir, self.pulled, self.heads = job, dir, pulled, heads
+    def __init__(self, job: Job, dir: Path, images: Images, network: str = "") -> None:
+        self.job, self.dir, self.network = job, dir, network
+        self.pulled, self.heads = images.pulled, images.heads
         self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -166,6 +166,7 @@ class ImageBuild:
             "memory": str(memory), "memswap": str(memory), "cpuperiod": str(PERIOD),
             "cpuquota": str(int(limits.cpus * PERIOD)), "cpushares": "102",
         }  # fmt: skip
+        params |= {"networkmode": self.network} if self.network else {}
         headers = {"Content-Type": "application/x-tar"}
         with (self.dir / "source.tar").open("rb") as file:
             asked = client._query("build", "POST", params=params, headers=headers, data=file, timeout=None)

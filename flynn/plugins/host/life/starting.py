@@ -97,7 +97,8 @@ async def _engine(standing: Standing) -> tuple[Bind, ...]:
         return ()
     if ground.choice.images is None:
         raise NotStarted("this host builds no Dockerfiles: no Docker Engine works with flynn here")
-    build = ground.image_builds[job.id] = ImageBuild(job, standing.dir, ground.images.pulled, ground.images.heads)
+    build = ImageBuild(job, standing.dir, ground.images, ground.config.image_network)
+    ground.image_builds[job.id] = build
     return (await build.open(),)
 
 

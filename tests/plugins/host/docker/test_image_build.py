@@ -136,6 +136,20 @@ async def test_a_source_may_be_larger_than_tmp(rig: Rig, registry: Registry) -> 
     assert down.exit_code == 0, await rig.printed("build-1")
 
 
+@pytest.mark.parametrize(("network", "has"), [("host", True), ("none", False)])
+async def test_the_steps_have_the_network_that_the_host_says(
+    network: str, has: bool, registry: Registry, docker: Engine, tmp_path: Path
+) -> None:
+    step = (
+        f"RUN grep -q 00000000:{registry.port:04X} /proc/net/tcp || grep -q 0100007F:{registry.port:04X} /proc/net/tcp"
+    )
+    files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\n{step}\n"}
+    async with open_rig(tmp_path / "data", backend="docker", image_network=network) as rig, rig.running():
+        await rig.assign(build(rig, "build-1", files))
+        down = await rig.state("build-1", "down")
+        assert (down.exit_code == 0) is has, await rig.printed("build-1")
+
+
 async def test_a_host_without_an_engine_builds_none(tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
         await rig.assign(build(rig, "build-1", {"Dockerfile": "FROM scratch\n"}))
