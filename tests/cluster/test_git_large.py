@@ -58,6 +58,7 @@ async def test_a_push_of_ten_thousand_files() -> None:
             folder = work.place / "data" / f"{number % 100}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number}.txt").write_text(f"line {number}\n" * 20)
+        (work.place / ".slugignore").write_text("data\n")
         await work.git("add", "-A")
         await work.git("commit", "-qm", "Many")
         before = memory(grid)
