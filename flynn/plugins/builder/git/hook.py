@@ -43,6 +43,7 @@ class Talk:
 
     def __init__(self, reader: asyncio.StreamReader, tell: int, files: tuple[int, int]) -> None:
         self._reader, self._tell = reader, tell
+        self._writes: asyncio.Future[None] | None = None
         self.files = files
         """The hooks' ends, to be open in git."""
 
@@ -95,15 +96,23 @@ class Talk:
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
-        free: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(self._tell, _settle, free)
+        self._writes = loop.create_future()
+        loop.add_writer(self._tell, _settle, self._writes)
         try:
-            await free
+            await self._writes
         finally:
-            loop.remove_writer(self._tell)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Wait no more until the hook reads."""
+        if self._writes:
+            asyncio.get_running_loop().remove_writer(self._tell)
+            _settle(self._writes)
+            self._writes = None
 
     def close(self) -> None:
         self.gone = True
+        self._leave()
         os.close(self._tell)
         for file in self.files:
             if file >= 0:

@@ -101,3 +101,15 @@ async def test_more_refs_than_a_push_may_have(hooks: Path, monkeypatch: pytest.M
             await talk.asked()
         await talk.end(1)
         assert await process.wait() == 1
+
+
+async def test_who_waits_for_a_hook_that_reads_nothing_goes_on_when_the_talk_is_over() -> None:
+    async with asyncio.timeout(10):
+        async with open_talk() as talk:
+            kept = os.dup(talk.files[1])  # A process that lives on has it.
+            saying = asyncio.create_task(_much(talk))
+            done, _ = await asyncio.wait([saying], timeout=0.2)
+            assert not done
+        await saying
+        os.close(kept)
+        assert talk.gone
