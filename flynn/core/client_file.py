@@ -64,16 +64,21 @@ def find(url: str = "", token: str = "") -> Target | None:
 
 
 def answer_git(url: str) -> int:
-    """Tell git the token of the grid whose API is at `url`, if it is known; the exit code."""
+    """Tell git the token of the grid whose API is at `url`, if it is known; the exit code. What the daemon there wrote
+    down comes first: FLYNN_TOKEN may be of another grid."""
     sys.stdin.read()  # What git asks for: it asks here for the grid's own URL alone.
     try:
-        found = find(url)
+        own = read(default_data())
+        token = own.token if own and own.url.rstrip("/") == url.rstrip("/") else ""
     except (Unreadable, OSError, ValueError) as error:
-        print(f"flynn: {error}", file=sys.stderr)
-        return 1
-    if found and found.token:
-        print(f"username=flynn\npassword={found.token}")
-    return 0
+        token, why = "", str(error)
+    else:
+        why = f"the token of the grid at {url} is not known here; set FLYNN_TOKEN to it"
+    if token := token or os.environ.get("FLYNN_TOKEN", ""):
+        print(f"username=flynn\npassword={token}")
+        return 0
+    print(f"flynn: {why}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
