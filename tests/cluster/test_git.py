@@ -68,6 +68,13 @@ async def test_what_is_not_deployed_is_refused_with_words(shared: Grid) -> None:
     assert "[remote rejected] v1.0 -> v1.0 (hook declined)" in said.err
     assert "refs/tags" not in await work.git("ls-remote", "flynn")
 
+    await work.commit("Second")
+    said = await work.push("--atomic", "flynn", "main", "v1.0", ok=False)
+    assert "does not support --atomic" in said.err
+    assert len((await shared.ok("release", "-a", "refused", "--json")).json) == 1, (
+        "nothing is deployed and then refused"
+    )
+
     assert "is not deleted" in (await work.push("flynn", ":main", ok=False)).err
     assert "nothing to delete" in (await work.push("flynn", ":refs/heads/dev", ok=False)).err
     assert (await shared.get("refused"))[0] == 200
@@ -79,10 +86,16 @@ async def test_another_branch_can_be_chosen_and_a_first_push_may_be_of_master(sh
     said = await work.push("flynn", "master")
     assert "master is the branch that deploys from now on" in said.err
     assert "only master is taken here" in (await work.push("flynn", "master:main", ok=False)).err
-    said = await work.flynn("remote", "branch", "live")
-    assert said.out == "live is the branch of chosen that deploys\n"
+    said = await work.flynn("remote", "branch", "live/now")
+    assert said.out == "live/now is the branch of chosen that deploys\n"
+    assert "master is not deleted by a push" in (await work.push("flynn", ":master", ok=False)).err
     await work.commit("Live")
-    assert "=====> v2 of chosen is up" in (await work.push("flynn", "master:live")).err
+    assert "=====> v2 of chosen is up" in (await work.push("flynn", "master:live/now")).err
+    assert "refs/heads/master" not in await work.git("ls-remote", "flynn"), "only what deploys is kept"
+    await work.flynn("remote", "branch", "live")
+    await work.commit("Live again")
+    assert "=====> v3 of chosen is up" in (await work.push("flynn", "master:live")).err
+    assert "live/now" not in await work.git("ls-remote", "flynn")
 
 
 async def test_a_forced_push_goes_back_and_says_so_and_a_shallow_clone_can_push(shared: Grid) -> None:

@@ -20,6 +20,7 @@ from flynn.plugins.builder.git.converse import converse, from_git
 from flynn.plugins.builder.git.hook import open_talk
 from flynn.plugins.builder.git.packs import MANY
 from flynn.plugins.builder.git.push import Means, Push
+from flynn.plugins.builder.git.repositories import Local
 
 SERVICES = ("git-receive-pack", "git-upload-pack")
 
@@ -94,6 +95,8 @@ class GitApi:
         self._check(app)
         environ = _protocol(request)
         async with self._means.repositories.opened(app) as local:
+            if name == SERVICES[1]:
+                _whole(local)
             words = (name.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", ".")
             found = await self._means.git.output(local.place, *words, environ=environ)
         newest = name == "git-upload-pack" and "version=2" in environ.get("GIT_PROTOCOL", "")
@@ -106,6 +109,7 @@ class GitApi:
         """Objects that the client has not."""
         name = SERVICES[1]
         async with self._admitted(request, app, name), self._means.repositories.opened(app) as local:
+            _whole(local)
             words = ("upload-pack", "--stateless-rpc", ".")
             async with self._means.git.running(local.place, words, _protocol(request)) as process:
                 return await self._converse(request, process, name, local.place)
@@ -179,6 +183,15 @@ class GitApi:
         self._means.git.check()
         if app not in self._means.ctx.mirror.facts.apps:
             raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
+
+
+def _whole(local: Local) -> None:
+    """Unavailable: some of it is not to be had, so it would look as if nothing had ever been pushed."""
+    if local.lost:
+        raise Unavailable(
+            f"what was pushed of {local.app} is on a shelf that is away or lost: when it is back this can be fetched "
+            "again; else push, which keeps everything anew"
+        )
 
 
 def _protocol(request: web.Request) -> dict[str, str]:

@@ -39,6 +39,8 @@ CONFIG = """\
     fsckObjects = true
     unpackLimit = 1
     shallowUpdate = true
+    # One ref of several is deployed: all or none cannot be kept.
+    advertiseAtomic = false
     maxInputSize = {limit}
     autogc = false
     updateServerInfo = false
@@ -62,6 +64,8 @@ CONFIG = """\
     allow = never
 """
 
+HOOKS = ("pre-receive", "update")
+
 LEFT = ("incoming-*", "tmp_objdir-*", "pack/tmp_*", "pack/*.part")
 """What a push that was killed leaves in `objects`."""
 
@@ -70,9 +74,14 @@ def write_hooks(folder: Path) -> None:
     """The hooks, in a directory of their own, for all repositories."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in ("pre-receive", "update"):
+    for name in HOOKS:
         (folder / name).write_text(HOOK)
         (folder / name).chmod(0o755)
+
+
+def hooks_run(folder: Path) -> bool:
+    """Whether git would run them: it leaves out those that it may not, and takes the push."""
+    return all(os.access(folder / name, os.X_OK) for name in HOOKS)
 
 
 def prepare(place: Path, hooks: Path, limit: int) -> None:

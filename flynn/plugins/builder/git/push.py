@@ -143,7 +143,7 @@ class Push:
                 kept = model.Repository(
                     app=self._app,
                     branch=known.branch or verdict.branch,
-                    refs=({} if self._local.lost else known.refs) | {verdict.command.ref: verdict.command.new},
+                    refs={verdict.command.ref: verdict.command.new},
                     packs=(*old, *(pack for pack in new if pack.name not in there)),
                     shallow=shallow,
                     pushed=self._ctx.clock(),

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flynn.core import blobs, keys, model
-from flynn.core.errors import NotFound
+from flynn.core.errors import NotFound, Unavailable
 from flynn.plugins.builder.git import layout
+from flynn.plugins.builder.git.rules import HEADS, USUAL, beside
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
+
+
+TRIES = 3
+"""Times that the packs are asked for which the grid knows of then."""
 
 
 @dataclass(eq=False)
@@ -75,25 +80,41 @@ class Repositories:
 
     async def bring(self, local: Local) -> None:
         """Bring it to what the grid knows of it now. The caller holds `local.lock`."""
-        ctx, key = self._ctx, keys.repository(local.app)
-        item = await ctx.store.get(key)  # Who pushes may have learnt of the last push from another node.
-        record = (await ctx.mirror.reach(item.revision)).repositories.get(local.app) if item else None
-        local.known = record or model.Repository(app=local.app)
-        await asyncio.to_thread(self._ready, local)
-        try:
-            await self._fetch(local)
-            local.lost = False
-        except NotFound:
-            local.lost = True
+        for _ in range(TRIES):
+            local.known = await self._record(local.app)
+            await asyncio.to_thread(self._ready, local)
+            try:
+                await self._fetch(local)
+                local.lost = False
+                break
+            except NotFound:
+                local.lost = True
+                if (await self._record(local.app)).packs == local.known.packs:  # Not made one meanwhile.
+                    break
+        if local.lost:
             local.known = model.Repository(app=local.app, branch=local.known.branch)
         await asyncio.to_thread(_settle, local)
 
+    async def _record(self, app: str) -> model.Repository:
+        """As the store has it: who pushes may have learnt of the last push from another node."""
+        item = await self._ctx.store.get(keys.repository(app))
+        record = (await self._ctx.mirror.reach(item.revision)).repositories.get(app) if item else None
+        return record or model.Repository(app=app)
+
     def _ready(self, local: Local) -> None:
+        self._check_hooks()
         layout.prepare(local.place, self.hooks, self._limit)
         if local.uses == 1:
             layout.sweep(local.place)
             for name in layout.packs(local.place) - {pack.name for pack in local.known.packs}:
                 layout.drop_pack(local.place, name)
+
+    def _check_hooks(self) -> None:
+        """Unavailable: git would not ask whether a push may be."""
+        if not layout.hooks_run(self.hooks):
+            layout.write_hooks(self.hooks)
+            if not layout.hooks_run(self.hooks):
+                raise Unavailable(f"no program may run in {self.hooks} of this node, as git's hooks must (noexec?)")
 
     async def _fetch(self, local: Local) -> None:
         there = await asyncio.to_thread(layout.packs, local.place)
@@ -118,8 +139,8 @@ class Repositories:
 
 
 def _settle(local: Local) -> None:
-    branch = local.known.branch or "main"
-    layout.write_refs(local.place, f"refs/heads/{branch}", local.known.refs, local.known.shallow)
+    head = HEADS + (local.known.branch or USUAL[0])
+    layout.write_refs(local.place, head, beside(local.known.refs, head), local.known.shallow)
 
 
 def _size(path: Path) -> int:

@@ -1,6 +1,6 @@
 """Which pushes may be, by the refs that they would change. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flynn.core import model
@@ -66,9 +66,18 @@ def judge(known: model.Repository, commands: Sequence[Command]) -> Verdict:
     return Verdict(wanted, branch)
 
 
+def beside(refs: Mapping[str, str], ref: str) -> dict[str, str]:
+    """Those of the refs that can be where `ref` is: to git no ref is the directory of another."""
+    return {
+        name: commit for name, commit in refs.items() if not (name.startswith(f"{ref}/") or ref.startswith(f"{name}/"))
+    }
+
+
 def refusal(command: Command, branch: str) -> str:
     """Why a ref is not taken that is none of the branch that deploys."""
     name = shown(command.ref)
+    if command.deletes and not command.creates:
+        return f"{name} is not deleted by a push; it goes with the next push of {branch}, the branch that deploys now."
     if command.deletes:
         return f"{name} is not here, so there is nothing to delete: only {branch} is kept."
     if command.ref.startswith(TAGS):

@@ -116,6 +116,16 @@ async def test_a_node_without_git_says_so(node: TestNode, means: Means) -> None:
                 assert (status, b"this node has no git" in said) == (503, True)
 
 
+async def test_what_a_shelf_has_lost_cannot_be_fetched_but_pushed(node: TestNode, api: GitApi) -> None:
+    pack = model.Pack(name="a" * 40, pack="b" * 64, index="c" * 64, size=1)
+    known = model.Repository(app="hello", branch="main", refs={"refs/heads/main": "d" * 40}, packs=(pack,))
+    await put(node, keys.repository("hello"), known)
+    for path, body in (("info/refs?service=git-upload-pack", None), ("git-upload-pack", b"0000")):
+        status, _, said = await ask(node, f"/hello.git/{path}", body, Content_Type=FETCH)
+        assert (status, b"is on a shelf that is away or lost" in said) == (503, True)
+    assert (await ask(node, "/hello.git/info/refs?service=git-receive-pack"))[0] == 200
+
+
 async def test_the_branch_that_deploys_can_be_chosen(node: TestNode, api: GitApi) -> None:
     async with node.http.get(f"{node.url}/v1/apps/hello/repository") as response:
         told = await response.json()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flynn.plugins.builder.git import layout
+from flynn.plugins.builder.git.rules import beside
 
 pytestmark = pytest.mark.usefixtures("git_client")
 
@@ -51,6 +52,28 @@ def test_refs_are_what_they_shall_be(tmp_path: Path) -> None:
     layout.write_refs(place, "refs/heads/live", {}, ())
     assert git(place, "for-each-ref") == ""
     assert git(place, "symbolic-ref", "HEAD") == "refs/heads/live"
+
+
+def test_a_branch_may_be_where_a_directory_of_branches_was(tmp_path: Path) -> None:
+    place = tmp_path / "hello.git"
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    first = commit(place, "one")
+    refs = {"refs/heads/a/b": first, "refs/heads/main": first}
+    layout.write_refs(place, "refs/heads/a/b", refs, ())
+    git(place, "update-ref", "refs/heads/a/c", first)
+    layout.write_refs(place, "refs/heads/a", beside(refs, "refs/heads/a"), ())
+    git(place, "update-ref", "refs/heads/a", first)
+    assert git(place, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/a", "refs/heads/main"]
+    layout.write_refs(place, "refs/heads/a/b", beside({"refs/heads/a": first}, "refs/heads/a/b"), ())
+    git(place, "update-ref", "refs/heads/a/b", first)
+
+
+def test_hooks_that_git_would_leave_out_are_seen(tmp_path: Path) -> None:
+    layout.write_hooks(tmp_path / "hooks")
+    assert layout.hooks_run(tmp_path / "hooks")
+    (tmp_path / "hooks/update").chmod(0o644)
+    assert not layout.hooks_run(tmp_path / "hooks")
+    assert not layout.hooks_run(tmp_path / "nowhere")
 
 
 def test_a_file_that_is_right_is_not_written_again(tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.errors import Unavailable
 from flynn.core.store import Delete
+from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.consolidate import consolidate
 from flynn.plugins.builder.git.packs import MANY
 from flynn.plugins.builder.git.push import Means
-from flynn.plugins.builder.git.repositories import Repositories
+from flynn.plugins.builder.git.repositories import Local, Repositories
 from tests.harness import TestNode
 from tests.plugins.builder.git.conftest import put
 
@@ -88,6 +91,39 @@ async def test_what_the_shelf_has_lost_leaves_an_empty_repository(node: TestNode
         assert local.lost
         assert (local.known.branch, local.known.refs) == ("main", {})
         assert await means.git.output(local.place, "for-each-ref") == b""
+
+
+async def test_packs_that_became_one_meanwhile_are_not_lost(node: TestNode, means: Means, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    commits = await pushed(node, means, source, tmp_path, 2)
+    known = node.mirror.facts.repositories["hello"]
+    repositories, fetch = means.repositories, means.repositories._fetch
+
+    async def made_one_first(local: Local) -> None:
+        """As another node does it, after the record was read here."""
+        repositories._fetch = fetch  # type: ignore[method-assign]
+        async with means.packs.keeping(source.pack(tmp_path / "one", commits[-1])) as packs:
+            await put(node, keys.repository("hello"), replace(known, packs=packs))
+        await means.packs.discard([known.packs[0].pack])
+        await fetch(local)
+
+    repositories._fetch = made_one_first  # type: ignore[method-assign]
+    async with repositories.opened("hello") as local:
+        assert not local.lost
+        log = await means.git.output(local.place, "log", "--format=%H", MAIN)
+        assert log.decode().split() == commits[::-1]
+
+
+async def test_hooks_are_written_again_and_without_them_nothing_is_taken(
+    node: TestNode, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (means.repositories.hooks / "pre-receive").unlink()
+    async with means.repositories.opened("hello"):
+        assert layout.hooks_run(means.repositories.hooks)
+    monkeypatch.setattr(layout, "hooks_run", lambda folder: False)  # As on a disk from which no program runs.
+    with pytest.raises(Unavailable, match="no program may run in"):
+        async with means.repositories.opened("hello"):
+            pass
 
 
 async def test_many_packs_become_one_and_the_old_ones_go(node: TestNode, means: Means, tmp_path: Path) -> None:

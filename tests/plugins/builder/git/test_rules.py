@@ -68,7 +68,8 @@ def test_who_was_slower_is_told_where_the_branch_is() -> None:
         (Command(ZERO, A, "refs/tags/v1.0"), "v1.0 is a tag: only the branch main"),
         (Command(ZERO, A, HEADS + "a/b"), "git push flynn a/b:main"),
         (Command(ZERO, A, "refs/for/main"), "refs/for/main is no branch"),
-        (Command(A, ZERO, HEADS + "dev"), "nothing to delete"),
+        (Command(ZERO, ZERO, HEADS + "dev"), "nothing to delete"),
+        (Command(A, ZERO, HEADS + "before"), "before is not deleted by a push; it goes with the next push of main"),
     ],
 )
 def test_each_other_ref_has_its_words(command: Command, words: str) -> None:
