@@ -29,6 +29,9 @@ LEVEL = 1
 
 LINK, ENTRY = b"160000", re.compile(rb"(\d+) (\w+) ([0-9a-f]+) +(\S+)\t(.*)", re.DOTALL)
 
+PATH = 64 * 1024
+"""Bytes that the path of a file may have: more than any system takes."""
+
 SUBJECT = 120
 """Characters of a commit's first line that a release is called by."""
 
@@ -79,8 +82,9 @@ async def check(objects: Objects, commit: str) -> tuple[Submodule, ...]:
 
 async def subject(objects: Objects, commit: str) -> str:
     """What a release of the commit is called: `3f2a1b9c Fix the header`."""
-    line = (await objects.output("show", "-s", "--format=%s", commit)).decode(errors="replace").strip()
-    plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    words = ("show", "-s", "--format=%s", commit)
+    line = await objects.git.start(objects.place, CHUNK, *words, environ=objects.environ)  # It may be of any length.
+    plain = " ".join("".join(c if c.isprintable() else " " for c in line.decode(errors="replace")).split())
     return f"{commit[:8]} {plain[:SUBJECT]}".strip()
 
 
@@ -119,6 +123,8 @@ async def _look(objects: Objects, commit: str) -> Seen:
             *whole, rest = (rest + chunk).split(b"\0")
             for entry in whole:
                 _note(seen, entry)
+            if len(rest) > PATH:
+                raise Invalid(f"the commit has a file whose path is over {PATH >> 10} KiB long; rename it")
             if seen.count > source.ENTRIES:
                 raise Invalid(f"the commit has over {source.ENTRIES} files; leave out what the app does not need")
     return seen

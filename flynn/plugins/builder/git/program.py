@@ -23,6 +23,10 @@ LIMIT = 120.0
 TERM = 3.0
 """Seconds that git has to tidy up once it is told to end."""
 
+ALLOC = 576 << 20
+"""Bytes of memory that git may ask for at once: a few bytes of a delta can stand for gigabytes. Files of 512 MiB are no
+deltas where the git of pushers is as it comes (core.bigFileThreshold)."""
+
 CHUNK = 64 * 1024
 
 KEPT = 2048
@@ -59,6 +63,7 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_ALLOC_LIMIT": str(ALLOC),
             "LC_ALL": "C",
         }
         return {**own, **more}
@@ -74,6 +79,18 @@ class Git:
             said = err.decode(errors="replace").strip()[:KEPT] or f"git {words[0]}: {process.returncode}"
             raise GitFailed(said, code=process.returncode)
         return out
+
+    async def start(self, place: Path, most: int, *words: str, environ: Mapping[str, str] | None = None) -> bytes:
+        """The first `most` bytes of what git prints in the repository `place`. Unavailable: it took too long."""
+        start = b""
+        try:
+            async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
+                assert process.stdout
+                while len(start) < most and (piece := await process.stdout.read(most - len(start))):
+                    start += piece
+        except TimeoutError:
+            raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
+        return start
 
     @asynccontextmanager
     async def running(

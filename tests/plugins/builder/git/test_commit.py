@@ -1,6 +1,7 @@
 """A commit as it is looked at and packed, with the real git."""
 
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,22 @@ async def test_what_a_pusher_is_told_of_a_change(objects: Objects, source: Sourc
     assert called.startswith(f"{second[:8]} A header with odd things xxx")
     assert called.isprintable()
     assert len(called) < 140
+
+
+async def test_what_a_release_is_called_takes_no_memory(objects: Objects, source: Source, tmp_path: Path) -> None:
+    (tmp_path / "message").write_text("long " * (2 << 20))
+    source.git("commit", "-q", "--allow-empty", "-F", str(tmp_path / "message"))
+    commit = source.git("rev-parse", "HEAD")
+    tracemalloc.start()
+    try:
+        assert await subject(objects, commit) == f"{commit[:8]} {'long ' * 24}".strip()
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_path_that_no_system_takes(objects: Objects, source: Source) -> None:
+    blob = source.git("hash-object", "-w", "--stdin", stdin="text")
+    tree = source.git("mktree", stdin=f"100644 blob {blob}\t{'x' * 300_000}\n")
+    with pytest.raises(Invalid, match="a file whose path is over 64 KiB long"):
+        await check(objects, source.git("commit-tree", "-m", "Long", tree))

@@ -1,13 +1,17 @@
 """git as it is run: found or not, told nothing of this machine's settings, and ended with all that it began."""
 
 import asyncio
+import hashlib
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import psutil
 import pytest
 
 from flynn.core.errors import Unavailable
+from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.program import Git, GitFailed, find
 
 pytestmark = pytest.mark.usefixtures("git_client")
@@ -69,3 +73,29 @@ async def test_all_that_git_began_ends_with_it(tmp_path: Path, trap: str, monkey
     assert process.returncode is not None
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         await asyncio.sleep(0.01)
+
+
+def number(n: int) -> bytes:
+    """As deltas have it (gitformat-pack(5))."""
+    return bytes([n & 127]) if n < 128 else bytes([n & 127 | 128]) + number(n >> 7)
+
+
+def entry(kind: int, size: int) -> bytes:
+    """The head of a pack's entry."""
+    return bytes([kind << 4 | size & 15 | 128]) + number(size >> 4)
+
+
+async def test_a_few_bytes_that_stand_for_gigabytes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    git, place = find(tmp_path / "home"), tmp_path / "hello.git"
+    layout.prepare(place, tmp_path / "hooks", 1 << 30)
+    base, times = bytes(0xFFFFFF), 200
+    id = hashlib.sha1(b"blob %d\0" % len(base) + base).digest()
+    delta = number(len(base)) + number(len(base) * times) + b"\xf0\xff\xff\xff" * times  # Copy it, 200 times.
+    pack = b"PACK" + struct.pack(">II", 2, 2) + entry(3, len(base)) + zlib.compress(base)
+    pack += entry(7, len(delta)) + id + zlib.compress(delta)
+    async with git.running(place, ("index-pack", "--stdin"), {}) as process:
+        out, err = await process.communicate(pack + hashlib.sha1(pack).digest())
+    assert len(pack) < 32 << 10
+    assert (process.returncode, out) == (128, b"")
+    assert b"over limit" in err
