@@ -103,9 +103,11 @@ def sweep(place: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def packs(place: Path) -> set[str]:
-    """The names of the packs that are whole."""
-    return {path.stem.removeprefix("pack-") for path in (place / "objects/pack").glob("pack-*.idx")}
+def packs(place: Path) -> dict[str, int]:
+    """The packs that are there, by name, and the bytes of each with its index: fewer than it had where the machine went
+    down before all was on the disk."""
+    found = {path.stem.removeprefix("pack-"): path for path in (place / "objects/pack").glob("pack-*.idx")}
+    return {name: _bytes(path) + _bytes(path.with_suffix(".pack")) for name, path in found.items()}
 
 
 def pack_path(place: Path, name: str, ending: str) -> Path:
@@ -130,6 +132,13 @@ def write_refs(place: Path, head: str, refs: Mapping[str, str], shallow: tuple[s
             name = loose.relative_to(place).as_posix()
             if refs.get(name) != loose.read_text().strip():
                 loose.unlink()
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _settle(path: Path, text: str) -> None:

@@ -106,7 +106,7 @@ class Repositories:
         layout.prepare(local.place, self.hooks, self._limit)
         if local.uses == 1:
             layout.sweep(local.place)
-            for name in layout.packs(local.place) - {pack.name for pack in local.known.packs}:
+            for name in layout.packs(local.place).keys() - {pack.name for pack in local.known.packs}:
                 layout.drop_pack(local.place, name)
 
     def _check_hooks(self) -> None:
@@ -119,7 +119,7 @@ class Repositories:
     async def _fetch(self, local: Local) -> None:
         there = await asyncio.to_thread(layout.packs, local.place)
         for pack in local.known.packs:
-            if pack.name not in there:  # The index comes last: by it git sees the pack.
+            if there.get(pack.name) != pack.size:  # The index comes last: by it git sees the pack.
                 for blob, ending in ((pack.pack, "pack"), (pack.index, "idx")):
                     path = layout.pack_path(local.place, pack.name, ending)
                     await blobs.fetch(self._ctx, blob, path, leave=self._reserve)

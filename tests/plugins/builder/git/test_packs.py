@@ -114,6 +114,18 @@ async def test_packs_that_became_one_meanwhile_are_not_lost(node: TestNode, mean
         assert log.decode().split() == commits[::-1]
 
 
+async def test_a_pack_that_is_not_whole_on_the_disk_comes_again(node: TestNode, means: Means, tmp_path: Path) -> None:
+    commits = await pushed(node, means, Source(tmp_path / "source"), tmp_path, 2)
+    async with means.repositories.opened("hello") as local:
+        place = local.place
+    [first, second] = node.mirror.facts.repositories["hello"].packs
+    layout.pack_path(place, first.name, "pack").write_bytes(b"")  # The machine went down before it was written.
+    layout.pack_path(place, second.name, "idx").write_bytes(b"")
+    async with means.repositories.opened("hello") as local:
+        log = await means.git.output(place, "log", "--format=%H", MAIN)
+        assert log.decode().split() == commits[::-1]
+
+
 async def test_hooks_are_written_again_and_without_them_nothing_is_taken(
     node: TestNode, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
