@@ -49,6 +49,8 @@ def add_route(facts: Facts, wanted: model.Route, luck: int = 0) -> Change:
         route = check_route(replace(wanted, domain=wanted.domain.lower().rstrip("."), path=_plain(wanted.path)))
         same = [r for r in facts.routes.values() if r.domain == route.domain and _plain(r.path) == route.path]
     if same:
+        if not same[0].app and same[0].id == same[0].service:
+            raise Exists(f"{place(route)} is the grid's own; choose another name", route=same[0].id)
         owner = f"app {same[0].app}" if same[0].app else f"service {same[0].service}"
         raise Exists(
             f"{place(route)} leads to the {owner} already; remove that route first ({same[0].id})",

@@ -49,13 +49,21 @@ def url(facts: Facts, app: str, grid: str) -> str:
 
 
 async def keep_route(ctx: "Context") -> None:
-    """Have the route made, however long the store is away."""
+    """For ever: have the route made, and made again if it is removed, or if an app leaves the domain."""
+    await make_route(ctx)
+    if (route := ctx.mirror.facts.routes.get(NAME)) is None or route.service != NAME:
+        ctx.log.warning("%s leads to an app: git pushes go to node APIs alone", domain(ctx.domain))
+    async for facts in ctx.mirror.photos("routes"):
+        if NAME not in facts.routes:
+            await make_route(ctx)
+
+
+async def make_route(ctx: "Context") -> None:
+    """The route is there, or an app has its domain; however long the store is away."""
     while True:
         try:
             await carry_out(ctx.store, ctx.mirror, lambda facts: routed(facts, ctx.domain, ctx.clock()))
-            break
+            return
         except FlynnError as error:
             ctx.log.info("no route for %s yet: %s", domain(ctx.domain), error)
         await asyncio.sleep(RETRY)
-    if (route := ctx.mirror.facts.routes.get(NAME)) is None or route.service != NAME:
-        ctx.log.warning("%s leads to an app: git pushes go to node APIs alone", domain(ctx.domain))

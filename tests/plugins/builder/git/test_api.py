@@ -10,9 +10,10 @@ import pytest
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
+from flynn.core.store import Delete
 from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
-from flynn.plugins.builder.git.endpoint import keep_route, routed, url
+from flynn.plugins.builder.git.endpoint import keep_route, make_route, routed, url
 from flynn.plugins.builder.git.push import Means
 from tests.harness import TestNode
 from tests.plugins.builder.git.conftest import put
@@ -142,8 +143,8 @@ async def test_the_branch_that_deploys_can_be_chosen(node: TestNode, api: GitApi
 
 
 async def test_the_grid_has_one_route_to_all_who_take_pushes(node: TestNode, means: Means) -> None:
-    await keep_route(means.ctx)
-    await keep_route(means.ctx)
+    await make_route(means.ctx)
+    await make_route(means.ctx)
     [route] = node.mirror.facts.routes.values()
     assert (route.id, route.service, route.domain, route.app) == ("git", "git", "git.flynn.localhost", "")
     assert url(node.mirror.facts, "hello", "flynn.localhost") == "", "no router is up"
@@ -158,6 +159,17 @@ def test_the_domain_is_as_routes_have_it() -> None:
 
 async def test_an_app_that_has_the_domain_keeps_it(node: TestNode, means: Means) -> None:
     await put(node, keys.route("x"), model.Route(id="x", domain="git.flynn.localhost", service="git-web", app="git"))
-    await keep_route(means.ctx)
+    await make_route(means.ctx)
     assert list(node.mirror.facts.routes) == ["x"]
     assert url(node.mirror.facts, "hello", "flynn.localhost") == ""
+    keeping = asyncio.create_task(keep_route(means.ctx))
+    await asyncio.sleep(0)
+    for _ in range(2):  # The app goes; then somebody removes what is not his.
+        gone = await node.store.commit([Delete(keys.route(next(iter(node.mirror.facts.routes))))])
+        await node.mirror.until(lambda facts, gone=gone: _made_after(facts, gone), 5)  # type: ignore[misc]
+    keeping.cancel()
+
+
+def _made_after(facts: Facts, revision: int) -> bool:
+    stamp = facts.stamp(keys.route("git"))
+    return list(facts.routes) == ["git"] and stamp is not None and stamp.revision > revision
