@@ -14,9 +14,6 @@ from flynn.core.facts import Facts
 if TYPE_CHECKING:
     from flynn.core.brick import Context
 
-LINES = 1000
-"""Lines of the log that are asked for when a connection to the host begins."""
-
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=None)
 """A job may be silent for long; a host that is gone is known from the store."""
 
@@ -73,7 +70,7 @@ async def output(ctx: "Context", job: str, wait: float = 1.0) -> AsyncIterator[L
         if host is not None:
             seen.begin()
             try:
-                async for line in _read(ctx, host, job, follow=state.state != "down"):
+                async for line in _read(ctx, host, state):
                     if seen.is_new(line):
                         yield line
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -101,10 +98,11 @@ async def kept(ctx: "Context", host: str, app: str, job: str, since: float) -> A
         raise Unavailable(f"the log cannot be had from {host}: {str(error) or 'it does not answer'}") from None
 
 
-async def _read(ctx: "Context", host: model.Host, job: str, follow: bool) -> AsyncIterator[Line]:
-    """The log of a job; with `follow` until it is down or its host is gone. ValueError: a line is no JSON object."""
-    url = f"{host.url}/v1/hosts/{host.name}/log"
-    params = {"job": job, "n": str(LINES), "follow": "true" if follow else "false"}
+async def _read(ctx: "Context", host: model.Host, state: model.JobState) -> AsyncIterator[Line]:
+    """The whole log of a job, until it is down or its host is gone. ValueError: a line is no JSON object."""
+    url, job, follow = f"{host.url}/v1/hosts/{host.name}/log", state.id, state.state != "down"
+    since = f"{max(state.created - SKEW, 0.0):.6f}"
+    params = {"job": job, "since": since, "follow": "true" if follow else "false"}
     async with ctx.http.get(url, params=params, timeout=TIMEOUT, read_bufsize=1 << 20) as answer:
         answer.raise_for_status()
 

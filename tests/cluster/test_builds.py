@@ -93,6 +93,22 @@ async def test_what_a_build_prints_is_bounded(tmp_path: Path) -> None:
         assert (shown.code, "left out" in shown.out) == (1, True)
 
 
+async def test_a_build_under_way_is_shown_from_its_beginning(tmp_path: Path) -> None:
+    """As one that has ended, whenever somebody comes."""
+    script = 'for i in $(seq 3000); do echo "line $i"; done; echo at work; while [ ! -e "$1/go" ]; do sleep 0.1; done'
+    async with open_scripted() as grid:
+        await grid.ok("create", "hello")
+        deploying = asyncio.create_task(grid.flynn("deploy", str(app(tmp_path / "hello", script)), "-a", "hello"))
+        await building(grid, "hello")
+        showing = asyncio.create_task(grid.ok("build", "log", "-a", "hello"))
+        await asyncio.sleep(1)
+        (grid.data / "host" / "cache" / "build-hello" / "go").touch()
+        shown, deployed, later = await showing, await deploying, await grid.ok("build", "log", "-a", "hello")
+        for said in (shown, deployed, later):
+            lines = [line.split()[1] for line in said.out.splitlines() if line.strip().startswith("line ")]
+            assert lines == [f"{number}" for number in range(1, 3001)]
+
+
 async def test_a_build_is_cancelled_queued_or_running(tmp_path: Path) -> None:
     async with open_scripted("--set", 'controller.queues={"builders": {"running": 1}}') as grid:
         for name in ("one", "two"):

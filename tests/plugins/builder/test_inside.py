@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import flynn.plugins.builder.inside.__main__ as program
+from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.unpack import unpack
 from tests.plugins.builder.building import build, write_app
 
 WEB = {"Procfile": "web: sleep 1\n"}
@@ -233,3 +235,19 @@ async def test_a_mistake_of_flynns_own_is_a_sentence_too(tmp_path: Path, kit: Pa
     said = "flynn made a mistake in the build, the lines above say where: JSONDecodeError"
     assert (built.code, built.last, built.result) == (1, f" !     {said}", {"failed": said})
     assert "Traceback" in built.text
+
+
+@pytest.mark.parametrize(("deep", "code"), [(99, 0), (100, 1), (1500, 1)])
+async def test_what_lies_too_deep_for_a_slug(deep: int, code: int, tmp_path: Path, kit: Path) -> None:
+    """The cache may be as deep as it will."""
+    dig = f"d=$1; for i in $(seq {deep}); do cd $d; mkdir d; d=d; done; cd d; echo x >file\n"
+    pack = own_pack(kit, tmp_path / "t", dig + dig.replace("$1", "$2"))
+    built = await build(write_app(tmp_path / "app", WEB), pack, tmp_path / "cache")
+    assert built.code == code, built.text
+    if code:
+        assert built.last.startswith(" !     d/d/d/"), built.last
+        assert built.last.endswith("... lies too deep: a slug has 100 names in a path at most")
+    else:
+        unpack(built.out / "slug.tgz", tmp_path / "unpacked")
+    for folder in (built.app, tmp_path / "cache"):
+        remove_tree(folder)

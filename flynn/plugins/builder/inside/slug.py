@@ -15,6 +15,9 @@ LEVEL = 2
 ENTRIES, UNPACKED = 200_000, 2 << 30
 """Files, directories and links of a slug at most, and their bytes: no host unpacks more."""
 
+DEEPEST = 100
+"""Names in a path at most, for the same reason."""
+
 LEFT_OUT = frozenset({".git", ".slugignore"})
 """Names at the top that no app needs to run."""
 
@@ -48,20 +51,25 @@ def paths(top: str, only: str = "", without: Collection[str] = ()) -> Iterator[s
         folders[:] = sorted(set(folders) - set(links))
         if folder != top:
             yield folder
+            if (path := os.path.relpath(folder, top)).count("/") >= DEEPEST - 1 and (folders or files):
+                raise BuildFailed(f"{path[:60]}... lies too deep: a slug has {DEEPEST} names in a path at most")
         yield from (os.path.join(folder, name) for name in sorted([*files, *links]))
 
 
 def size_of(top: str, only: str = "", without: Collection[str] = ()) -> int:
     """Bytes of all files below `top`, or of those that would be packed."""
-    total = 0
+    total, waiting = 0, [os.path.join(top, only)]
     left_out = {os.path.join(top, name) for name in without}
-    for folder, folders, files in os.walk(os.path.join(top, only)):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in left_out]
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except FileNotFoundError:
-                pass
+    while waiting:  # However deep it is.
+        try:
+            with os.scandir(waiting.pop()) as found:
+                for entry in found:
+                    if not entry.is_dir(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+                    elif entry.path not in left_out:
+                        waiting.append(entry.path)
+        except OSError:
+            continue  # It is gone, closed, or lies deeper than a path can say.
     return total
 
 
