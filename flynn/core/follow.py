@@ -4,13 +4,14 @@ A stream that breaks changes nothing: what was asked for goes on without a liste
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.facts import Facts
 from flynn.core.frozen import diff
 from flynn.core.matching import wanted
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 LIMIT = 900.0
 """Seconds that a stream follows at most."""
+
+HAND_OVER = 2.0
+"""Seconds that the end of a deploy waits for routers to leave what served before."""
 
 LAST_LINES = 20
 """Lines of the log of a failed job that are shown."""
@@ -37,10 +41,44 @@ async def follow_deploy(ctx: "Context", app: str, version: int, response: Writer
     await send_line(response, {"kind": "release", "version": version, "description": description})
     await _follow_phase(ctx, app, version, response)
     done = await _follow(ctx, app, response, lambda facts: deploy_done(facts, app, version, ctx.domain), before=before)
+    if done["ok"]:
+        await _handed_over(ctx, app, version)
     deploy = ctx.mirror.facts.deploys.get(app)
     if deploy and deploy.new == version and deploy.job not in ("", deploy.phase):
         await send_last_lines(ctx, deploy.job, response)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
+
+
+async def _handed_over(ctx: "Context", app: str, version: int) -> None:
+    """Wait until no router begins a request on what served before, HAND_OVER seconds at most: who is told that a
+    release is up finds it at the next request."""
+    found = ctx.mirror.facts.releases.get(f"{app}/{version}")
+    if found is None:
+        return
+    with contextlib.suppress(TimeoutError):
+        facts = await ctx.mirror.until(
+            lambda facts: all(facts.services[key].draining for key in earlier(facts, found)), HAND_OVER
+        )
+        revision = facts.revision
+        await ctx.mirror.until(
+            lambda facts: all(
+                router.revision >= revision or key in router.draining
+                for key in earlier(facts, found)
+                for router in facts.routers.values()
+            ),
+            HAND_OVER,
+        )
+
+
+def earlier(facts: Facts, release: model.Release) -> list[str]:
+    """The instances, by `SERVICE/INSTANCE`, of the app that are not of this release, nor taken over by it."""
+    services = {keys.service(release.app, type) for type in release.processes}
+    return [
+        f"{instance.service}/{instance.id}"
+        for service in services
+        for instance in facts.instances(service)
+        if instance.meta.get("release") != f"v{release.made.get(instance.meta.get('type', ''), release.version)}"
+    ]
 
 
 async def _follow_phase(ctx: "Context", app: str, version: int, response: Writer) -> None:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.facts import Facts
-from flynn.core.follow import _late, deploy_done
+from flynn.core.follow import _late, deploy_done, earlier
 
 
 def facts(serves: int, deploy: model.Deploy) -> Facts:
@@ -54,3 +54,20 @@ def test_what_became_of_an_earlier_release_is_what_its_receipt_says() -> None:
     unknown = deploy_done(now, "hello", 2, "x")
     assert unknown
     assert (unknown["ok"], "is not known any more" in unknown["message"]) == (False, True)
+
+
+def test_what_served_before_is_what_is_neither_of_the_release_nor_taken_over() -> None:
+    process = model.ProcessType(command="x", serves=True)
+    release = model.Release(
+        app="hello", version=3, created=1.0, artifact=model.Artifact(sha256="0" * 64), made={"admin-web": 1},
+        processes={"web": process, "admin-web": process},
+    )  # fmt: skip
+
+    def instance(type: str, id: str, version: int) -> tuple[str, model.Instance]:
+        service = keys.service("hello", type)
+        meta = {"app": "hello", "type": type, "release": f"v{version}"}
+        made = model.Instance(id=id, service=service, address="127.0.0.1:1", host="a", meta=meta)
+        return keys.instance(service, id), made
+
+    found = Facts.of(dict([instance("web", "a", 2), instance("web", "b", 3), instance("admin-web", "c", 1)]))
+    assert earlier(found, release) == ["hello-web/a"]
