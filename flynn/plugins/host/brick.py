@@ -15,6 +15,7 @@ from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import choose
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.first import until_room
+from flynn.plugins.host.docker.images import IMAGE
 from flynn.plugins.host.life import kept
 from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
@@ -73,6 +74,8 @@ def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:
     """Make the agent's directories; the jobs that are there, and where their sockets are. All for this user alone."""
     try:
         layers.prepare(ctx.data / "layers")
+        for left in (ctx.data / "docker").glob(f"*{IMAGE}*"):  # A daemon was killed while it loaded them.
+            left.unlink(missing_ok=True)
         for name in ("jobs", "cache"):
             (ctx.data / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         found = kept.load(ctx.data / "jobs")

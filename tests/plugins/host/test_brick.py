@@ -32,6 +32,16 @@ async def test_a_host_tells_what_it_is(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
 
+async def test_what_a_killed_daemon_was_loading_is_removed(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, backend="process") as rig:
+        data = rig.node.node.data / "host" / "docker"
+        data.mkdir(parents=True)
+        for name in (f"{'a' * 64}.image", f"{'b' * 64}.image.0a1b2c3d.part", "pulled"):
+            (data / name).write_text("[]")
+        async with rig.running():
+            assert [path.name for path in data.iterdir()] == ["pulled"]
+
+
 async def test_the_machines_memory_is_told(tmp_path: Path) -> None:
     async with open_rig(tmp_path, backend="auto") as rig, rig.running():
         host = rig.node.mirror.facts.hosts["host-a"]

@@ -33,6 +33,9 @@ PATIENCE = 60.0
 EVERY = 5.0
 """Seconds between two lines of a job's log on how far its image is."""
 
+IMAGE = ".image"
+"""How the name of a file ends that is on its way from the shelf into the engine."""
+
 MIB = 1024 * 1024
 LAST = 5
 """Images of an app that are kept: of its last releases, and of that which serves."""
@@ -128,7 +131,7 @@ class Images:
     async def _load(self, blob: str) -> None:
         """From the shelf into the engine. FlynnError, OSError: why not."""
         assert self.fetch
-        path = self.data / f"{blob}.image"
+        path = self.data / f"{blob}{IMAGE}"
         await asyncio.to_thread(self.data.mkdir, parents=True, exist_ok=True)
         try:
             await self.fetch(blob, path)
