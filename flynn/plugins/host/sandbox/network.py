@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -102,12 +103,30 @@ def around(limits: Limits) -> Limits:
     return replace(limits, memory=memory, pids=pids)
 
 
-def refused(others: Iterable[str]) -> list[str]:
-    """What such a job does not reach: what no job shall, all addresses that this machine has now, and `others`: those
-    of other hosts. Who has a name that nobody knows is passed over. May ask for names: call it in a thread."""
-    own = [found.address for all in psutil.net_if_addrs().values() for found in all]
+def refused(others: Iterable[str], machine: Path = Path("/")) -> list[str]:
+    """What such a job does not reach: what no job shall, all addresses that this machine has now, the networks within
+    it, and `others`: those of other hosts. Who has a name that nobody knows is passed over. May ask for names: call it
+    in a thread."""
+    cards = psutil.net_if_addrs()
+    own = [found.address for all in cards.values() for found in all]
+    own += [f"{one.address}/{one.netmask}" for name in inner(cards, machine) for one in cards[name] if _is_ipv4(one)]
     named = [address for other in others for address in _addresses(other)]
     return list(dict.fromkeys([*REFUSED, *_networks([*own, *named])]))
+
+
+def inner(cards: Iterable[str], machine: Path) -> list[str]:
+    """Which of these are bridges that lead to nobody but this machine's own containers, as those of Docker Engine do:
+    a network that the machine itself reaches the world by is none."""
+    try:
+        routes = [line.split()[:2] for line in (machine / "proc/net/route").read_text().splitlines()]
+    except OSError:
+        return []
+    outer = {route[0] for route in routes if route[1:] == ["00000000"]}
+    return [name for name in cards if name not in outer and (machine / "sys/class/net" / name / "bridge").is_dir()]
+
+
+def _is_ipv4(one: Any) -> bool:
+    return bool(one.family == socket.AF_INET and one.netmask)
 
 
 def _addresses(name: str) -> list[str]:

@@ -327,6 +327,30 @@ def test_limits_are_for_the_job() -> None:
     assert network.around(Limits()) == Limits()
 
 
+def test_bridges_within_the_machine_are_not_those_it_reaches_the_world_by(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    cards = ("lo", "eth0", "br0", "docker0", "br-1f2e")
+    assert network.inner(cards, tmp_path) == []
+    for name in cards[2:]:
+        (tmp_path / "sys/class/net" / name / "bridge").mkdir(parents=True)
+    head, rest = "Iface\tDestination\tGateway\tFlags\n", "docker0\t000011AC\t00000000\t0001\n"
+    (tmp_path / "proc/net/route").write_text(f"{head}br0\t00000000\t010200C0\t0003\n{rest}")
+    assert network.inner(cards, tmp_path) == ["docker0", "br-1f2e"]
+
+
+def test_the_containers_of_a_bridge_are_refused() -> None:
+    if os.geteuid():
+        pytest.skip("only root makes bridges")
+    name = "fl-inner0"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "addr", "add", "198.18.77.1/24", "dev", name], check=True)
+        assert {"198.18.77.0/24", "198.18.77.1/32"} <= set(network.refused(()))
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=True)
+    assert not [found for found in network.refused(()) if found.startswith("198.18.77.")]
+
+
 def test_what_is_refused_is_networks() -> None:
     found = network.refused(["10.1.2.3", "10.0.0.0/8", "fd00::7", "127.0.0.1", "localhost", "no.such.name.invalid", ""])
     assert found[: len(network.REFUSED)] == list(network.REFUSED)
