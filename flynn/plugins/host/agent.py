@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -107,7 +107,7 @@ class Agent:
         self.left.callback(logs.end)
         leave = lambda: self.ground.disk.leave  # noqa: E731
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
-        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()})
+        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()}, self._apps)
         disk = DiskWatch(ctx.data, config, [layers, caches], lambda: self.jobs, self._tell_of_host)
         images, turns = Images(ctx.data, tasks, self._fetch), Turns(config.starts)
         builds: dict[str, ImageBuild] = {}
@@ -152,6 +152,11 @@ class Agent:
         most = budget(await self.ground.disk.look(), self.config.disk_budget) // 2
         bounds = Bounds(min(max(self.config.logs_size, 1) * MIB, most), max(self.config.log_days, 1) * DAY)
         return Tidy(self.ground.logs, bounds)
+
+    def _apps(self) -> Collection[str] | None:
+        """The names of all apps, once the store has told of this host too, and as long as it tells of anything."""
+        facts = self.ctx.mirror.facts
+        return facts.apps if self.ctx.host in facts.hosts and self.ctx.mirror.stale_since is None else None
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""

@@ -9,22 +9,41 @@ from flynn.plugins.host.disk.budget import Kept
 from flynn.plugins.host.disk.removal import take_away
 from flynn.plugins.host.trees import remove_tree, walk
 
+BUILD = "build-"
+"""How the name of a build's cache begins; the app's follows."""
+
 
 class Caches:
-    """Directories below `root`. `needed()`: the names of those that jobs use now."""
+    """Directories below `root`. `needed()`: the names of those that jobs use now. `apps()`: the names of all apps;
+    None: that is not known for sure."""
 
     kind = "cache"
 
-    def __init__(self, root: Path, needed: Callable[[], Collection[str]]) -> None:
-        self.root, self.needed = root, needed
+    def __init__(
+        self,
+        root: Path,
+        needed: Callable[[], Collection[str]],
+        apps: Callable[[], Collection[str] | None] = lambda: None,
+    ) -> None:
+        self.root, self.needed, self.apps = root, needed, apps
         self._sizes: dict[str, int] = {}
 
     async def present(self) -> list[Kept]:
-        """All of them. One is measured again only once a job has used it."""
+        """All of them. One is measured again only once a job has used it. Those of apps that are gone go: another app
+        of the name shall not find what they had."""
+        await self._forget()
         used = {name: self._sizes.pop(name, 0) for name in self.needed()}
         found = await asyncio.to_thread(_present, self.root, dict(self._sizes), used)
         self._sizes = {one.name: one.size for one in found if one.name not in self.needed()}
         return found
+
+    async def _forget(self) -> None:
+        apps = self.apps()
+        if apps is None or not self.root.is_dir():
+            return
+        for name in os.listdir(self.root):
+            if name.startswith(BUILD) and name.removeprefix(BUILD) not in apps:
+                await self.drop(name)
 
     def is_used(self, name: str) -> bool:
         return name in self.needed()

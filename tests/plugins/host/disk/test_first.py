@@ -75,3 +75,13 @@ async def test_caches(tmp_path: Path) -> None:
     assert [one.size for one in await caches.present()] == [2 * MIB]
     await caches.drop("build-a")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+async def test_the_cache_of_an_app_that_is_gone_is_not_kept_for_another_of_its_name(tmp_path: Path) -> None:
+    apps: list[str] | None = None
+    for name in ("build-a", "build-b", "build-c", "other"):
+        (tmp_path / name).mkdir()
+    caches = Caches(tmp_path, lambda: {"build-b"}, lambda: apps)
+    assert {one.name for one in await caches.present()} == {"build-a", "build-b", "build-c", "other"}
+    apps = ["c"]
+    assert {one.name for one in await caches.present()} == {"build-b", "build-c", "other"}
