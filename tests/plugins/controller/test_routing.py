@@ -129,6 +129,9 @@ def test_a_route_of_any_other_id_holds_its_place_too() -> None:
     world.put(keys.route("old"), replace(HTTP, id="old", app="", path="/api/"))
     with pytest.raises(Exists, match=r"service hello-web already; remove that route first \(old\)"):
         routing.add_route(world.facts, replace(HTTP, path="/api"))
+    world.put(keys.route("git"), replace(HTTP, id="git", app="", service="git", domain="git.example.com"))
+    with pytest.raises(Exists, match=r"git\.example\.com is the grid's own; choose another name"):
+        routing.add_route(world.facts, replace(HTTP, domain="git.example.com"))
 
 
 def test_two_places_with_the_same_first_id_get_two_ids() -> None:

@@ -65,6 +65,14 @@ class Packs:
             size += length
         return model.Pack(name=name, pack=blobs_[0], index=blobs_[1], size=size)
 
+    async def again(self, folder: Path, packs: Iterable[model.Pack]) -> None:
+        """Have on the shelf what was put there from a directory: another node, to which the same was pushed for another
+        app, may have taken it away since. Full, Unavailable."""
+        for pack in packs:
+            for ending in ("pack", "idx"):
+                with contextlib.suppress(FileNotFoundError):  # Its pusher has left, and git has tidied up.
+                    await blobs.store(self._ctx, folder / f"pack-{pack.name}.{ending}")
+
     async def discard(self, names: Iterable[str]) -> None:
         """Take blobs off all shelves, but for those that a record names. What fails stays there, and is said."""
         used = blobs_of(self._ctx.mirror.facts)

@@ -86,11 +86,12 @@ class Push:
                 await self._means.repositories.bring(self._local)
             verdict = judge(self._local.known, asked.commands)
             commits = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else self._local.known.shallow
-            new = await stack.enter_async_context(self._means.packs.keeping(Path(asked.quarantine) / "pack"))
+            folder = Path(asked.quarantine) / "pack"
+            new = await stack.enter_async_context(self._means.packs.keeping(folder))
             if not await self._deployed(asked, verdict):
                 return
             await stack.enter_async_context(self._local.lock)  # Until git has changed its ref to what is kept.
-            await self._keep(claim, verdict, new, commits)
+            await self._keep(claim, verdict, folder, new, commits)
             await self._says_last()
             await self._talk.end(0)
             await self._others(verdict)
@@ -131,10 +132,12 @@ class Push:
             await self._talk.say(INDENT + text)
 
     async def _keep(
-        self, claim: Claim, verdict: Verdict, new: tuple[model.Pack, ...], shallow: tuple[str, ...]
+        self, claim: Claim, verdict: Verdict, folder: Path, new: tuple[model.Pack, ...], shallow: tuple[str, ...]
     ) -> None:
-        """Have the grid know what was pushed. FlynnError: it does not, though the release serves."""
+        """Have the grid know what was pushed, whose packs are in `folder`. FlynnError: it does not, though the release
+        serves."""
         try:
+            await self._means.packs.again(folder, new)
             for _ in range(TRIES):
                 facts = self._ctx.mirror.facts
                 known = facts.repositories.get(self._app) or model.Repository(app=self._app)

@@ -127,11 +127,10 @@ class Repositories:
     async def _tidy(self) -> None:
         """Drop repositories that nobody uses: those of deleted apps, and past `space` those used longest ago."""
         room = self._space
-        paths = await asyncio.to_thread(lambda: list(self._root.glob("*.git")))
-        for local in sorted((self._local(path.stem) for path in paths), key=lambda local: local.used, reverse=True):
-            size = await asyncio.to_thread(_size, local.place)
-            if local.app in self._ctx.mirror.facts.apps and size <= room:
-                room -= size
+        sizes = await asyncio.to_thread(_sizes, self._root)
+        for local in sorted(map(self._local, sizes), key=lambda local: local.used, reverse=True):
+            if local.app in self._ctx.mirror.facts.apps and sizes[local.app] <= room:
+                room -= sizes[local.app]
                 continue
             async with local.lock:
                 if not local.uses:
@@ -141,6 +140,11 @@ class Repositories:
 def _settle(local: Local) -> None:
     head = HEADS + (local.known.branch or USUAL[0])
     layout.write_refs(local.place, head, beside(local.known.refs, head), local.known.shallow)
+
+
+def _sizes(root: Path) -> dict[str, int]:
+    """The repositories that are on this disk, by app, and their bytes."""
+    return {path.stem: _size(path) for path in root.glob("*.git")}
 
 
 def _size(path: Path) -> int:

@@ -13,7 +13,7 @@ from flynn.core.errors import Unavailable
 from flynn.core.store import Delete
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.consolidate import consolidate
-from flynn.plugins.builder.git.packs import MANY
+from flynn.plugins.builder.git.packs import MANY, Packs
 from flynn.plugins.builder.git.push import Means
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from tests.harness import TestNode
@@ -167,6 +167,22 @@ async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_p
         assert len(list((tmp_path / "pending").iterdir())) == 2, "a daemon that is killed now finds them again"
     assert await blobs(node) == set()
     assert list((tmp_path / "pending").iterdir()) == []
+
+
+async def test_packs_that_another_node_took_away_are_put_there_again(
+    node: TestNode, means: Means, tmp_path: Path
+) -> None:
+    source = Source(tmp_path / "source")
+    folder = source.pack(tmp_path / "pack", source.commit("pushed"))
+    async with means.packs.keeping(folder) as packs:
+        there = await blobs(node)
+        elsewhere = Packs(means.ctx, tmp_path)
+        await elsewhere.discard(there)  # The same was pushed there for another app, and refused.
+        assert await blobs(node) == set()
+        await means.packs.again(folder, packs)
+        assert await blobs(node) == there
+        shutil.rmtree(folder)
+        await means.packs.again(folder, packs)
 
 
 async def test_what_a_killed_daemon_put_on_the_shelf_goes_when_it_is_back(
