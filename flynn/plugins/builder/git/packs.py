@@ -51,7 +51,8 @@ class Packs:
             yield tuple(found)
         finally:
             self._kept.subtract(names)
-            await self.discard(name for name in names if self._kept[name] <= 0)
+            self._kept = +self._kept
+            await self.discard(names)
 
     async def _keep(self, name: str, path: Path, names: list[str]) -> model.Pack:
         index, size, blobs_ = path.with_suffix(".idx"), 0, []
@@ -74,9 +75,12 @@ class Packs:
                     await blobs.store(self._ctx, folder / f"pack-{pack.name}.{ending}")
 
     async def discard(self, names: Iterable[str]) -> None:
-        """Take blobs off all shelves, but for those that a record names. What fails stays there, and is said."""
+        """Take blobs off all shelves, but for those that a record names, or a push has that is under way. What fails
+        stays there, and is said."""
         used = blobs_of(self._ctx.mirror.facts)
         for name in dict.fromkeys(names):
+            if self._kept[name]:
+                continue
             if name not in used:
                 await self._delete(name)
             (self._pending / name).unlink(missing_ok=True)
@@ -87,7 +91,7 @@ class Packs:
         before = self._ctx.mirror.facts
         async for facts in self._ctx.mirror.photos():
             if facts.repositories is not before.repositories:
-                await self.discard(blobs_of(before) - blobs_of(facts) - set(+self._kept))
+                await self.discard(blobs_of(before) - blobs_of(facts))
             before = facts
 
     async def _delete(self, name: str) -> None:

@@ -193,9 +193,14 @@ async def test_what_a_killed_daemon_put_on_the_shelf_goes_when_it_is_back(
     (tmp_path / "pending" / next(iter(kept))).touch()  # It was killed just after it had kept what was pushed.
     stray = "a" * 64
     (tmp_path / "pending" / stray).touch()
-    collecting = asyncio.create_task(means.packs.collect())
-    while list((tmp_path / "pending").iterdir()):
-        await asyncio.sleep(0.02)
+    again = Source(tmp_path / "again")
+    folder = again.pack(tmp_path / "pack-again", again.commit("pushed again, and not kept yet"))
+    async with means.packs.keeping(folder) as packs:
+        collecting = asyncio.create_task(means.packs.collect())
+        while (tmp_path / "pending" / stray).exists():
+            await asyncio.sleep(0.02)
+        assert await blobs(node) == {*kept, packs[0].pack, packs[0].index}
+    assert list((tmp_path / "pending").iterdir()) == []
     assert await blobs(node) == kept
     await node.store.commit([Delete(keys.repository("hello")), Delete(keys.app("hello"))])
     while await blobs(node):
