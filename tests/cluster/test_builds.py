@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -239,6 +240,15 @@ async def test_packages_are_a_layer_that_releases_share(tmp_path: Path) -> None:
         assert found[1]["size"] < 10_000
         await grid.ok("release", "rollback", "v1", "-a", "hello")
         assert await grid.get("hello") == (200, "first")
+        await grid.ok("scale", "web=0", "-a", "hello")
+        for layer in third.values():  # The shelf loses it, and no host has it.
+            (blob,) = (grid.data / "shelf").rglob(layer)
+            blob.unlink()
+            shutil.rmtree(grid.data / "host" / "layers" / layer)
+        await grid.ok("scale", "web=1", "-a", "hello")
+        (source / "app.py").write_text(server.replace("first", "fifth"))
+        await grid.ok("deploy", str(source), "-a", "hello")
+        assert await grid.get("hello") == (200, "fifth")
 
 
 REACHED = """
