@@ -24,8 +24,10 @@ async def consolidate(means: Means, app: str) -> None:
                 await means.repositories.bring(local)
                 if len(local.known.packs) >= MANY and not local.lost:
                     await _consolidate(means, local, claim)
-    except FlynnError as error:
+    except (FlynnError, OSError) as error:
         means.ctx.log.warning("the packs of %s stay as they are: %s", app, error)
+    except Exception:  # Of one app, which shall not end the brick with all pushes.
+        means.ctx.log.exception("the packs of %s stay as they are", app)
 
 
 async def _consolidate(means: Means, local: "Local", claim: "Claim") -> None:

@@ -71,11 +71,10 @@ LEFT = ("incoming-*", "tmp_objdir-*", "pack/tmp_*", "pack/*.part")
 
 
 def write_hooks(folder: Path) -> None:
-    """The hooks, in a directory of their own, for all repositories."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """The hooks, in a directory of their own, for all repositories. Those that are right stay, as on a full disk."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in HOOKS:
-        (folder / name).write_text(HOOK)
+        _settle(folder / name, HOOK)
         (folder / name).chmod(0o755)
 
 

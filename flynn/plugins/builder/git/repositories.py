@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flynn.core import blobs, keys, model
-from flynn.core.errors import NotFound, Unavailable
+from flynn.core.errors import Full, NotFound, Unavailable
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.rules import HEADS, USUAL, beside
 
@@ -79,7 +79,15 @@ class Repositories:
         return self._known.setdefault(app, Local(app, self._root / f"{app}.git", model.Repository(app=app)))
 
     async def bring(self, local: Local) -> None:
-        """Bring it to what the grid knows of it now. The caller holds `local.lock`."""
+        """Bring it to what the grid knows of it now. The caller holds `local.lock`. Full, Unavailable."""
+        try:
+            await self._bring(local)
+        except OSError as error:
+            raise Full(
+                f"the repository of {local.app} cannot be written on this node: {error.strerror or error}"
+            ) from None
+
+    async def _bring(self, local: Local) -> None:
         for _ in range(TRIES):
             local.known = await self._record(local.app)
             await asyncio.to_thread(self._ready, local)

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.core.errors import Unavailable
+from flynn.core.errors import Full, Unavailable
 from flynn.core.store import Delete
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.consolidate import consolidate
@@ -157,6 +157,20 @@ async def test_many_packs_become_one_and_the_old_ones_go(node: TestNode, means: 
     while await blobs(node) != {one.pack, one.index}:
         await asyncio.sleep(0.02)
     collecting.cancel()
+
+
+async def test_a_disk_that_takes_nothing_ends_nothing_but_what_needs_it(
+    node: TestNode, means: Means, tmp_path: Path
+) -> None:
+    await pushed(node, means, Source(tmp_path / "source"), tmp_path, MANY)
+    (tmp_path / "scratch").rmdir()
+    await consolidate(means, "hello")
+    assert len(node.mirror.facts.repositories["hello"].packs) == MANY
+    shutil.rmtree(tmp_path / "git/hello.git")
+    (tmp_path / "git/hello.git").touch()
+    with pytest.raises(Full, match="the repository of hello cannot be written on this node: Not a directory"):
+        async with means.repositories.opened("hello"):
+            pass
 
 
 async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_path: Path) -> None:
