@@ -13,6 +13,7 @@ from flynn.plugins.host import layers, tags
 from flynn.plugins.host.agent import Agent
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import choose
+from flynn.plugins.host.backends.identity import boot_id
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.first import until_room
 from flynn.plugins.host.docker.images import IMAGE
@@ -73,7 +74,7 @@ def found_backends(ctx: Context) -> dict[str, Backend]:
 def _prepare(ctx: Context) -> tuple[list[Kept], Sockets]:
     """Make the agent's directories; the jobs that are there, and where their sockets are. All for this user alone."""
     try:
-        layers.prepare(ctx.data / "layers")
+        layers.prepare(ctx.data / "layers", boot_id())
         for left in (ctx.data / "docker").glob(f"*{IMAGE}*"):  # A daemon was killed while it loaded them.
             left.unlink(missing_ok=True)
         for name in ("jobs", "cache"):

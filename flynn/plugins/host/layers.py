@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.disk import NO_ROOM
 from flynn.core.errors import Full, Invalid, Unavailable
+from flynn.plugins.host.backends.identity import boot_id
 from flynn.plugins.host.disk.budget import Kept
 from flynn.plugins.host.disk.removal import GONE, take_away
-from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.trees import remove_tree, walk
 from flynn.plugins.host.unpack import unpack
 
 PATIENCE = 30.0
@@ -132,11 +134,12 @@ class Layers:
             await asyncio.to_thread(remove_tree, gone)
 
 
-def prepare(root: Path) -> None:
-    """Make the directory, without what an earlier daemon left half done."""
+def prepare(root: Path, boot: str) -> None:
+    """Make the directory, without what an earlier daemon left half done, or a power cut. `boot`: the machine's
+    `boot_id`."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in root.iterdir():
-        if path.name.startswith(GONE) or path.name.endswith(".part") or not (path / "size").is_file():
+        if path.name.startswith(GONE) or path.name.endswith(".part") or not _is_whole(path, boot):
             if path.is_dir():
                 remove_tree(path)
             else:
@@ -148,7 +151,7 @@ def _install(packed: Path, partial: Path, home: Path, leave: int) -> None:
     remove_tree(partial)
     try:
         size = unpack(packed, partial / "tree", leave=leave)
-        (partial / "size").write_text(str(size))
+        (partial / "size").write_text(f"{size} {boot_id()}")
         os.rename(partial, home)
     except OSError as error:
         if error.errno not in NO_ROOM:
@@ -158,12 +161,41 @@ def _install(packed: Path, partial: Path, home: Path, leave: int) -> None:
         remove_tree(partial)
 
 
+def _is_whole(home: Path, boot: str) -> bool:
+    """Whether all of it is there. A machine that lost its power may have kept the names of files whose bytes had not
+    come to the disk: nobody waits for that when one is unpacked, so it is looked at once after each boot."""
+    mark = home / "size"
+    try:
+        size, _, booted = mark.read_text().partition(" ")
+        if booted == boot:
+            return True
+        if int(size) != _bytes(home / "tree"):
+            return False
+        used = mark.stat()
+        mark.write_text(f"{size} {boot}")
+        os.utime(mark, ns=(used.st_atime_ns, used.st_mtime_ns))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _bytes(tree: Path) -> int:
+    """The bytes of all files, each once, however many names it has."""
+    found = {}
+    for folder, names in walk(tree):
+        for name in names:
+            status = os.lstat(os.path.join(folder, name))
+            if stat.S_ISREG(status.st_mode):
+                found[status.st_ino] = status.st_size
+    return sum(found.values())
+
+
 def _present(root: Path) -> list[Layer]:
     found = []
     for path in root.iterdir():
         try:
             mark = path / "size"
-            found.append(Layer(path.name, int(mark.read_text()), mark.stat().st_mtime))
+            found.append(Layer(path.name, int(mark.read_text().partition(" ")[0]), mark.stat().st_mtime))
         except (OSError, ValueError):
             continue
     return found
