@@ -40,7 +40,9 @@ def add(session: Session, name: str, yes: bool) -> None:
         raise Invalid("this directory is no git work tree: git init makes one")
     session.ask(lambda client: client.app(app))
     note = add_remote(session, here, app, name, yes)
-    if git(here, "config", "--get", f"remote.{name}.url") and "stays as it is" in note:
+    if not git(here, "config", "--get", f"remote.{name}.url"):
+        raise Invalid(f"git takes no remote named {name!r}; choose another name")
+    if "stays as it is" in note:
         raise Exists(f"{note}; -y has it lead to {app}")
     click.echo(note)
 

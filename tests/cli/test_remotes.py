@@ -77,6 +77,13 @@ async def test_a_remote_that_is_there_stays_unless_it_is_told(tree: Shell, grid:
     assert len(git(tree, "config", "--get-all", f"credential.{grid.url}.helper").splitlines()) == 1, "and an empty one"
 
 
+async def test_a_name_that_git_does_not_take(tree: Shell) -> None:
+    said = await tree("remote", "add", "a b", "-a", "hello")
+    assert (said.code, said.out) == (1, "")
+    assert "git takes no remote named 'a b'; choose another name" in said.err
+    assert git(tree, "remote") == ""
+
+
 async def test_delete_takes_away_what_was_said_of_the_app(tree: Shell, grid: FakeGrid) -> None:
     assert (await tree("remote", "add", "-a", "hello")).code == 0
     grid.lines = [{"kind": "done", "ok": True, "message": "hello is deleted"}]
