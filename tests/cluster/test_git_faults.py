@@ -50,6 +50,24 @@ async def test_ctrl_c_ends_the_build() -> None:
         assert (first["state"], last["state"]) == ("cancelled", "complete")
 
 
+async def test_who_leaves_while_it_is_deployed_finds_it_deployed_and_kept() -> None:
+    async with open_grid("--set", "controller.settle=3") as grid:
+        work = await created(grid)
+        push = await work.pushing()
+        await push.until("-----> Releasing")
+        push.interrupt()
+        assert await push.end() != 0
+        head = await work.git("rev-parse", "HEAD")
+
+        async def kept() -> bool:
+            return head in await work.git("ls-remote", "flynn", "refs/heads/main")
+
+        await grid.until(kept, 30, "what was pushed is kept")
+        assert (await grid.get("hello"))[0] == 200
+        assert "Everything up-to-date" in (await work.push()).err
+        assert await nothing_left(grid)
+
+
 @pytest.mark.parametrize("step", ["objects", "-----> Sleeps", "-----> Releasing", "=====> v1 of hello is up"])
 async def test_a_daemon_killed_in_a_step_of_a_push_leaves_nothing_behind(step: str) -> None:
     async with open_grid(*QUICK) as grid:

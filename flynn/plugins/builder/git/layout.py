@@ -50,6 +50,13 @@ CONFIG = """\
     badTimezone = ignore
     missingSpaceBeforeDate = ignore
     zeroPaddedFilemode = ignore
+    zeroPaddedDate = ignore
+    badName = ignore
+    badEmail = ignore
+    missingEmail = ignore
+    missingNameBeforeEmail = ignore
+    missingSpaceBeforeEmail = ignore
+    multipleAuthors = ignore
 [uploadpack]
     allowFilter = true
 [gc]

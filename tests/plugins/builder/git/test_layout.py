@@ -89,6 +89,42 @@ def test_a_file_that_is_right_is_not_written_again(tmp_path: Path) -> None:
     assert git(place, "config", "receive.maxInputSize") == str(2 << 20)
 
 
+ODD = {
+    "badEmail": "A <a@b 1 +0000",
+    "badName": "A > B <a@b> 1 +0000",
+    "badTimezone": "A <a@b> 1 +0",
+    "missingEmail": "A 1 +0000",
+    "missingNameBeforeEmail": "<a@b> 1 +0000",
+    "missingSpaceBeforeDate": "A <a@b>1 +0000",
+    "missingSpaceBeforeEmail": "A<a@b> 1 +0000",
+    "multipleAuthors": "A <a@b> 1 +0000\nauthor B <a@b> 1 +0000",
+    "zeroPaddedDate": "A <a@b> 01 +0000",
+}
+
+
+@pytest.mark.parametrize("kind", [*ODD, "badTree"])
+def test_what_old_programs_wrote_is_taken(tmp_path: Path, kind: str) -> None:
+    place, source = tmp_path / "hello.git", tmp_path / "source"
+    layout.prepare(place, tmp_path / "hooks", 1 << 20)
+    subprocess.run(["git", "init", "-q", str(source)], check=True)
+    tree = git(source, "rev-parse", f"{commit(source, 'text')}^{{tree}}")
+    if kind == "badTree":  # What can do harm is not: a file that would be git's own.
+        blob = git(source, "rev-parse", f"{tree}:file")
+        told = f"100644 blob {blob}\t.git\n"
+        tree = subprocess.run(
+            ["git", "-C", str(source), "mktree"], input=told, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    raw = f"tree {tree}\nauthor {ODD.get(kind, 'A <a@b> 1 +0000')}\ncommitter A <a@b> 1 +0000\n\nOld\n"
+    words = ["git", "-C", str(source), "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
+    id = subprocess.run(words, input=raw, capture_output=True, text=True, check=True).stdout.strip()
+    push = ["git", "-C", str(source), "push", "-q", str(place), f"{id}:refs/heads/main"]
+    said = subprocess.run(push, capture_output=True, text=True, check=False)
+    assert (said.returncode == 0) == (kind != "badTree"), said.stderr
+    if kind != "badTree":
+        assert git(place, "show", "-s", "--format=%s", "main") == "Old"
+        git(place, "archive", "--format=tar", "--output", str(tmp_path / "x.tar"), "main")
+
+
 def test_what_a_killed_push_left_is_swept(tmp_path: Path) -> None:
     place = tmp_path / "hello.git"
     layout.prepare(place, tmp_path / "hooks", 1 << 20)
