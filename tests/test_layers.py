@@ -69,6 +69,7 @@ PURE = [
     "flynn/plugins/host/usage/noticeable.py",
     *("flynn/router/table.py", "flynn/router/balance.py", "flynn/router/head.py"),
     "flynn/router/proxyproto.py",
+    "flynn/plugins/shelf/unused.py",
     *(f"flynn/plugins/builder/git/{name}.py" for name in ("rules", "words")),
     *("flynn/router/metrics.py", "flynn/router/stats.py", "flynn/router/snapshot.py"),
 ]

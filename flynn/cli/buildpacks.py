@@ -127,12 +127,12 @@ async def _named(client: "Client", pack: str) -> str:
         return pack
     path = Path(pack).expanduser()
     if path.is_file():
-        return f"shelf:{(await client.put_blob(path)).sha256}"
+        return f"shelf:{(await client.put_blob(path, sweep=True)).sha256}"
     if not (path / "bin" / "detect").is_file() or not (path / "bin" / "compile").is_file():
         raise Invalid(f"{pack} is no buildpack: it has no bin/detect or no bin/compile")
     with tempfile.NamedTemporaryFile(prefix="flynn-buildpack-") as spool:
         await asyncio.to_thread(_pack, path, spool)
-        return f"shelf:{(await client.put_blob(Path(spool.name))).sha256}"
+        return f"shelf:{(await client.put_blob(Path(spool.name), sweep=True)).sha256}"
 
 
 def _pack(path: Path, spool: IO[bytes]) -> None:

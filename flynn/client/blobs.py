@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from flynn.client.wire import STREAM, UNARY, Wire
-from flynn.core.blobs import digest
+from flynn.core.blobs import SWEEP, UNUSED, digest
 from flynn.core.errors import Invalid, NotFound
 from flynn.core.records import BlobInfo
 
@@ -23,19 +23,20 @@ class BlobCalls:
     async def blobs(self) -> list[BlobInfo]:
         return await self.wire.call("GET", "/v1/blobs", list[BlobInfo])
 
-    async def has_blob(self, sha256: str) -> bool:
+    async def has_blob(self, sha256: str, for_good: bool = False) -> bool:
+        """Whether it is there; `for_good`: and stays until somebody removes it."""
         try:
-            async with self.wire.open("HEAD", f"/v1/blobs/{sha256}", UNARY):
-                return True
+            async with self.wire.open("HEAD", f"/v1/blobs/{sha256}", UNARY) as response:
+                return not for_good or response.headers.get(UNUSED) != SWEEP
         except NotFound:
             return False
 
-    async def put_blob(self, path: Path) -> BlobInfo:
-        """Put a file on the shelf, unless it is there already."""
+    async def put_blob(self, path: Path, sweep: bool = False) -> BlobInfo:
+        """Put a file on the shelf, unless it is there already. `sweep`: it goes once the grid does not use it."""
         sha256, size = await asyncio.to_thread(digest, path)
-        if not await self.has_blob(sha256):
+        if not await self.has_blob(sha256, for_good=not sweep):
             with path.open("rb") as file:
-                headers = {"Content-Length": str(size)}
+                headers = {"Content-Length": str(size)} | ({UNUSED: SWEEP} if sweep else {})
                 async with self.wire.open("PUT", f"/v1/blobs/{sha256}", STREAM, data=chunks(file), headers=headers):
                     pass
         return BlobInfo(sha256=sha256, size=size)

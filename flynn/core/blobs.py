@@ -28,6 +28,10 @@ ASKED = aiohttp.ClientTimeout(total=5)
 """A shelf says at once whether it has a blob."""
 
 ANSWERED = 200, 201
+
+UNUSED, SWEEP = "Flynn-Unused", "sweep"
+"""A header of a PUT that says that the blob may go once nothing refers to it; of an answer too, that it may."""
+
 REFUSALS = {413: TooLarge, 507: Full}
 
 
@@ -50,7 +54,8 @@ async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0, lasts: 
 
 
 async def store(ctx: "Context", path: Path) -> Artifact:
-    """Put the file at `path` on a shelf, this machine's first, unless it is there already.
+    """Put the file at `path` on a shelf, this machine's first, unless it is there already. A record must name it within
+    a day or so (`shelf.unused`): what no record names goes.
 
     Full, Unavailable: no shelf of the grid takes it; what the last one said. TooLarge.
     """
@@ -114,7 +119,7 @@ async def _store(ctx: "Context", url: str, sha256: str, path: Path) -> None:
             if response.status == 200:
                 return
         with path.open("rb") as file:
-            async with ctx.http.put(url, data=file, timeout=TIMEOUT) as response:
+            async with ctx.http.put(url, data=file, headers={UNUSED: SWEEP}, timeout=TIMEOUT) as response:
                 if response.status not in ANSWERED:
                     text = (await response.json()).get("message", f"the shelf answered {response.status}")
                     raise REFUSALS.get(response.status, Unavailable)(text)

@@ -212,11 +212,12 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A file on the shelf."""
+    """A file on the shelf. `asked`: when it was last put or asked for, if it goes once unused; 0: it stays."""
 
     sha256: str
     size: int
     created: float = 0.0
+    asked: float = 0.0
 
 
 class SinkProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from flynn.core.errors import Invalid, NotFound, TooLarge
-from flynn.plugins.shelf.blobs import BlobStore, Usage
+from flynn.core.errors import Invalid, NotFound, TooLarge, Unavailable
+from flynn.plugins.shelf.blobs import Blob, BlobStore, Usage
 
 Opener = Callable[[], AbstractAsyncContextManager[BlobStore]]
 LIMIT = 1 << 20
@@ -30,7 +30,7 @@ async def read(store: BlobStore, sha256: str, start: int, stop: int) -> bytes:
 
 async def check(opener: Opener) -> None:
     """All of the contract, each part on a store of its own."""
-    for part in (_keeps, _refuses, _breaks_off, _puts_at_once, _deletes_under_a_reader):
+    for part in (_keeps, _refuses, _breaks_off, _puts_at_once, _deletes_under_a_reader, _sweeps, _removed_while_put):
         async with opener() as store:
             assert store.limit == LIMIT
             await part(store)
@@ -90,6 +90,53 @@ async def _puts_at_once(store: BlobStore) -> None:
     assert sorted(new) == [False, False, False, True]
     assert await read(store, sha256, 0, 50_000) == b"".join(parts)
     assert store.usage == Usage(1, 50_000)
+
+
+async def _sweeps(store: BlobStore) -> None:
+    """Only what was put so, by everybody who put it, and what nobody has put or asked for since it was listed."""
+    mine, ours, both, new = b"mine", b"ours", b"both", b"new"
+
+    async def seen(data: bytes) -> Blob:
+        return next(blob for blob in await store.list() if blob.sha256 == digest(data))
+
+    await store.put(digest(mine), chunks(mine))
+    await store.put(digest(mine), chunks(mine), sweep=True)
+    for data in (ours, both, new):
+        assert await store.put(digest(data), chunks(data), sweep=True) is True
+    before = await seen(both)
+    await store.put(digest(both), chunks(both))
+    assert (await seen(mine)).asked == (await seen(both)).asked == 0
+    assert not await store.sweep(await seen(mine))
+    assert not await store.sweep(before)
+    assert not await store.sweep(await seen(both))
+    for ask in (store.head(digest(new)), store.put(digest(new), chunks(new), sweep=True)):
+        old = await seen(new)
+        await asyncio.sleep(0.02)  # A file system tells the time in steps of some milliseconds.
+        assert await ask is not None
+        assert (await seen(new)).asked > old.asked > 0
+        assert not await store.sweep(old)
+    found = await seen(ours)
+    assert await store.sweep(found) is True
+    assert await store.sweep(found) is False
+    assert sorted(blob.sha256 for blob in await store.list()) == sorted(digest(data) for data in (mine, both, new))
+    assert store.usage == Usage(3, len(mine + both + new))
+    await store.put(digest(ours), chunks(ours))
+    assert (await seen(ours)).asked == 0
+
+
+async def _removed_while_put(store: BlobStore) -> None:
+    """Who puts what is there already is not told that it is kept, if it goes meanwhile."""
+    data = b"some bytes"
+    await store.put(digest(data), chunks(data), sweep=True)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield data[:4]
+        assert await store.delete(digest(data))
+        yield data[4:]
+
+    with pytest.raises(Unavailable, match="put it again"):
+        await store.put(digest(data), slowly())
+    assert await store.put(digest(data), chunks(data)) is True
 
 
 async def _deletes_under_a_reader(store: BlobStore) -> None:

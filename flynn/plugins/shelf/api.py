@@ -7,7 +7,8 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from flynn.core.errors import FlynnError, NotFound, TooLarge, Unavailable
+from flynn.core.blobs import SWEEP, UNUSED
+from flynn.core.errors import FlynnError, Invalid, NotFound, TooLarge, Unavailable
 from flynn.core.web import BYTES, Route, answer
 from flynn.plugins.shelf.blobs import CHUNK, Blob, BlobStore, check_digest
 from flynn.plugins.shelf.ranges import Unsatisfiable, parse_range
@@ -44,14 +45,17 @@ class BlobApi:
         return answer(await self._store.list())
 
     async def put(self, request: web.Request, sha256: str) -> web.Response:
-        """Keep the body under its digest."""
+        """Keep the body under its digest; with the header `Flynn-Unused: sweep` for as long as it is used."""
         check_digest(sha256)
+        unused = request.headers.get(UNUSED, "")
+        if unused not in ("", SWEEP):
+            raise Invalid(f"{UNUSED}: {unused[:40]} is no good; say {SWEEP}, or leave it out")
         if (request.content_length or 0) > self._store.limit:
             raise TooLarge(
                 f"a blob of {request.content_length} bytes is too large; {self._store.limit >> 20} MiB at most here, "
                 "`shelf.limit` sets that"
             )
-        is_new = await self._store.put(sha256, _chunks(request))
+        is_new = await self._store.put(sha256, _chunks(request), unused == SWEEP)
         self._on_change()
         return answer(Digest(sha256), 201 if is_new else 200)
 
@@ -61,6 +65,7 @@ class BlobApi:
         if blob is None:
             raise NotFound(f"the blob {sha256[:12]} is not on this shelf", sha256=sha256)
         headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
+        headers |= {UNUSED: SWEEP} if blob.asked else {}
         if any(tag.value in (sha256, "*") for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         try:

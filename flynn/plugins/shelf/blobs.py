@@ -16,11 +16,16 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Blob(msgspec.Struct, frozen=True):
-    """Bytes that never change, named by their SHA-256 in lower-case hexadecimal. `created`: seconds since the epoch."""
+    """Bytes that never change, named by their SHA-256 in lower-case hexadecimal. `created`: seconds since the epoch.
+
+    `asked`: when it was last put or asked for, if it may be swept once nothing refers to it; 0: it stays until somebody
+    removes it.
+    """
 
     sha256: str
     size: int
     created: float
+    asked: float = 0.0
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -47,15 +52,17 @@ class BlobStore(Protocol):
     def usage(self) -> Usage:
         """What is kept now; asking costs nothing."""
 
-    async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> bool:
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes], sweep: bool = False) -> bool:
         """Keep the bytes that come, durably before it returns; True if they are new, False if they were here already.
+
+        `sweep`: they may be swept once unused, unless they were put here without that, before or later.
 
         A blob is visible whole or not at all. Invalid: the bytes have another digest. TooLarge: over `limit`.
         Full: no room. What `chunks` raises ends it. Two of one digest at once do each other no harm.
         """
 
     async def head(self, sha256: str) -> Blob | None:
-        """The blob without its bytes, or None."""
+        """The blob without its bytes, or None. Who finds it has asked for it: see `sweep`."""
 
     def open(self, sha256: str, start: int, stop: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The bytes from `start` up to `stop`, to the end even if the blob is deleted meanwhile. NotFound: no blob."""
@@ -63,8 +70,11 @@ class BlobStore(Protocol):
     async def delete(self, sha256: str) -> bool:
         """Remove the blob; False if there was none."""
 
+    async def sweep(self, blob: Blob) -> bool:
+        """Remove a blob that may be swept; False, and it stays, if it was put or asked for since `blob` was listed."""
+
     async def list(self) -> list[Blob]:
-        """All blobs, by digest."""
+        """All blobs, by digest. None of them counts as asked for."""
 
 
 def check_digest(text: str) -> str:

@@ -1,12 +1,15 @@
-"""Blobs in a directory: `ab/abcd…` is the blob of that digest, `ab/abcd….XXXX.part` one that is being written.
+"""Blobs in a directory: `ab/abcd…` is the blob of that digest, `ab/abcd….XXXX.part` one that is being written, and
+`ab/abcd….unused`, an empty file, says that the blob may be swept, and by its time when it was last put or asked for.
 
 A blob is written aside, synced, renamed, and its directory synced before anyone hears that it is kept: whatever
 dies at whatever moment, a name stands for all of its bytes. All work on files is done in threads.
 """
 
 import asyncio
+import contextlib
 import errno
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+MARK = ".unused"
 
 MEASURED = 1024 * 1024
 """Bytes that are written until the disk's room is looked at again."""
@@ -59,26 +64,26 @@ class DiskStore:
         """Make the directory, sweep what a crash left, count the blobs: once, before anything else."""
         self._usage = await self._disk(_swept, self._root)
 
-    async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> bool:
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes], sweep: bool = False) -> bool:
         path = self._path(sha256)
         if await self._disk(path.exists):
             seen = hashlib.sha256()
             async for chunk in self._bounded(chunks):
                 await asyncio.to_thread(seen.update, chunk)
             _check(seen.hexdigest(), sha256)
-            await self._disk(sync, path.parent)  # Whoever put it may not have come to that yet.
+            await self._disk(self._keep_on, path, sweep)
             return False
         part = await self._disk(Part, path)
         try:
             async for chunk in self._fitting(chunks):
                 await self._disk(part.write, chunk)
             _check(part.digest, sha256)
-            return await self._disk(self._keep, part, path)
+            return await self._disk(self._keep, part, path, sweep)
         finally:
             await self._disk(part.discard)
 
     async def head(self, sha256: str) -> Blob | None:
-        return await self._disk(_blob, self._path(sha256))
+        return await self._disk(self._asked, self._path(sha256))
 
     @asynccontextmanager
     async def open(self, sha256: str, start: int, stop: int) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -92,6 +97,9 @@ class DiskStore:
 
     async def delete(self, sha256: str) -> bool:
         return await self._disk(self._delete, self._path(sha256))
+
+    async def sweep(self, blob: Blob) -> bool:
+        return await self._disk(self._delete, self._path(blob.sha256), blob)
 
     async def list(self) -> list[Blob]:
         return await self._disk(lambda: sorted(_scan(self._root), key=lambda blob: blob.sha256))
@@ -136,22 +144,39 @@ class DiskStore:
             left -= len(chunk)
             yield chunk
 
-    def _keep(self, part: Part, path: Path) -> bool:
+    def _keep(self, part: Part, path: Path, sweep: bool) -> bool:
         size = part.settle()
         with self._counting:
             is_new = not path.exists()
+            _mark(path, sweep, is_new)  # First: a crash may leave one that is kept too long, none that is swept.
             part.rename()
             if is_new:
                 self._usage = Usage(self._usage.count + 1, self._usage.size + size)
         sync(path.parent)
         return is_new
 
-    def _delete(self, path: Path) -> bool:
+    def _keep_on(self, path: Path, sweep: bool) -> None:
+        with self._counting:
+            if not path.exists():
+                raise Unavailable(f"the blob {path.name[:12]} was removed while it was put; put it again")
+            _mark(path, sweep, is_new=False)
+        sync(path.parent)  # Whoever put it may not have come to that yet.
+
+    def _asked(self, path: Path) -> Blob | None:
+        with self._counting:
+            if (found := _blob(path)) and found.asked:
+                with contextlib.suppress(OSError):  # A disk that takes no writes is read all the same.
+                    os.utime(_mark_of(path))
+            return found
+
+    def _delete(self, path: Path, as_seen: Blob | None = None) -> bool:
+        """`as_seen`: only if it may be swept, and nobody has asked for it since."""
         with self._counting:
             found = _blob(path)
-            if found is None:
+            if found is None or (as_seen and (not found.asked or found.asked != as_seen.asked)):
                 return False
             path.unlink()
+            _mark_of(path).unlink(missing_ok=True)
             self._usage = Usage(self._usage.count - 1, self._usage.size - found.size)
         sync(path.parent)
         return True
@@ -188,6 +213,9 @@ def _swept(root: Path) -> Usage:
     root.mkdir(parents=True, exist_ok=True)
     for leftover in root.glob("??/*.part"):
         leftover.unlink()
+    for mark in root.glob(f"??/*{MARK}"):
+        if not mark.with_name(mark.name.removesuffix(MARK)).exists():
+            mark.unlink()
     sizes = [blob.size for blob in _scan(root)]
     return Usage(len(sizes), sum(sizes))
 
@@ -203,7 +231,24 @@ def _blob(path: Path) -> Blob | None:
         found = path.stat()
     except FileNotFoundError:
         return None
-    return Blob(path.name, found.st_size, found.st_mtime)
+    try:
+        asked = _mark_of(path).stat().st_mtime
+    except FileNotFoundError:
+        asked = 0.0
+    return Blob(path.name, found.st_size, found.st_mtime, asked)
+
+
+def _mark_of(path: Path) -> Path:
+    return path.with_name(path.name + MARK)
+
+
+def _mark(path: Path, sweep: bool, is_new: bool) -> None:
+    """Say whether the blob may be swept: one that is here already and stays for good does so."""
+    mark = _mark_of(path)
+    if not sweep:
+        mark.unlink(missing_ok=True)
+    elif is_new or mark.exists():
+        mark.touch()
 
 
 def _opened(path: Path, start: int) -> BinaryIO | None:

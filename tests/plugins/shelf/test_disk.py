@@ -58,6 +58,19 @@ async def test_blobs_and_their_count_outlive_the_process(tmp_path: Path) -> None
         assert await read(store, digest(b"abc"), 0, 3) == b"abc"
 
 
+async def test_what_may_be_swept_is_so_for_the_next_process_too(tmp_path: Path) -> None:
+    async with open_disk(tmp_path, LIMIT, 1 << 30) as store:
+        await store.put(digest(b"abc"), chunks(b"abc"), sweep=True)
+        await store.put(digest(b"mine"), chunks(b"mine"))
+    (tmp_path / "ab").mkdir(exist_ok=True)
+    (tmp_path / "ab" / f"{'ab' * 32}.unused").touch()  # A crash left it without its blob.
+    async with open_disk(tmp_path, LIMIT, 1 << 30) as store:
+        assert {blob.sha256 for blob in await store.list() if blob.asked} == {digest(b"abc")}
+        assert files(tmp_path) == sorted([digest(b"abc"), f"{digest(b'abc')}.unused", digest(b"mine")])
+        assert await store.delete(digest(b"abc"))
+    assert files(tmp_path) == [digest(b"mine")]
+
+
 async def test_a_kill_before_the_rename_leaves_nothing_visible(tmp_path: Path) -> None:
     sha256 = digest(b"kept for ever")
     child = await asyncio.create_subprocess_exec(
