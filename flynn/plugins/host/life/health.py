@@ -17,7 +17,7 @@ from flynn.plugins.host.lacking import is_lack
 BOOTING = 0.1
 """Seconds between two checks until the first success, at most."""
 
-AT_ONCE = 0.005
+AT_ONCE = 0.002
 """Seconds between the first two, where a check costs little."""
 
 FAILURES = 2
@@ -43,7 +43,7 @@ class Patient:
 
 def boot_pause(check: Check, waited: float) -> float:
     """Seconds until the next check of a job that has been waited for so long: what is quick shall not seem slow."""
-    return BOOTING if check.kind == "command" else min(max(waited / 20, AT_ONCE), BOOTING)
+    return BOOTING if check.kind == "command" else min(max(waited / 50, AT_ONCE), BOOTING)
 
 
 async def problem(patient: Patient) -> str:
