@@ -59,8 +59,8 @@ class Way:
 
 
 WAYS = {
-    "ab": Way("its host", f"/v1/hosts/{HOST}/log?app={APP}", MEDIA_TYPE, '["live",'),
-    "cd": Way("a controller", f"/v1/apps/{APP}/log?app={APP}", JSON, '"position"'),
+    "ab": Way("its host", f"/v1/hosts/{HOST}/log?app={APP}&stream=stdout", MEDIA_TYPE, '["live",'),
+    "cd": Way("a controller", f"/v1/apps/{APP}/log?stream=stdout", JSON, '"position"'),
 }
 """By the letters of their figures."""
 
@@ -107,7 +107,7 @@ async def _once(ground: Ground, way: Way, number: int, count: int, followers: in
     job = ground.job(f"bench-run-{number}", paced.command(count, RATE))
     await ground.order(job)
     await ground.fifo.lines()
-    path = f"{way.path}&n=0&follow=true&stream=stdout"
+    path = f"{way.path}&n=0&follow=true"
     place, token = ground.daemon.url.removeprefix("http://"), ground.daemon.token
     told_to = (place, path, token, way.accept, way.sign, followers - 1, count)
     async with program("host.load.followers", *told_to) as told:
