@@ -44,7 +44,8 @@ async def _sweep(
     used = await asyncio.to_thread(named, facts.items)
     if used is None:
         raise Unavailable(f"{ctx.store.name} holds no grid")
-    sweep = swept(blobs, used, looks, ctx.clock(), asyncio.get_running_loop().time(), unused)
+    steady = asyncio.get_running_loop().time()
+    sweep = await asyncio.to_thread(swept, blobs, used, looks, ctx.clock(), steady, unused)
     for sha256 in sweep.used:
         await store.head(sha256)
     gone = [blob for blob in sweep.gone if await store.sweep(blob)]
