@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from flynn.client.attach import Attached, Exit, Output
 
 CHUNK = 64 * 1024
+
+OWN_END = re.compile(r"exited with code|killed by signal")
+"""How a reason begins that says nothing which the exit code does not say."""
 
 BACKLOG = 1024
 """Pieces of output, 64 KiB at most as hosts send them, that are kept for a slow reader."""
@@ -62,10 +67,12 @@ def _wanted(
     pairs: Sequence[str],
     mounts: Sequence[str],
     sizes: Sequence[str],
-    timeout: float,
+    timeout: float | None,
     release: int,
 ) -> dict[str, Any]:
     """What `Client.run` is told."""
+    if timeout is not None and not math.isfinite(timeout):
+        raise click.UsageError(f"--timeout is a number of seconds, not {timeout}")
     limits = dict(limit_of(text if "=" in text else f"memory={text}") for text in sizes)
     env = dict(pair(text, "variable") for text in pairs)
     return {
@@ -96,7 +103,7 @@ async def converse(attached: "Attached", terminal: bool = False) -> int:
     end = await _converse(attached, terminal)
     if end.exit_code is None:
         raise Unavailable(f"the command did not run: {end.reason or 'its host did not say why'}")
-    if end.reason and end.exit_code and sys.stderr.isatty():
+    if end.reason and end.exit_code and (sys.stderr.isatty() or not OWN_END.match(end.reason)):
         click.echo(f"flynn: {end.reason}", err=True)
     return end.exit_code
 

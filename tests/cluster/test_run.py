@@ -57,7 +57,7 @@ async def test_what_is_taken_is_shown_of_jobs_and_hosts(grid: Grid) -> None:
     assert host["load"]["disk_free"] > 0
     lines = (await grid.ok("host", "show", host["name"])).out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [
-        "address", "up", "backend", "images", "jobs", "cpu", "load", "memory", "disk", "pressure"
+        "address", "up", "backend", "images", "networks", "jobs", "cpu", "load", "memory", "disk", "pressure"
     ]  # fmt: skip
     told = json.loads((grid.data / "client.json").read_text())
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {told['token']}"}) as session:
@@ -117,6 +117,9 @@ async def test_it_is_found_while_it_lives_and_stopped_when_its_time_is_over(grid
         async with aiohttp.request("GET", url, headers={"Authorization": f"Bearer {told['token']}"}) as response:
             return [one["id"] for one in (await response.json()).get("instances", [])]
 
+    said = await grid.flynn("run", "-a", "hello", "--timeout", "1", "exec sleep 600")
+    assert (said.code, said.err) == (143, "flynn: its time limit of 1 s was over\n")
+    assert (await grid.flynn("run", "-a", "hello", "--timeout", "inf", "true")).code == 2
     id = (await grid.ok("run", "-a", "hello", "--detach", "--timeout", "3", "exec sleep 600")).out.strip()
     async with asyncio.timeout(20):
         while await found() != [id]:
