@@ -39,6 +39,7 @@ BACKLOG = 1024
 @click.argument("words", nargs=-1, required=True, metavar="CMD...", type=click.UNPROCESSED)
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable for this run alone.")
 @click.option("-v", "--volume", "mounts", multiple=True, metavar="NAME:/PATH", help="Mount it; with :ro to read.")
+@click.option("-m", "--meta", "notes", multiple=True, metavar="K=V", help="A note that 'flynn ps --json' shows.")
 @click.option("-r", "--release", metavar="vN", help="Not in the release that serves, but in this one, with its config.")
 @click.option("-s", "--size", "sizes", multiple=True, metavar="MEMORY|LIMIT=N", help="Limits: 2G, memory=2G, cpu=0.5.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop it after so long.")
@@ -65,6 +66,7 @@ def run(session: Session, /, words: Sequence[str], detach: bool, terminal: bool,
 def _wanted(
     words: Sequence[str],
     pairs: Sequence[str],
+    notes: Sequence[str],
     mounts: Sequence[str],
     sizes: Sequence[str],
     timeout: float | None,
@@ -77,7 +79,7 @@ def _wanted(
     env = dict(pair(text, "variable") for text in pairs)
     return {
         "command": shell_line(words), "env": env, "mounts": mounts, "release": release, "limits": limits,
-        "time_limit": timeout or 0.0,
+        "time_limit": timeout or 0.0, "meta": dict(pair(text, "note") for text in notes),
     }  # fmt: skip
 
 

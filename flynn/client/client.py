@@ -193,15 +193,16 @@ class Client(BlobCalls, RepositoryCalls):
         release: int = 0,
         limits: Mapping[str, int] | None = None,
         time_limit: float = 0.0,
+        meta: Mapping[str, str] | None = None,
     ) -> str:
         """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself.
 
         `terminal`: it has one, of so many rows and columns. `mounts`, `limits`: for it alone. `release` 0: the one that
-        serves. `time_limit`: seconds; 0, as long as the grid lets any run.
+        serves. `time_limit`: seconds; 0, as long as the grid lets any run. `meta`: notes that its listing has.
         """
         body: dict[str, Any] = {
             "command": command, "env": dict(env or {}), "detach": detach, "terminal": terminal, "mounts": list(mounts),
-            "release": release, "limits": dict(limits or {}), "time_limit": time_limit,
+            "release": release, "limits": dict(limits or {}), "time_limit": time_limit, "meta": dict(meta or {}),
         }  # fmt: skip
         return (await self.wire.call("POST", _app(app, "run"), records.Id, body)).id
 

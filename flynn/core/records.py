@@ -90,6 +90,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
     reason: str = ""
     moving: str = ""
+    meta: dict[str, str] = {}
     usage: JobUsage | None = None
 
 

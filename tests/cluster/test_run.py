@@ -78,13 +78,15 @@ async def test_input_of_any_bytes(grid: Grid, verb: str, tmp_path: Path) -> None
 
 async def test_a_detached_command_is_in_the_log(grid: Grid) -> None:
     id = (
-        await grid.ok("run", "-a", "hello", "--detach", "-e", "COLOR=red", 'echo "is $COLOR"; cat; exit 4')
+        await grid.ok(
+            "run", "-a", "hello", "--detach", "-e", "COLOR=red", "-m", "ticket=4711", 'echo "is $COLOR"; cat; exit 4'
+        )
     ).out.strip()
     async with asyncio.timeout(20):
         while id not in [job["id"] for job in await ended(grid)]:
             await asyncio.sleep(0.1)
     state = next(job for job in await ended(grid) if job["id"] == id)
-    assert (state["exit_code"], state["queue"]) == (4, "ephemeral")
+    assert (state["exit_code"], state["queue"], state["meta"]) == (4, "ephemeral", {"ticket": "4711"})
     assert (await grid.ok("log", "-a", "hello", "--raw", "-s", "stdout", "-j", id)).out == "is red\n"
 
 

@@ -21,6 +21,7 @@ class Job(Record, frozen=True, kw_only=True):
     `time_limit` is how many seconds a job that is no service may run, `disk` how many MiB it may write to its own
     files and its cache (0: any number).
     With `dockerfile`, the engine of its host builds an image for it, which takes the place of `/out/slug.tgz`.
+    `meta` is what who asked for it has noted of it.
     With `image`, the process sees the files of that image, and an empty `command` is the image's own; `image_blob` is
     where the shelf has it, as `docker save` makes it ("": it is pulled by its name).
     """
@@ -54,6 +55,7 @@ class Job(Record, frozen=True, kw_only=True):
     stop_timeout: float = 0.0
     mounts: tuple[Mount, ...] = ()
     time_limit: float = 0.0
+    meta: dict[str, str] = {}
     network: Network = "host"
     backend: AskedBackend = ""
     disk: int = 0
@@ -104,3 +106,4 @@ class JobState(Record, frozen=True, kw_only=True):
     reason: str = ""
     output: Artifact | None = None
     result: str = ""
+    meta: dict[str, str] = {}

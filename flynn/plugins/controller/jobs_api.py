@@ -137,5 +137,5 @@ def list_jobs(facts: Facts, app: str, everything: bool) -> list[dict[str, Any]]:
 def _soon(job: model.Job, state: str, reason: str) -> dict[str, Any]:
     return {
         "id": job.id, "app": job.app, "type": job.type, "queue": job.queue, "release": job.release, "state": state,
-        "reason": reason, "created": job.created, "since": job.created,
+        "reason": reason, "created": job.created, "since": job.created, "meta": job.meta,
     }  # fmt: skip

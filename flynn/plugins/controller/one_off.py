@@ -16,10 +16,14 @@ from flynn.plugins.controller.limits import ONE_OFF
 from flynn.plugins.controller.mounts import check_together, mounted, parse
 from flynn.plugins.controller.releases import limited
 
+NOTES, NAME, NOTE = 20, 64, 256
+"""Notes of a job at most, and characters of their names and texts."""
+
 
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be run. `env`, `mounts` (as users write them) and `limits` are for it alone; `release` 0: the one that
-    serves; `time_limit` in seconds, 0: as long as any may run; `terminal`: rows and columns of the one it has."""
+    serves; `time_limit` in seconds, 0: as long as any may run; `terminal`: rows and columns of the one it has. `meta`:
+    notes that are shown with it."""
 
     command: str
     env: dict[str, str] = {}
@@ -29,6 +33,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     release: int = 0
     limits: dict[str, int] = {}
     time_limit: float = 0.0
+    meta: dict[str, str] = {}
 
 
 def run_job(facts: Facts, name: str, wanted: NewRun, id: str, now: float, longest: float = 0.0) -> Change:
@@ -49,6 +54,7 @@ def run_job(facts: Facts, name: str, wanted: NewRun, id: str, now: float, longes
         terminal=wanted.terminal,
         service=keys.service(name, ONE_OFF),
         time_limit=wanted.time_limit or longest,
+        meta=wanted.meta,
     )
     return Change(puts={keys.queued("ephemeral", id): model.Queued(job=job)}, seen=(keys.app(name),), why=f"run {id}")
 
@@ -63,6 +69,8 @@ def _check(wanted: NewRun, longest: float) -> None:
     if longest and wanted.time_limit > longest:
         most = f"{longest:g} s (`controller.queues.ephemeral.time_limit`)"
         raise Invalid(f"a one-off job may run {most} at most here, not {wanted.time_limit:g} s")
+    if len(wanted.meta) > NOTES or any(len(key) > NAME or len(text) > NOTE for key, text in wanted.meta.items()):
+        raise Invalid(f"a job has {NOTES} notes at most, with names of {NAME} and texts of {NOTE} characters at most")
     for key, value in wanted.env.items():
         check_variable(key, value)
 

@@ -237,7 +237,7 @@ class Agent:
             return False
         state = JobState(
             id=job.id, app=job.app, type=job.type, queue=job.queue, release=job.release, host=self.ctx.host,
-            state="starting", since=now, created=now,
+            state="starting", since=now, created=now, meta=job.meta,
         )  # fmt: skip
         kept = Kept(job=job, state=state)
         self.jobs[job.id] = job

@@ -61,6 +61,7 @@ def test_it_has_as_long_as_it_asks_for_or_as_any_may_have() -> None:
         (NewRun("date", limits={"memory": 1}), "memory of this job cannot be 1"),
         (NewRun("date", limits={"speed": 1}), "there is no limit 'speed'"),
         (NewRun(" \n"), "no command was given"),
+        (NewRun("date", meta={"x": "y" * 257}), "a job has 20 notes at most"),
         (NewRun("date", detach=True, terminal=(24, 80)), "has no terminal"),
         (NewRun("date", env={"PORT": "1"}), "PORT is given by flynn itself"),
     ],
