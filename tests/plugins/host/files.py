@@ -20,6 +20,7 @@ async def main(data: Path, kind: str) -> None:
     kept = [open("/dev/null") for _ in range(MANY)]  # noqa: SIM115
     backend = KINDS[kind](data / "backend")
     await backend.open()
+    (data / "job").mkdir()
     print(*await output(backend, spec(data, "ulimit -Sn; ulimit -Hn")), files.limit())
     for file in kept:
         file.close()

@@ -310,8 +310,8 @@ async def test_the_next_daemon_knows_it_at_once(rig: Rig) -> None:
     async with rig.running():
         before = await registered(rig, True)
     assert await said(before.socket) == "AF_UNIX web-1"
+    stamp = rig.node.mirror.facts.stamp("services/hello-web/web-1")
     async with rig.running():
-        stamp = rig.node.mirror.facts.stamp("services/hello-web/web-1")
         await rig.node.mirror.until(lambda f: f.stamp("services/hello-web/web-1") != stamp, 10)
         assert rig.instance("web-1") == before
         told = [line for line in await rig.printed("web-1", "flynn") if "socket" in line]
