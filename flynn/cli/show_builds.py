@@ -13,7 +13,7 @@ def builds(app: str, rows: Sequence[BuildInfo], now: float) -> list[str]:
     """A line a build, the newest first."""
     if not rows:
         return [f"{app} was never built: 'flynn deploy -a {app}' does"]
-    head = ("BUILD", "STARTED", "TOOK", "STATE", "COMMIT", "DESCRIPTION", "")
+    head = ("BUILD", "STARTED", "TOOK", "STATE", "COMMIT", "DESCRIPTION", "OUTCOME")
     return table([_row(build, now) for build in rows], head)
 
 

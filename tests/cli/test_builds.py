@@ -19,7 +19,7 @@ WAITS = BuildInfo(app="hello", number=3, job="j3", source="s", started=T0, waits
 
 def test_the_looks_of_builds() -> None:
     assert builds("hello", [WAITS, FAILED, DONE], T0 + 30) == [
-        "BUILD  STARTED              TOOK  STATE     COMMIT    DESCRIPTION",
+        "BUILD  STARTED              TOOK  STATE     COMMIT    DESCRIPTION  OUTCOME",
         "3      2026-11-18 11:06:40  30 s  queued    -         -            no host has 512 MiB",
         "2      2026-11-18 11:06:40  1 s   failed    1f3a1f3a  Try          no luck",
         "1      2026-11-18 11:06:40  4 s   complete  -         -            v7",
