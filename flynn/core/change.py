@@ -54,8 +54,9 @@ async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unc
     return await store.commit(change.ops(), [*change.guards(facts), *fence])
 
 
-TRIES = 5
-"""How often a decision is made anew because the facts moved on meanwhile."""
+TRIES = 12
+"""How often a decision is made anew because the facts moved on meanwhile. A photo may be behind by several changes, of
+which each then costs a try."""
 
 
 async def carry_out(store: Store, mirror: "Mirror", decide: Callable[[Facts], Change]) -> Facts:
