@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from flynn.cli.words import paint
+from flynn.cli.words import paint, span
 from flynn.core import keys
 from flynn.core.client_file import NAME, Target, Unreadable, default_data, find
 from flynn.core.errors import Invalid, Unavailable
@@ -68,7 +69,10 @@ class Session:
 
         async def asking() -> T:
             async with open_client(target.url, target.token) as client:
-                return await call(client)
+                told = await call(client)
+                if (since := client.wire.stale_since) is not None:
+                    complain(f"the store has not answered for {span(time.time() - since)}: facts are as of then")
+                return told
 
         return asyncio.run(asking())
 

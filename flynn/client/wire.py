@@ -12,7 +12,7 @@ import msgspec
 
 from flynn.core import errors
 from flynn.core.errors import FlynnError, Unavailable
-from flynn.core.records import Event, Line, Lines
+from flynn.core.records import STALE_SINCE, Event, Line, Lines
 
 CONNECT = 5.0
 """Seconds to reach the node."""
@@ -80,6 +80,8 @@ class Wire:
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
         self.session = session
+        self.stale_since: float | None = None
+        """When the node had last heard of its store (seconds since the epoch), if the last answer was given without."""
 
     async def call(
         self, method: str, path: str, wanted: type[T], body: object = None, query: Mapping[str, str] | None = None
@@ -143,6 +145,7 @@ class Wire:
         """An answer with a good status, for the length of a block."""
         try:
             async with self.session.request(method, self.url + path, timeout=timeout, **how) as response:
+                self.stale_since = _seconds(response.headers.get(STALE_SINCE))
                 if response.status >= 400:
                     raise await self._problem(response)
                 yield response
@@ -199,6 +202,13 @@ def _line(raw: bytes) -> Line:
         return msgspec.json.decode(raw, type=Line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unavailable(f"the stream was cut off in a line: {raw[:80]!r}") from None
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def _once(method: str) -> dict[str, str]:

@@ -80,7 +80,8 @@ async def _live(
         if node.etcd:
             await own_name(node, store, mirror, lease)
         write_client_file(node, grid)
-        server, metrics = Web(grid.token), Metrics()
+        server = Web(grid.token, stale_since=lambda: mirror.stale_since)
+        metrics = Metrics()
         http = await stack.enter_async_context(open_http(grid.token))
         await stack.enter_async_context(serve(server, node.address, node.port, estate))
         lag = await stack.enter_async_context(LoopLag.measuring())

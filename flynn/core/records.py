@@ -15,6 +15,9 @@ Line = dict[str, Any]
 Lines = AsyncGenerator[Line, None]
 """A stream of them. Read it within `contextlib.aclosing`: leaving it early must close the connection there and then."""
 
+STALE_SINCE = "Flynn-Stale-Since"
+"""The header of every answer while the store is away: when it was last heard of, in seconds since the epoch."""
+
 
 class Count(msgspec.Struct, frozen=True):
     """Processes of one type: how many there shall be, and how many are up."""

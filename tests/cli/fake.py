@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from flynn.core.records import BuildInfo
+from flynn.core.records import STALE_SINCE, BuildInfo
 
 TOKEN = "secret"
 T0 = 1_795_000_000.0
@@ -45,6 +45,7 @@ class FakeGrid:
     open: bool = False
     """Streams go on after their last line."""
 
+    stale_since: float | None = None
     builds: list[BuildInfo] = field(default_factory=list)
     port: int = 0
     git_url: str = ""
@@ -112,6 +113,8 @@ class FakeGrid:
         if name and name not in self.apps:
             return problem(404, "not_found", f"there is no app {name}")
         answer: web.StreamResponse = await handler(request)
+        if self.stale_since is not None:
+            answer.headers[STALE_SINCE] = str(self.stale_since)
         return answer
 
     async def create(self, request: web.Request) -> web.Response:

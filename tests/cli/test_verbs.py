@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ async def test_a_failure_is_told_on_stderr_with_exit_code_1(grid: FakeGrid, flyn
     grid.lines = [{"kind": "done", "ok": False, "message": "v2 never listened on $PORT; v1 still serves", "seconds": 1}]
     done = await flynn("release", "rollback")
     assert (done.code, done.err) == (1, " !     v2 never listened on $PORT; v1 still serves\n")
+
+
+async def test_what_is_shown_while_the_store_is_away_is_called_old(grid: FakeGrid, flynn: Shell) -> None:
+    fresh = await flynn("env")
+    grid.stale_since = time.time() - 125
+    done = await flynn("env")
+    assert (done.code, done.out) == (0, fresh.out)
+    assert done.err == " !     the store has not answered for 2 min: facts are as of then\n"
 
 
 async def test_a_stream_that_is_cut_off_is_a_failure(grid: FakeGrid, flynn: Shell) -> None:

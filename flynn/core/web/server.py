@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 
 from flynn import __version__
 from flynn.core.errors import FlynnError, NotFound, TooLarge, Unsupported
+from flynn.core.records import STALE_SINCE
 from flynn.core.web.answers import answer
 from flynn.core.web.bodies import BODY_LIMIT, ROUTE
 from flynn.core.web.guard import Guard
@@ -26,10 +27,17 @@ BEGUN: Any = web.RequestKey("begun", bool) if hasattr(web, "RequestKey") else "f
 
 
 class Web:
-    """Routes by path, behind the grid's token. `clock`: seconds that nobody sets."""
+    """Routes by path, behind the grid's token. `clock`: seconds that nobody sets; `stale_since`: when the store was
+    last heard of, if it is away now."""
 
-    def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        token: str,
+        clock: Callable[[], float] = time.monotonic,
+        stale_since: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._guard = Guard(token, clock)
+        self._stale_since = stale_since
         self._routes: dict[tuple[str, str], tuple[re.Pattern[str], Route]] = {}
         self._fronts: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -68,8 +76,13 @@ class Web:
 
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[all])
         app.router.add_route("*", "/{path:.*}", self._answer, expect_handler=self._expected)
-        app.on_response_prepare.append(_note_begun)
+        app.on_response_prepare.append(self._begins)
         return app
+
+    async def _begins(self, request: web.Request, response: web.StreamResponse) -> None:
+        request[BEGUN] = True
+        if (since := self._stale_since()) is not None:
+            response.headers[STALE_SINCE] = f"{since:.3f}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -146,7 +159,3 @@ def _broken_off(request: web.Request, error: Exception) -> web.StreamResponse:
         log.error("%s %s broke off: %s", request.method, request.path, error, exc_info=error)
         request.transport.close()
     return web.Response(status=499)  # Nobody reads this, but aiohttp wants an answer.
-
-
-async def _note_begun(request: web.Request, response: web.StreamResponse) -> None:
-    request[BEGUN] = True

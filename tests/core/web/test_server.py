@@ -15,9 +15,12 @@ import pytest
 from aiohttp import web
 
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound, Unauthorized, Unavailable
+from flynn.core.memory import MemoryStore
 from flynn.core.model import App
+from flynn.core.records import STALE_SINCE
 from flynn.core.web import BODY_LIMIT, BYTES, LINES, Route, answer, body, lines, query, send_line
 from flynn.core.web.guard import ADDRESSES, BURST, RATE, Guard
+from tests.core.outage import Line
 from tests.harness import TOKEN, TestNode, open_node
 
 LIMIT = 10.0
@@ -519,3 +522,24 @@ def test_guard_remembers_so_many_addresses() -> None:
         with pytest.raises(Unauthorized):
             guard.check("Bearer wrong", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
     assert len(guard._left) == ADDRESSES
+
+
+async def test_while_the_store_is_away_every_answer_says_since_when(tmp_path: Path) -> None:
+    line = Line(MemoryStore())
+
+    async def told(path: str) -> str | None:
+        async with away.http.get(away.url + path) as response:
+            return response.headers.get(STALE_SINCE)
+
+    async with asyncio.timeout(LIMIT), open_node(tmp_path, line) as away:
+        with away.web.serving(*routes()):
+            assert await told("/v1/apps/a") is None
+            line.cut()
+            while (since := away.mirror.stale_since) is None:
+                await asyncio.sleep(0.01)
+            for path in ("/v1/apps/a", "/v1/fail/conflict", "/v1/stream/end", "/nowhere"):
+                assert float(await told(path) or 0) == pytest.approx(since, abs=0.001)
+            line.mend()
+            while away.mirror.stale_since is not None:
+                await asyncio.sleep(0.01)
+            assert await told("/v1/apps/a") is None
