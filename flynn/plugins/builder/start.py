@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.builder import packs
+from flynn.plugins.builder.dockerfile import by_engine
 
 GRACE = 1.0
 """Seconds that a build has to end once it is told to."""
@@ -36,82 +37,82 @@ AS_SET = model.Deploying()
 TIDY = 15.0
 """Seconds after its time limit at which a build is ended from outside that has not said so itself by then."""
 
-BATCH = 1000
-"""Processes that a step of a deploy replaces at most."""
+RESERVE = 512
+"""MiB of memory that a build reserves, if it may take as much."""
+
+Some = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Rules(msgspec.Struct, frozen=True):
     """What any build may take, unless `flynn limit set build` says otherwise: `timeout` in seconds; MiB of `memory` at
-    most, and how many of them it reserves; `cpu` in thousandths of a core (0: any number); processes and threads; MiB
-    of `disk` for all that it writes; `env`: variables of all builds; their `network` ("": one of their own, where a
-    host gives that)."""
+    most; `cpu` in thousandths of a core (0: any number); processes and threads; MiB of `disk` for all that it writes;
+    `env`: variables of all builds, as mirrors of what buildpacks download; their `network` ("": one of their own,
+    where a host gives that)."""
 
-    timeout: float = 900.0
-    memory: int = 2048
-    reserve: int = 512
-    cpu: int = 0
-    pids: int = 2048
-    disk: int = 6144
+    timeout: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 900.0
+    memory: Some = 2048
+    cpu: Some = 0
+    pids: Some = 2048
+    disk: Some = 6144
     env: dict[str, str] = {}
     network: Literal["", "own", "host"] = ""
 
 
-def begin(
-    facts: Facts,
-    app: str,
-    id: str,
-    source: str,
-    tools: str,
-    rules: Rules,
-    now: float,
-    description: str = "",
-    how: model.Deploying = AS_SET,
-    version: str = "",
-    dockerfile: bool = False,
-    gone: Collection[str] = (),
-) -> Change:
-    """A build of the blob `source` with the tools of the blob `tools`, as job `id`, with its record.
+class Source(msgspec.Struct, frozen=True):
+    """What is built: the tar `blob`, with `names` at its top, of those that tell how (`dockerfile.py`). `version`: the
+    commit that it is, if it is one. `description`: what its build and its release are called."""
 
-    `version` names the source, as git does: the build finds it as SOURCE_VERSION.
-    `dockerfile`: an engine builds it. `gone`: blobs that no shelf has; layers that are among them are made anew.
+    blob: str
+    names: Collection[str] = ()
+    version: str = ""
+    description: str = ""
+
+
+class Supplies(msgspec.Struct, frozen=True):
+    """What it is built with: the blob of the `tools`. `gone`: blobs of layers that no shelf has, to be made anew."""
+
+    tools: str
+    rules: Rules = Rules()
+    gone: Collection[str] = ()
+
+
+def begin(
+    facts: Facts, app: str, id: str, source: Source, supplies: Supplies, now: float, how: model.Deploying = AS_SET
+) -> Change:
+    """A build of the app as job `id`, with its record. By an engine, where its Dockerfile can be built by one.
+
     NotFound: there is no such app. Conflict: it is being built. Invalid: its config is too large.
     """
     found, before = check_app(facts, app), latest(facts, app)
-    config = msgspec.json.encode(found.env).decode()
-    if len(config.encode()) > CONFIG_LIMIT:
-        raise Invalid(
-            f"the config of {app} is too large for a build: {CONFIG_LIMIT} bytes of JSON at most; unset some of it"
-        )
-    job = model.Job(
-        id=id,
-        app=app,
-        type="build",
-        queue="builders",
-        command=COMMAND,
-        created=now,
-        env=_told(facts, found, rules, version, gone) | in_pieces(config),
-        layers={"build": source, "tools": tools, **packs.layers(found)},
-        cache=f"build-{app}",
-        stop_timeout=GRACE,
-        output=True,
-        dockerfile=dockerfile,
-        network=network_of(facts, rules, dockerfile),
-    )
-    job = held(job, rules, found.limits.get("build", {}))
     number = before.number + 1 if before else 1
     build = model.Build(
-        app=app,
-        number=number,
-        job=id,
-        source=source,
-        started=now,
-        description=description,
-        how=how,
-        commit=version,
-    )
+        app=app, number=number, job=id, source=source.blob, started=now, description=source.description, how=how,
+        commit=source.version,
+    )  # fmt: skip
+    job = job_of(facts, found, build, supplies, by_engine(facts, app, source.names))
     puts: dict[str, model.Record] = {keys.build(app, number): build, keys.queued("builders", id): model.Queued(job=job)}
     old = tuple(keys.build(app, number) for number in too_old(facts, app))
     return Change(puts=puts, deletes=old, seen=(keys.app(app),), why=f"build {id}")
+
+
+def job_of(facts: Facts, app: model.App, build: model.Build, supplies: Supplies, dockerfile: bool) -> model.Job:
+    """The job that makes a build. `dockerfile`: an engine builds it. Invalid: the app's config is too large."""
+    job = model.Job(
+        id=build.job,
+        app=app.name,
+        type="build",
+        queue="builders",
+        command=COMMAND,
+        created=build.started,
+        env=_told(facts, app, build.commit, supplies) | in_pieces(_config(app)),
+        layers={"build": build.source, "tools": supplies.tools, **packs.layers(app)},
+        cache=f"build-{app.name}",
+        stop_timeout=GRACE,
+        output=True,
+        dockerfile=dockerfile,
+        network=network_of(facts, supplies.rules, dockerfile),
+    )
+    return held(job, supplies.rules, app.limits.get("build", {}))
 
 
 def network_of(facts: Facts, rules: Rules, dockerfile: bool) -> model.Network:
@@ -127,7 +128,7 @@ def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:
     memory = limits.get("memory", rules.memory)
     return replace(
         job,
-        memory=limits.get("reserve", min(rules.reserve, memory)),
+        memory=limits.get("reserve", min(RESERVE, memory)),
         memory_limit=memory,
         cpu=limits.get("cpu", rules.cpu),
         cpu_reserve=limits.get("cpu_reserve", 0),
@@ -138,12 +139,23 @@ def held(job: model.Job, rules: Rules, limits: Mapping[str, int]) -> model.Job:
     )
 
 
-def _told(facts: Facts, app: model.App, rules: Rules, version: str, gone: Collection[str]) -> dict[str, str]:
+def _told(facts: Facts, app: model.App, version: str, supplies: Supplies) -> dict[str, str]:
     """What the job is told but for the app's config."""
+    rules = supplies.rules
     told = packs.told(app, rules.env) | {"BUILD_TIMEOUT": f"{rules.timeout:g}"}
     told |= {"SOURCE_VERSION": version} if version else {}
-    layers = sorted(key for key, sha256 in known_layers(facts, app.name).items() if sha256 not in gone)
+    layers = sorted(key for key, sha256 in known_layers(facts, app.name).items() if sha256 not in supplies.gone)
     return told | ({"BUILD_LAYERS": msgspec.json.encode(layers).decode()} if layers else {})
+
+
+def _config(app: model.App) -> str:
+    """The app's config as JSON. Invalid: it is too large."""
+    config = msgspec.json.encode(app.env)
+    if len(config) > CONFIG_LIMIT:
+        raise Invalid(
+            f"the config of {app.name} is too large for a build: {CONFIG_LIMIT} bytes of JSON at most; unset some of it"
+        )
+    return config.decode()
 
 
 def in_pieces(config: str) -> dict[str, str]:
@@ -177,10 +189,3 @@ def check_version(text: str) -> str:
     if not VERSION.fullmatch(text):
         raise Invalid(f"{text[:60]!r} names no commit; give all of its 40 (or 64) hexadecimal digits, in lower case")
     return text
-
-
-def check_deploying(strategy: str, batch: int, strategies: Collection[str]) -> model.Deploying:
-    """What is said of the deploy of what is built. Invalid: there is no such strategy."""
-    if strategy and strategy not in strategies:
-        raise Invalid(f"there is no strategy {strategy[:40]!r}; there are: {', '.join(sorted(strategies))}")
-    return model.Deploying(strategy=strategy, batch=batch)

@@ -11,7 +11,7 @@ from flynn.core.facts import Facts
 from flynn.plugins.builder.inside import BuildFailed
 from flynn.plugins.builder.inside.layers import Layers
 from flynn.plugins.builder.inside.slug import write_tar
-from flynn.plugins.builder.start import Rules, begin
+from flynn.plugins.builder.start import Source, Supplies, begin
 from tests.plugins.builder.building import write_app
 
 
@@ -75,7 +75,7 @@ def test_a_build_is_told_the_keys_of_its_own_apps_layers() -> None:
         | {keys.release("hello", 1): model.Release(app="hello", version=1, created=1.0, artifact=slug, processes={})}
     )
     for app, told in (("hello", '["python-1"]'), ("other", None)):
-        change = begin(facts, app, f"{app}-build-1", "c" * 64, "d" * 64, Rules(), 5.0)
+        change = begin(facts, app, f"{app}-build-1", Source("c" * 64), Supplies("d" * 64), 5.0)
         (job,) = (record.job for record in change.puts.values() if isinstance(record, model.Queued))
         assert job.env.get("BUILD_LAYERS") == told
 
@@ -84,6 +84,7 @@ def test_a_layer_whose_blob_is_lost_is_made_anew() -> None:
     slug = model.Artifact(sha256="a" * 64, layers={"python-1": "b" * 64, "node-1": "e" * 64})
     release = model.Release(app="hello", version=1, created=1.0, artifact=slug, processes={})
     facts = Facts.of({keys.app("hello"): model.App(name="hello", created=1.0), keys.release("hello", 1): release})
-    change = begin(facts, "hello", "hello-build-1", "c" * 64, "d" * 64, Rules(), 5.0, gone={"b" * 64})
+    supplies = Supplies("d" * 64, gone={"b" * 64})
+    change = begin(facts, "hello", "hello-build-1", Source("c" * 64), supplies, 5.0)
     (job,) = (record.job for record in change.puts.values() if isinstance(record, model.Queued))
     assert job.env["BUILD_LAYERS"] == '["node-1"]'

@@ -11,13 +11,14 @@ from flynn.core.change import Change, applied
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.plugins.builder.cancel import cancel_build, cancel_job
-from flynn.plugins.builder.start import Rules, begin
+from flynn.plugins.builder.start import Source, Supplies, begin
 
+SOURCE, TOOLS = Source("a" * 64), Supplies("b" * 64)
 HELLO = Facts.of({keys.app("hello"): model.App(name="hello", created=1.0)})
 
 
 def begun(facts: Facts, id: str = "hello-build-1", now: float = 5.0) -> Facts:
-    return applied(facts, begin(facts, "hello", id, "a" * 64, "b" * 64, Rules(), now))
+    return applied(facts, begin(facts, "hello", id, SOURCE, TOOLS, now))
 
 
 def ended(facts: Facts, state: str = "failed") -> Facts:
@@ -40,7 +41,7 @@ def test_builds_are_numbered_and_the_last_ones_are_kept() -> None:
 
 def test_one_at_a_time_and_only_of_an_app_that_there_is() -> None:
     with pytest.raises(NotFound, match="there is no app other"):
-        begin(HELLO, "other", "x", "a" * 64, "b" * 64, Rules(), 5.0)
+        begin(HELLO, "other", "x", SOURCE, TOOLS, 5.0)
     with pytest.raises(Conflict, match=r"build 1 of hello is under way \(hello-build-1\)"):
         begun(begun(HELLO))
     large = {keys.app("hello"): model.App(name="hello", created=1.0, env={"K": "x" * 700_000})}

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +15,7 @@ from flynn.core.facts import Facts
 from flynn.core.records import Line
 from flynn.plugins.builder.cancel import cancel_job
 from flynn.plugins.builder.git.words import INDENT, told
+from flynn.plugins.builder.start import Source
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -23,18 +23,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """What is to be built: `commit`, with the blob `source` and `names` at its top; the release is called
-    as `description` says."""
-
-    source: str
-    names: Collection[str]
-    commit: str
-    description: str
-
-
-Begin = Callable[[str, Pushed], Awaitable[str]]
+Begin = Callable[[str, Source], Awaitable[str]]
 """Begins the build of an app, by its name: the job."""
 
 WAIT = 1800.0
@@ -86,12 +75,12 @@ async def until_free(ctx: "Context", app: str, say: Say) -> None:
             raise Conflict(f"the build {build.job} has not ended within {WAIT:g} s; push again later") from None
 
 
-async def begun(ctx: "Context", begin: Begin, app: str, pushed: Pushed, say: Say) -> str:
+async def begun(ctx: "Context", begin: Begin, app: str, source: Source, say: Say) -> str:
     """The job of a build that has begun, once no other is under way. Who is cancelled leaves none behind. What `begin`
     raises."""
     for _ in range(TRIES):
         await until_free(ctx, app, say)
-        beginning = asyncio.ensure_future(begin(app, pushed))
+        beginning = asyncio.ensure_future(begin(app, source))
         try:
             return await asyncio.shield(beginning)
         except Conflict:

@@ -13,7 +13,7 @@ from flynn.core.election import Claim
 from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
 from flynn.plugins.builder.follow import follow_build
 from flynn.plugins.builder.git import building
-from flynn.plugins.builder.git.building import Begin, Pushed, Told
+from flynn.plugins.builder.git.building import Begin, Told
 from flynn.plugins.builder.git.commit import Objects, check, notes, packed, subject
 from flynn.plugins.builder.git.hook import Asked, Talk
 from flynn.plugins.builder.git.packs import Packs
@@ -21,6 +21,7 @@ from flynn.plugins.builder.git.program import Git
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from flynn.plugins.builder.git.rules import Verdict, judge, refusal
 from flynn.plugins.builder.git.words import INDENT, done
+from flynn.plugins.builder.start import Source
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -107,7 +108,7 @@ class Push:
         scratch = self._means.scratch / f"{app}-{new[:12]}-{id(self):x}"
         async with packed(objects, new, modules, scratch) as (path, names):
             source = await blobs.store(self._ctx, path)
-        pushed = Pushed(source.sha256, names, new, await subject(objects, new))
+        pushed = Source(source.sha256, names, new, await subject(objects, new))
         job = await building.begun(self._ctx, self._means.begin, app, pushed, self._talk.say)
         try:
             await follow_build(self._ctx, app, job, self._told)

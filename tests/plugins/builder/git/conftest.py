@@ -9,11 +9,11 @@ import pytest
 from flynn.core import keys, model
 from flynn.core.facts import encode
 from flynn.core.store import Put
-from flynn.plugins.builder.git.building import Pushed
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import find
 from flynn.plugins.builder.git.push import Means
 from flynn.plugins.builder.git.repositories import Repositories
+from flynn.plugins.builder.start import Source
 from flynn.plugins.shelf.brick import Shelf, ShelfConfig
 from tests.harness import TestNode, open_node
 
@@ -36,7 +36,7 @@ def means(node: TestNode, tmp_path: Path) -> Means:
     repositories = Repositories(ctx, tmp_path / "git", 1 << 30, 1 << 30, 0)
     repositories.prepare()
 
-    async def begin(app: str, pushed: Pushed) -> str:
+    async def begin(app: str, pushed: Source) -> str:
         raise AssertionError("nothing is built here")
 
     packs = Packs(ctx, tmp_path / "pending")

@@ -7,12 +7,13 @@ import pytest
 from flynn.core import keys, model
 from flynn.core.errors import Conflict, Invalid
 from flynn.plugins.builder.git import building
-from flynn.plugins.builder.git.building import Pushed, begun, end_orphans
+from flynn.plugins.builder.git.building import begun, end_orphans
 from flynn.plugins.builder.git.push import Means
+from flynn.plugins.builder.start import Source
 from tests.harness import TestNode
 from tests.plugins.builder.git.conftest import put
 
-PUSHED = Pushed("a" * 64, (), "b" * 40, "A change")
+PUSHED = Source("a" * 64, (), "b" * 40, "A change")
 
 
 async def build(node: TestNode, number: int, job: str, **more: str) -> None:
@@ -29,7 +30,7 @@ async def test_a_push_waits_for_builds_that_others_begin(node: TestNode, means: 
     said: list[str] = []
     tried = 0
 
-    async def begin(app: str, pushed: Pushed) -> str:
+    async def begin(app: str, pushed: Source) -> str:
         nonlocal tried
         tried += 1
         if tried == 1:  # Somebody was faster.
@@ -50,13 +51,13 @@ async def test_a_push_waits_for_builds_that_others_begin(node: TestNode, means: 
 
 
 async def test_what_is_no_good_is_tried_once(node: TestNode, means: Means) -> None:
-    async def begin(app: str, pushed: Pushed) -> str:
+    async def begin(app: str, pushed: Source) -> str:
         raise Invalid("no good")
 
     with pytest.raises(Invalid):
         await begun(means.ctx, begin, "hello", PUSHED, nothing)
 
-    async def conflict(app: str, pushed: Pushed) -> str:
+    async def conflict(app: str, pushed: Source) -> str:
         raise Conflict("something else")
 
     with pytest.raises(Conflict, match="something else"):
@@ -69,7 +70,7 @@ async def test_a_pusher_who_leaves_while_the_build_begins_leaves_none_behind(
     monkeypatch.setattr(building, "ENDING", 0.1)
     beginning, go = asyncio.Event(), asyncio.Event()
 
-    async def begin(app: str, pushed: Pushed) -> str:
+    async def begin(app: str, pushed: Source) -> str:
         beginning.set()
         await go.wait()
         await build(node, 1, "hello-push-1")
