@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from flynn.client.wire import STREAM, UNARY, Wire
+from flynn.client.calls import Calls
+from flynn.client.wire import STREAM, UNARY
 from flynn.core.blobs import SWEEP, UNUSED, digest
 from flynn.core.errors import Invalid, NotFound
 from flynn.core.records import BlobInfo
@@ -14,11 +15,8 @@ from flynn.core.records import BlobInfo
 CHUNK = 256 * 1024
 
 
-class BlobCalls:
-    """Put, get, list and remove blobs."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+class BlobCalls(Calls):
+    """Put, get, list and remove blobs; part of `Client`."""
 
     async def blobs(self) -> list[BlobInfo]:
         return await self.wire.call("GET", "/v1/blobs", list[BlobInfo])
