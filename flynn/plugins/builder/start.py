@@ -18,7 +18,9 @@ from flynn.plugins.builder.dockerfile import by_engine
 GRACE = 1.0
 """Seconds that a build has to end once it is told to."""
 
-COMMAND = 'cd "$TOOLS_DIR" && exec python3 -u -B -E -S -m inside'
+PROGRAM = "import os, sys; sys.path[0] = os.getcwd(); from inside.__main__ import end; end()"
+COMMAND = f"""cd "$TOOLS_DIR" && exec python3 -B -E -S -c '{PROGRAM}'"""
+"""As `python3 -m inside`, which has to find out first what that is."""
 
 CONFIG_LIMIT = 600_000
 """Bytes of an app's config as JSON: more than this only a config of odd characters comes to."""

@@ -17,9 +17,13 @@ import uv
 from flynn.core.errors import StartError
 
 HERE = Path(__file__).parent
+LIB = HERE / "buildpacks" / "lib"
 LEVEL = 1
 """Of gzip: the tools are packed once for each version of flynn, and cross a fast network."""
 
+
+OWN = "pack.txt"
+"""What a buildpack of flynn's own has; its programs are those of `lib/bin`, which are the same for all."""
 
 TAKEN = ("lib", "order")
 """What lies beside the buildpacks."""
@@ -50,7 +54,8 @@ def layout(packs: Iterable[Path]) -> dict[str, Path | bytes]:
     """What the tar holds: by name, the file it comes from, or its text."""
     names: dict[str, Path] = {}
     for folder in packs:
-        if not os.access(folder / "bin" / "detect", os.R_OK) or not os.access(folder / "bin" / "compile", os.R_OK):
+        programs = _programs(folder)
+        if not os.access(programs / "detect", os.R_OK) or not os.access(programs / "compile", os.R_OK):
             raise StartError(f"{folder} is no buildpack: it has no bin/detect or no bin/compile")
         if folder.name in TAKEN:
             raise StartError(
@@ -59,11 +64,13 @@ def layout(packs: Iterable[Path]) -> dict[str, Path | bytes]:
         names.setdefault(folder.name, folder)
     files: dict[str, Path | bytes] = {"bin/uv": Path(uv.find_uv_bin())}
     files["buildpacks/order"] = "".join(f"{name}\n" for name in names).encode()
-    own = {"inside": HERE / "inside", "buildpacks/lib": HERE / "buildpacks" / "lib"}
+    own = {"inside": HERE / "inside", "buildpacks/lib": LIB}
     for top, folder in {**own, **{f"buildpacks/{n}": p for n, p in names.items()}}.items():
         for path in folder.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 files[f"{top}/{path.relative_to(folder).as_posix()}"] = path
+    for name, folder in names.items():
+        files.update({f"buildpacks/{name}/bin/{path.name}": path for path in _programs(folder).iterdir()})
     return files
 
 
@@ -96,6 +103,11 @@ def compiled(files: Mapping[str, Path | bytes]) -> dict[str, bytes]:
                 continue
             found[place] = Path(made).read_bytes()
     return found
+
+
+def _programs(pack: Path) -> Path:
+    """Where the programs of a buildpack are."""
+    return (LIB if (pack / OWN).is_file() else pack) / "bin"
 
 
 def _add(tar: tarfile.TarFile, info: tarfile.TarInfo, content: Path | bytes) -> None:

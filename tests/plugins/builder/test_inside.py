@@ -1,5 +1,6 @@
 """What a build does besides calling a buildpack, and every sentence by which it fails."""
 
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -30,10 +31,40 @@ async def test_a_procfile_is_enough(tmp_path: Path, kit: Path, cache: Path) -> N
     assert (entry.mode, entry.uid, entry.uname) == (0o755, 0, "")
 
 
-async def test_the_same_app_makes_the_same_slug(tmp_path: Path, kit: Path, cache: Path) -> None:
-    app = write_app(tmp_path / "app", {**WEB, **{f"d{n}/f": str(n) for n in range(9)}})
-    first, second = [((await build(app, kit, cache)).out / "slug.tgz").read_bytes()[8:] for _ in range(2)]
-    assert first == second
+async def test_the_same_source_makes_the_same_slug(tmp_path: Path, kit: Path, cache: Path) -> None:
+    """Whenever it is built, and in whatever order and when its files were put there; also what the build adds is the
+    same."""
+    files = {**WEB, **{f"d{n}/f.js": str(n) for n in range(9)}, "public/index.html": "x", "d1/m.py": "y"}
+    slugs = []
+    for name, now in (("a", 1_900_000_000), ("b", 1_950_000_000)):
+        app = write_app(tmp_path / name, dict(sorted(files.items(), reverse=name == "b")))
+        (app / "link").symlink_to("Procfile")
+        for number, file in enumerate(sorted(files)):
+            os.utime(app / file, (now, 1_700_000_000 + number))
+        os.utime(app / "d1", (now, now))
+        built = await build(app, kit, cache)
+        assert built.code == 0, built.text
+        slugs.append(built.out / "slug.tgz")
+    assert slugs[0].read_bytes() == slugs[1].read_bytes()
+    with tarfile.open(slugs[0]) as tar:
+        times = {entry.name: entry.mtime for entry in tar}
+    newest = 1_700_000_000 + len(files) - 1
+    assert times["Procfile"] == 1_700_000_000
+    assert times["d1"] == times["link"] == newest
+    assert max(times.values()) == newest
+    assert ".static/server.py" in times
+
+
+async def test_what_a_build_makes_has_the_time_of_its_source(tmp_path: Path, kit: Path, cache: Path) -> None:
+    """But a module of Python keeps its own, by which its bytecode knows it."""
+    tools = own_pack(kit, tmp_path / "t", "mkdir $1/made; echo x >$1/made/x.js; echo x >$1/made/x.py\n")
+    app = write_app(tmp_path / "app", WEB)
+    os.utime(app / "Procfile", (5e8, 5e8))
+    built = await build(app, tools, cache)
+    with tarfile.open(built.out / "slug.tgz") as tar:
+        times = {entry.name: entry.mtime for entry in tar}
+    assert times["Procfile"] == times["made"] == times["made/x.js"] == 5e8
+    assert times["made/x.py"] == int((app / "made" / "x.py").stat().st_mtime)
 
 
 async def test_slugignore_is_obeyed_before_the_build(tmp_path: Path, kit: Path, cache: Path) -> None:

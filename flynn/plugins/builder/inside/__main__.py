@@ -12,26 +12,24 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Collection
-from types import FrameType
-from typing import Any, NoReturn
 
-from . import BuildFailed
+from . import SUBMODULES, BuildFailed
 from .choose import chosen
 from .described import read_described
-from .dockerfile import build_image
 from .ignore import remove_ignored
 from .layers import Layers
-from .places import Places, config, environ, write_config
+from .places import Config, Places, config, environ
 from .processes import Released, find_processes, has_profile, image_processes, write_profile
-from .slug import human, size_of, write_tar
-from .submodules import bring_submodules
+from .slug import human, newest, size_of, write_tar
+
+TYPE_CHECKING = False  # What takes long to load is loaded where it is used: who deploys waits.
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from types import FrameType
+    from typing import Any, NoReturn
 
 CACHE_LIMIT = 1 << 30
 """Bytes that a build may leave in its cache."""
@@ -52,6 +50,8 @@ def main() -> int:
     except OSError as error:
         return fail(f"{error.strerror or error}: {error.filename or 'in the build'}")
     except Exception as error:
+        import traceback
+
         traceback.print_exc(file=sys.stdout)
         return fail(f"flynn made a mistake in the build, the lines above say where: {type(error).__name__}")
     return 0
@@ -59,23 +59,29 @@ def main() -> int:
 
 def build(places: Places) -> tuple[str, int, bool]:
     """All steps in turn; what came of it, its size in bytes, and whether it took more than layers that there were."""
-    bring_submodules(places.build, places.cache, environ(places, os.environ))
+    if os.path.lexists(os.path.join(places.build, SUBMODULES)):
+        from .submodules import bring_submodules
+
+        bring_submodules(places.build, places.cache, environ(places, os.environ))
     if removed := remove_ignored(places.build):
         say(f"Left out {removed} {'path' if removed == 1 else 'paths'} named by .slugignore")
     file_read, described = read_described(places.build)
     if engine := os.environ.get("IMAGE_BUILD"):
+        from .dockerfile import build_image
+
         processes = image_processes(places.build)
         size = build_image(places.build, engine, places.out)
         leave(places, "dockerfile", processes, file_read, described)
         return "an image", size, True
-    bash = has_profile(places.build)
+    bash, time_of_source = has_profile(places.build), newest(places.build)
     layers = Layers(places.out, os.environ)
     released, names, foreign = compile_all(places, layers)
     write_profile(places.build, released.variables, bash or foreign)
     processes = find_processes(places.build, released, names[-1])
     used = layers.unchanged(places.build)
     layers.pack(places.build, used)
-    size = write_tar(places.build, os.path.join(places.out, "slug.tgz"), without=used.values())
+    slug = os.path.join(places.out, "slug.tgz")
+    size = write_tar(places.build, slug, without=used.values(), newest=time_of_source)
     leave(places, ", ".join(names), processes, file_read, described, used)
     return "a slug", size, not used or not layers.known.issuperset(used)
 
@@ -100,8 +106,7 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
     """Each buildpack in its turn; what they say of processes, their names, and whether one is not flynn's own."""
     env, found = environ(places, os.environ, layers.folder), config(os.environ)
     released, names, foreign = Released(), [], False
-    with tempfile.TemporaryDirectory(prefix="config-") as folder:
-        write_config(found, folder)
+    with Config(found) as folder:
         for pack, title, is_last in chosen(places, os.environ, found, env):
             say(f"{title} app detected")
             needed = {} if is_last else {"LAYERS_NEEDED": "1"}
@@ -117,6 +122,8 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
 
 def keep_small(cache: str) -> None:
     """Take away what the cache holds over its limit: what can be had again most quickly, then all of it."""
+    import shutil
+
     for folder, what in ((os.path.join(cache, "kept"), "of what was installed"), (cache, "of everything")):
         if (size := size_of(cache)) > CACHE_LIMIT and os.path.isdir(folder):
             say(f"Emptied the build cache {what}: it had {human(size)}, over {human(CACHE_LIMIT)}")
@@ -155,7 +162,12 @@ def say(sentence: str) -> None:
     print(f"-----> {sentence}", flush=True)
 
 
-if __name__ == "__main__":
+def end() -> None:
+    """What the job does: build, and end with the exit code. There is nothing to be tidied up, and who deploys waits."""
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # There is nothing to be tidied up, and who deploys waits.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    end()

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import sys
 
 from . import BuildFailed
 from .procfile import parse_release
-from .run import run
+from .run import Ended, run, run_here
+from .slug import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ANSWER_LIMIT = 60.0
 """Seconds that `bin/detect` and `bin/release` may take, and the sourcing of `export`."""
 
+TOLD = "pack.txt"
+"""What flynn's own have instead of programs (`OwnPack`)."""
 
-class Buildpack(NamedTuple):
+
+class Buildpack:
     """The buildpack in the directory `path`, by the name that people know it by."""
 
-    path: str
-    name: str
+    def __init__(self, path: str, name: str) -> None:
+        self.path, self.name = path, name
 
     @property
     def own(self) -> bool:
@@ -34,7 +39,9 @@ class Buildpack(NamedTuple):
 
     def compile(self, build: str, cache: str, config: str, env: Mapping[str, str]) -> None:
         """Turn the source in `build` into what will run; `config` is the directory with a file for each variable."""
-        ended = run([self._program("compile"), build, cache, config], build, env)
+        self._judge(run([self._program("compile"), build, cache, config], build, env))
+
+    def _judge(self, ended: Ended) -> None:
         if ended.code and ended.reason and self.own:
             raise BuildFailed(ended.reason, told=True)
         if ended.code:
@@ -54,6 +61,8 @@ class Buildpack(NamedTuple):
         """The environment for the buildpacks after it: its `export`, sourced."""
         if not os.path.exists(os.path.join(self.path, "export")):
             return dict(env)
+        import shutil
+
         shell = shutil.which("bash", path=env.get("PATH")) or "/bin/sh"
         script = f'cd "$1" && . "$2" >&2 && exec {ENV}'
         code, text = _ask([shell, "-c", script, shell, build, os.path.join(self.path, "export")], env)
@@ -66,11 +75,63 @@ class Buildpack(NamedTuple):
 
     def copied(self, to: str) -> Buildpack:
         """A copy that it may write to, as it does to `export`; for one build."""
+        import shutil
+
         shutil.copytree(self.path, to, symlinks=True)
         return Buildpack(to, self.name)
 
     def _program(self, name: str) -> str:
         return os.path.join(self.path, "bin", name)
+
+
+class OwnPack(Buildpack):
+    """One of flynn's own, a module of the tools. Its file `pack.txt` has three lines: what it calls an app, the
+    files of which it needs one to fit, and the module, whose `main` is called as `bin/compile` is.
+
+    Its `bin` does the same by the same file, for whoever runs that; here it takes no process but a fork of this one.
+    """
+
+    def __init__(self, path: str, name: str, home: str = "") -> None:
+        super().__init__(path, name)
+        self.home = home or path
+        """Where it lies in the tools; `path` is where it may write."""
+
+        with open(os.path.join(self.home, TOLD), encoding="utf-8") as file:
+            self.title, files, self.module = file.read().splitlines()
+        self.files = files.split()
+
+    def detect(self, build: str, env: Mapping[str, str]) -> str:
+        fits = any(os.path.isfile(os.path.join(build, file)) for file in self.files)
+        return self.title if fits else ""
+
+    def compile(self, build: str, cache: str, config: str, env: Mapping[str, str]) -> None:
+        def main() -> None:
+            __import__(self.module)
+            sys.modules[self.module].main([build, cache, config])
+
+        if env.get("PATH") != os.environ.get("PATH"):  # One before it may have brought another Python.
+            import shutil
+
+            shutil.copytree(self.home, self.path, dirs_exist_ok=True)
+            return super().compile(build, cache, config, env)
+        return self._judge(run_here(main, build, {**env, "PACK": self.path}, meanwhile=load))
+
+    def release(self, build: str, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        try:
+            with open(os.path.join(self.path, "web"), encoding="utf-8") as file:
+                return parse_release(f"default_process_types:\n{file.read()}", self.name)
+        except FileNotFoundError:
+            return {}
+
+    def copied(self, to: str) -> Buildpack:
+        os.mkdir(to)
+        return OwnPack(to, self.name, self.home)
+
+
+def known(folder: str, name: str) -> Buildpack:
+    """One of the tools."""
+    path = os.path.join(folder, name)
+    return OwnPack(path, name) if os.path.exists(os.path.join(path, TOLD)) else Buildpack(path, name)
 
 
 ENV = "env -0"
@@ -89,6 +150,8 @@ def check(path: str, name: str) -> Buildpack:
 
 
 def _ask(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, bytes]:
+    import subprocess
+
     try:
         done = subprocess.run(
             command, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=ANSWER_LIMIT, check=False

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 
 from . import BuildFailed
-from .buildpack import Buildpack, check
-from .dockerfile import NAME as DOCKERFILE
-from .fetch import fetch, shown
+from .buildpack import Buildpack, check, known
 from .places import Places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 FILE = ".buildpacks"
 
@@ -54,7 +54,8 @@ def chosen(
 
     One that somebody has named must fit, once those before it are done. BuildFailed.
     """
-    folder = tempfile.mkdtemp(prefix="packs-", dir=places.out)
+    folder = os.path.join(places.out, f"packs-{os.urandom(4).hex()}")
+    os.mkdir(folder)
     said, where = named(given, config, places.build)
     if not said:
         found, title = detected(os.path.join(places.tools, "buildpacks"), places.build, env)
@@ -73,10 +74,10 @@ def chosen(
 def detected(folder: str, build: str, env: Mapping[str, str]) -> tuple[Buildpack, str]:
     """The first buildpack of the tools that fits the app, and what it calls it. BuildFailed: none does."""
     for name in own(folder):
-        pack = Buildpack(os.path.join(folder, name), name)
+        pack = known(folder, name)
         if title := pack.detect(build, env):
             return pack, title
-    if os.path.exists(os.path.join(build, DOCKERFILE)):
+    if os.path.exists(os.path.join(build, "Dockerfile")):
         raise BuildFailed("there is a Dockerfile, which no host of this grid can build: none has Docker Engine")
     raise BuildFailed(f"no buildpack fits; they look for: {LOOKS_FOR}. `flynn buildpack set` names another one")
 
@@ -93,13 +94,15 @@ def brought(
     """The buildpack that is called so, copied or fetched to `to`. BuildFailed: there is none."""
     folder = os.path.join(places.tools, "buildpacks")
     if name in own(folder):
-        return Buildpack(os.path.join(folder, name), name).copied(to)
+        return known(folder, name).copied(to)
     if name.startswith(SHELF):
         layer = given.get(f"PACK_{name[len(SHELF) :][:12].upper()}_DIR", "")
         if not os.path.isdir(layer):
             raise BuildFailed(f"{name} (from {where}) is not there; name what is on the shelf by: flynn buildpack set")
         return check(inner(Buildpack(layer, name).copied(to).path), name)
     if name.startswith("https://"):
+        from .fetch import fetch, shown
+
         fetch(name, to, places.cache, env)
         return check(inner(to), shown(name))
     raise BuildFailed(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 
 NAME = ".slugignore"
 
@@ -16,6 +15,8 @@ def remove_ignored(top: str) -> int:
             patterns = [pattern for line in file if (pattern := parse(line))]
     except FileNotFoundError:
         return 0
+    import shutil
+
     removed = 0
     for folder, folders, files in os.walk(top):
         inner = os.path.relpath(folder, top)

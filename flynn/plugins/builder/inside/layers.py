@@ -14,10 +14,13 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Mapping
 
 from . import BuildFailed
 from .slug import write_tar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 KEY_LIMIT, MOST = 100, 8

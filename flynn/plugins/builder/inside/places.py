@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from . import BuildFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 NAMES = ("BUILD_DIR", "APP_DIR", "TOOLS_DIR", "CACHE_DIR", "OUT_DIR")
 
@@ -19,15 +20,12 @@ STACKS = (((2, 39), "heroku-24"), ((2, 35), "heroku-22"), ((0, 0), "heroku-20"))
 """Heroku's stacks by the C library that programs made for them need at least."""
 
 
-class Places(NamedTuple):
+class Places:
     """The directories of a build: the source `build`, which becomes the slug; `app`, where the slug will be when it
     runs, empty now; the `tools`; the `cache` that is kept for the next build; and `out`, for what comes of it all."""
 
-    build: str
-    app: str
-    tools: str
-    cache: str
-    out: str
+    def __init__(self, build: str, app: str, tools: str, cache: str, out: str) -> None:
+        self.build, self.app, self.tools, self.cache, self.out = build, app, tools, cache, out
 
     @staticmethod
     def from_environ() -> Places:
@@ -63,19 +61,36 @@ def config(given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def write_config(found: Mapping[str, str], folder: str) -> None:
-    """The config as a buildpack reads it: a file for each variable."""
-    for name, value in found.items():
-        if name and "/" not in name and name not in (".", ".."):
-            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
-                file.write(value)
+class Config:
+    """The config as a buildpack reads it, for the length of a block: a directory with a file for each variable."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        self.found = found
+        self.folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"config-{os.urandom(8).hex()}")
+
+    def __enter__(self) -> str:
+        os.mkdir(self.folder, 0o700)
+        for name, value in self.found.items():
+            if name and "/" not in name and name not in (".", ".."):
+                with open(os.path.join(self.folder, name), "w", encoding="utf-8", newline="") as file:
+                    file.write(value)
+        return self.folder
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            for name in os.listdir(self.folder):
+                os.unlink(os.path.join(self.folder, name))
+            os.rmdir(self.folder)
+        except OSError:  # A buildpack has done as it liked with it.
+            import shutil
+
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _pieces(given: Mapping[str, str]) -> Iterator[str]:
     """BUILD_ENV, BUILD_ENV_1, BUILD_ENV_2, ..."""
-    name = "BUILD_ENV"
-    for number in itertools.count(1):
-        if name not in given:
-            return
+    name, number = "BUILD_ENV", 0
+    while name in given:
         yield given[name]
+        number += 1
         name = f"BUILD_ENV_{number}"

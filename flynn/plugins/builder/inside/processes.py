@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Mapping
 
 from . import BuildFailed
 from .procfile import check_name, parse_procfile, profile_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NO_TYPES = "no process type: a Procfile names none, and nothing else tells how to start it; add one, for example: "
 EXAMPLES = {
@@ -61,9 +63,10 @@ def find_processes(build: str, released: Released, buildpack: str) -> dict[str, 
 
 def has_profile(build: str) -> bool:
     """Whether the app itself brings something to be sourced."""
-    return bool(glob.glob(os.path.join(glob.escape(build), ".profile.d", "*.sh"))) or os.path.isfile(
-        os.path.join(build, ".profile")
-    )
+    folder = os.path.join(build, ".profile.d")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    is_sourced = any(name.endswith(".sh") and name[0] != "." for name in names)
+    return is_sourced or os.path.isfile(os.path.join(build, ".profile"))
 
 
 def write_profile(build: str, variables: Mapping[str, str], bash: bool) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+import time
+
+TYPE_CHECKING = False  # `typing` itself takes long to load.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 MARKS = (b"----->", b"=====>", b" !", b"       ", b"\t")
 """How lines begin that need no indent."""
 
 PIECE = 64 * 1024
 """Bytes that are printed at once."""
-
 
 PRINTED = 16 << 20
 """Bytes that all programs of a build may print together; what is over that is left out."""
@@ -44,79 +44,174 @@ class Budget:
 
 BUDGET = Budget(PRINTED)
 
+GLANCE = 0.1
+"""Seconds between two looks whether a program has ended that prints nothing: what it left behind may hold its output
+open."""
 
-class Ended(NamedTuple):
-    """The exit code of a program, 128 + N when signal N ended it; and its last line, if that is marked as a failure."""
+DRAIN = 10.0
+"""Seconds for which the rest of the output is waited for, once all that wrote it has been ended."""
 
-    code: int
-    reason: str = ""
+
+class Ended:
+    """`code`: the exit code of a program, 128 + N when signal N ended it. `reason`: its last line, if that is marked as
+    a failure."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        self.code, self.reason = code, reason
 
 
 def run(command: Sequence[str], cwd: str, env: Mapping[str, str], quiet: float = QUIET) -> Ended:
-    """Run a program to its end. Its output goes to ours, indented."""
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    last: list[bytes] = [b""]
-    printing = threading.Thread(target=_print, args=(process.stdout, process.pid, quiet, last), daemon=True)
-    printing.start()
+    """Run a program to its end. Its output goes to ours, indented. OSError: it cannot be run."""
+    import subprocess  # It takes long to load, and most builds run no program.
+
+    pipe, out = os.pipe()
     try:
-        code = process.wait()
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+        process.returncode = 0  # It is waited for here.
+    except BaseException:
+        os.close(pipe)
+        raise
     finally:
-        end_group(process)
-        printing.join(10)
-    reason = last[0].decode("utf-8", "replace") if BUDGET.left > 0 else ""
-    return Ended(code if code >= 0 else 128 - code, reason[2:].strip() if reason.startswith(" !") else "")
+        os.close(out)
+    return _followed(process.pid, pipe, quiet)
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def run_here(
+    main: Callable[[], None],
+    cwd: str,
+    env: Mapping[str, str],
+    quiet: float = QUIET,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Ended:
+    """The same for a function: a fork of this program calls it, in which Python is up already. `meanwhile` is called
+    here, and quick."""
+    sys.stdout.flush()
+    pipe, out = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(pipe)
+        _be(main, cwd, env, out)
+    os.close(out)
+    meanwhile()
+    return _followed(pid, pipe, quiet)
+
+
+def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) -> None:
+    """In the fork: nothing of the build is left but its code. Does not return."""
+    code = 1
+    try:
+        os.setsid()
+        for number in (signal.SIGALRM, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(cwd)
+        main()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _followed(pid: int, pipe: int, quiet: float) -> Ended:
+    """Print what a program prints, which has a session of its own, until it has ended. Then what it has left behind
+    there ends, and so it does where the build breaks off."""
+    printer, status = Printer(), None
+    try:
+        status = _last(pid, pipe, printer, quiet)
+    finally:
+        _end_session(pid)
+        if status is None:
+            os.kill(pid, signal.SIGKILL)  # It may not have its session yet.
+            os.waitpid(pid, 0)
+        _drain(pipe, printer)
+        os.close(pipe)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    reason = printer.last.decode("utf-8", "replace") if BUDGET.left > 0 else ""
+    return Ended(code, reason[2:].strip() if reason.startswith(" !") else "")
+
+
+def _last(pid: int, pipe: int, printer: Printer, quiet: float) -> int:
+    """The status of a program that has ended (wait(2)). Where it tries a dead host again and again without a word, that
+    is said."""
+    silent, patience = time.monotonic(), quiet
+    while True:
+        if select.select([pipe], [], [], min(GLANCE, quiet))[0]:
+            if not (piece := os.read(pipe, PIECE)):
+                return os.waitpid(pid, 0)[1]
+            printer.take(piece)
+            silent, patience = time.monotonic(), quiet
+        elif time.monotonic() - silent >= patience:
+            printer.take(f"       ({_newest(pid)} has said nothing for {patience:g} s)\n".encode())
+            patience *= 2
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+
+
+def _end_session(pid: int) -> None:
     """Kill a program that has a session of its own, and all that it left behind there."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
-    process.wait()
 
 
-def _print(pipe: BinaryIO, session: int, quiet: float, last: list[bytes]) -> None:
-    """As it comes: a line that is not whole yet may be all there is to see for a while. `last` gets the last line."""
-    begins, held = True, b""
-    with pipe:
-        for piece in map(BUDGET.cut, _pieces(pipe, session, quiet)):
-            lines, held = (held + piece).splitlines(keepends=True), b""
-            if lines and (begins or len(lines) > 1) and any(mark.startswith(lines[-1]) for mark in MARKS):
-                held = lines.pop()  # Too little to know whether it is a mark.
-            for line in lines:
-                if begins and line.strip() and not line.startswith(MARKS):
-                    sys.stdout.buffer.write(b"       ")
-                sys.stdout.buffer.write(line)
-                last[0] = line if begins else (last[0] + line)[-PIECE:]
-                begins = line.endswith((b"\n", b"\r"))
-            sys.stdout.buffer.flush()
-        sys.stdout.buffer.write(held)
-        sys.stdout.buffer.flush()
+def _drain(pipe: int, printer: Printer) -> None:
+    """Print what is left of the output."""
+    deadline = time.monotonic() + DRAIN
+    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not (piece := os.read(pipe, PIECE)):
+            break
+        printer.take(piece)
+    printer.close()
 
 
-def _pieces(pipe: BinaryIO, session: int, quiet: float) -> Iterator[bytes]:
-    """What is printed; and, where a program tries a dead host again and again without a word, that it does."""
-    waited, patience = 0.0, quiet
-    while True:
-        if not select.select([pipe], [], [], patience)[0]:
-            waited, patience = waited + patience, waited + patience
-            yield f"       ({_newest(session)} has said nothing for {waited:g} s)\n".encode()
-            continue
-        waited, patience = 0.0, quiet
-        piece = os.read(pipe.fileno(), PIECE)
-        if not piece:
+class Printer:
+    """Prints as it comes: a line that is not whole yet may be all there is to see. `last`: the last line."""
+
+    def __init__(self) -> None:
+        self.last = self._held = b""
+        self._begins = True
+
+    def take(self, piece: bytes) -> None:
+        if not (piece := BUDGET.cut(piece)):
             return
-        yield piece
+        out = sys.stdout.buffer
+        lines, self._held = (self._held + piece).splitlines(keepends=True), b""
+        if lines and (self._begins or len(lines) > 1) and any(mark.startswith(lines[-1]) for mark in MARKS):
+            self._held = lines.pop()  # Too little to know whether it is a mark.
+        for line in lines:
+            if self._begins and line.strip() and not line.startswith(MARKS):
+                out.write(b"       ")
+            out.write(line)
+            self.last = line if self._begins else (self.last + line)[-PIECE:]
+            self._begins = line.endswith((b"\n", b"\r"))
+        out.flush()
+
+    def close(self) -> None:
+        sys.stdout.buffer.write(self._held)
+        sys.stdout.buffer.flush()
 
 
 def _newest(session: int) -> str:

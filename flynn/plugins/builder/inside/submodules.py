@@ -16,10 +16,9 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import SUBMODULES as FILE
 from . import BuildFailed
 from .fetch import COMMIT, git
-
-FILE = ".flynn/submodules.json"
 
 DEPTH = 5
 """Submodules within submodules."""

@@ -1,19 +1,19 @@
 """What flynn's own buildpacks share: how they speak, run programs, take the config, and keep what they installed.
 
-Each has a `bin/compile` that runs its own module, from the tools; Python 3.9 and its library are all there is.
+Each is a module of the tools, whose `main` does what `bin/compile` is for, with its arguments; Python 3.9 and its
+library are all there is. What takes long to load is loaded where it is used: mostly nothing has to be installed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -35,14 +35,12 @@ CERTIFICATES = (
 os.environ.pop("PYTHONPATH", None)  # It is for these files alone, and not for what they run.
 
 
-class Build(NamedTuple):
-    """The arguments of `bin/compile`. `app` is where the slug will be when it runs; `pack` is the
-    buildpack's own directory, writable."""
+class Build:
+    """The arguments of `bin/compile`. `app` is where the slug will be when it runs; `pack` is a directory of the
+    buildpack's own, for what its other programs are to know."""
 
-    dir: str
-    cache: str
-    app: str
-    pack: str
+    def __init__(self, dir: str, cache: str, app: str, pack: str) -> None:
+        self.dir, self.cache, self.app, self.pack = dir, cache, app, pack
 
     def path(self, *parts: str) -> str:
         return os.path.join(self.dir, *parts)
@@ -83,6 +81,11 @@ def begin(arguments: Sequence[str]) -> Build:
     return Build(build, cache, os.environ.get("APP_DIR") or build, pack)
 
 
+def own(module: str, name: str) -> str:
+    """The path of a file that lies beside a module of a buildpack, by the module's `__file__`."""
+    return os.path.join(os.path.dirname(module), name)
+
+
 def say(sentence: str) -> None:
     print(f"-----> {sentence}", flush=True)
 
@@ -103,6 +106,8 @@ def fail(sentence: str) -> NoReturn:
 
 def run(words: Sequence[str], otherwise: str = "", env: Mapping[str, str] | None = None) -> None:
     """Run a program to its end; `otherwise` is what to say when that is no good one."""
+    import subprocess
+
     try:
         code = subprocess.run(words, env={**os.environ, **(env or {})}, check=False).returncode
     except OSError as error:
@@ -114,6 +119,8 @@ def run(words: Sequence[str], otherwise: str = "", env: Mapping[str, str] | None
 
 def output(words: Sequence[str]) -> str:
     """What a program prints; empty: it failed."""
+    import subprocess
+
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     except OSError:
@@ -123,6 +130,8 @@ def output(words: Sequence[str]) -> str:
 
 def needed(program: str, debian: str, other: str) -> str:
     """The path of a program of this host. Fails with what to install, or which buildpack brings its own."""
+    import shutil
+
     return shutil.which(program) or fail(
         f"this host has no {program}; install it on all hosts (Debian: apt install {debian}), or choose a buildpack "
         f"that brings its own: flynn buildpack set {other}"
@@ -137,7 +146,9 @@ def certificates() -> str:
 def digest(*parts: object) -> str:
     """A name for what was installed, made of all that it depends on: also the machine, and what the config says of
     where packages come from."""
-    told = [platform.machine(), os.confstr("CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else ""]
+    import hashlib
+
+    told = [os.uname().machine, os.confstr("CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else ""]
     sources = re.compile(
         r"(PIP|UV|NPM|YARN|PNPM|BUNDLE|COMPOSER|npm_config|GO)_?.*_?(INDEX|REGISTRY|MIRROR|PROXY|URL).*"
     )
@@ -201,6 +212,8 @@ class Kept:
 
     def keep(self, key: str) -> None:
         """Keep it as it is now. Who is killed in between leaves nothing that looks whole."""
+        import shutil
+
         home, partial = os.path.join(self.root, key), os.path.join(self.root, f"{key}.part")
         shutil.rmtree(partial, ignore_errors=True)
         os.makedirs(partial)
@@ -227,6 +240,9 @@ class Kept:
 
 def copy(tree: str, to: str) -> None:
     """A tree as it is, with times and links, in place of what is there: blocks are shared where the disk can."""
+    import shutil
+    import subprocess
+
     shutil.rmtree(to, ignore_errors=True)
     os.makedirs(os.path.dirname(to), exist_ok=True)
     words = ["cp", "-a", "--reflink=auto", tree, to]

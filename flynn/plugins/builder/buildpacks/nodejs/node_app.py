@@ -1,17 +1,10 @@
-"""What `package.json` says: a value, the node that it asks for, how the app is started. Run by the scripts in `bin`.
-
-node_app.py get FILE KEY.KEY            the text there, or nothing; code 1 and the reason when FILE is no JSON
-node_app.py satisfies RANGE VERSION     code 0 when the version of node lies in the range
-node_app.py requirements RANGE          what to install for the range, the newest first; code 1: it is no range
-node_app.py release DIR                 the process types, as bin/release prints them
-"""
+"""What `package.json` says: the node that it asks for, and how the app is started."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import sys
 from typing import Any
 
 Version = tuple[int, int, int]
@@ -115,32 +108,3 @@ def _load(path: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it does not hold an object")
     return found
-
-
-def _get(path: str, key: str) -> str:
-    value: Any = _load(path)
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def main(verb: str, *args: str) -> int:
-    """Do what the first word says; the exit code."""
-    try:
-        if verb == "satisfies":
-            return 0 if satisfies(*args) else 1
-        if verb == "requirements":
-            print("\n".join(requirements(*args)))
-        elif verb == "get":
-            print(_get(*args))
-        elif verb == "release":
-            command = start_command(*args)
-            print("default_process_types:" + (f"\n  web: {command}" if command else " {}"))
-        return 0
-    except (OSError, ValueError) as error:
-        print(error)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> None:
     if script:  # It may change what is in there: that is of this build alone.
         manager.script(script, scripts[script])
         manager.prune()
+    if command := node_app.start_command(build.dir):
+        build.web(command)
     build.profile("nodejs.sh", PROFILE)
 
 

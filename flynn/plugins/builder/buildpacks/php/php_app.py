@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Any
 
-from ..lib.pack import Build, Kept, begin, certificates, digest, fail, needed, output, run, say, tell
+from ..lib.pack import Build, Kept, begin, certificates, digest, fail, needed, output, own, run, say, tell
 
 VERSION = "1"
 OTHER = "https://github.com/heroku/heroku-buildpack-php"
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     if build.has("composer.json"):
         install(build, version, load(build))
     os.makedirs(build.path(".php"), exist_ok=True)
-    shutil.copy(os.path.join(build.pack, "router.php"), build.path(".php", "router.php"))
+    shutil.copy(own(__file__, "router.php"), build.path(".php", "router.php"))
     root = next((name for name in ("public", "web") if build.has(name, "index.php")), ".")
     build.web(f"php -S 0.0.0.0:$PORT -t {root} .php/router.php")
     build.profile("php.sh", PROFILE)

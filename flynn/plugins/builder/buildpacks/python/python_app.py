@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 
 from ..lib.pack import Build, Kept, begin, certificates, digest, fail, run, say, tell
 from .runtime import Python, find_python, have
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VERSION = "1"
 """Of what is made here: another one makes all of it anew."""
@@ -49,12 +50,16 @@ def main(arguments: list[str]) -> None:
         words = [build.path(".venv", "bin", "python"), "manage.py", "collectstatic", "--noinput"]
         run(words, "set DISABLE_COLLECTSTATIC=1 in the config to go without (flynn env set)")
     hook(build, "post_compile")
+    if not build.has("Procfile") and (command := guess(build)):
+        build.web(command)
 
 
 def collects(build: Build) -> bool:
     """Whether this is a project of Django that says where its static files are to be put."""
     if not build.has("manage.py") or os.environ.get("DISABLE_COLLECTSTATIC", "0") != "0":
         return False
+    import glob
+
     settings = [*glob.glob("*/settings.py"), *glob.glob("*/settings/*.py"), *glob.glob("settings.py")]
     return any(re.search(r"^ *STATIC_ROOT *=", build.read(path), re.MULTILINE) for path in settings)
 
@@ -84,7 +89,7 @@ def install(build: Build, uv: str, python: Python) -> None:
     """Fill the environment as the files of the source say, or take it from the last build where they say the same."""
     kept = Kept(build, "python", ".venv")
     key = "" if local(build) else digest(VERSION, python.version, python.path, uv_of(uv), *told(build))
-    # bin/release looks into it, where there is no Procfile.
+    # The guess of what is started looks into it, where there is no Procfile.
     needed = build.has("bin", "post_compile") or collects(build) or not build.has("Procfile")
     have(build, python, needed=needed or not kept.known(key))
     if not key:
@@ -100,6 +105,8 @@ def install(build: Build, uv: str, python: Python) -> None:
 def fill(build: Build, uv: str, python: str) -> None:
     """Have in the environment what is asked for, and nothing else."""
     if not same_python(build, python):
+        import shutil
+
         shutil.rmtree(build.path(".venv"), ignore_errors=True)
         run([uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, ".venv"])
     into = ["--python", build.path(".venv", "bin", "python")]
@@ -179,6 +186,35 @@ def names_local(line: str) -> bool:
 def project(build: Build) -> bool:
     """Whether pyproject.toml tells of a project that is to be installed itself."""
     return bool(re.search(r"^\[build-system\]", build.read("pyproject.toml"), re.MULTILINE))
+
+
+def guess(build: Build) -> str:
+    """How an app without a Procfile is started, where its server is installed and the file and its name are the usual
+    ones; else empty."""
+    served = ""
+    if os.access(build.path(".venv", "bin", "gunicorn"), os.X_OK):
+        served = named(build, ("app", "main", "wsgi"), ("app", "application")) or django(build)
+    if served:
+        return f"gunicorn {served} --bind 0.0.0.0:$PORT"
+    if os.access(build.path(".venv", "bin", "uvicorn"), os.X_OK):
+        served = named(build, ("main", "app"), ("app",))
+    return f"uvicorn {served} --host 0.0.0.0 --port $PORT" if served else ""
+
+
+def named(build: Build, modules: tuple[str, ...], names: tuple[str, ...]) -> str:
+    """The first name that one of the modules gives to something, as `module:name`."""
+    for module in modules:
+        text = build.read(f"{module}.py")
+        for name in names:
+            if re.search(rf"^{name} *=", text, re.MULTILINE):
+                return f"{module}:{name}"
+    return ""
+
+
+def django(build: Build) -> str:
+    """The module that a project of Django is served by."""
+    folders = sorted(os.listdir(build.dir)) if build.has("manage.py") else []
+    return next((f"{name}.wsgi" for name in folders if name[0] != "." and build.has(name, "wsgi.py")), "")
 
 
 def same_python(build: Build, python: str) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-from typing import NamedTuple
 
 from ..lib.pack import Build, Kept, copy, digest, fail, output, say, tell, warn
 
@@ -20,12 +18,11 @@ IMPATIENT = {"UV_HTTP_TIMEOUT": "15", "UV_HTTP_RETRIES": "1"}
 """Where the net is closed a build should not wait long to find that out."""
 
 
-class Python(NamedTuple):
+class Python:
     """`path` is its name when the app runs, and now; `home` the directory it was downloaded to, if it was."""
 
-    path: str
-    version: str
-    home: str = ""
+    def __init__(self, path: str, version: str, home: str = "") -> None:
+        self.path, self.version, self.home = path, version, home
 
 
 def find_python(build: Build, uv: str) -> Python:
@@ -78,6 +75,8 @@ def told(build: Build, found: str) -> Python:
 
 def download(uv: str, version: str) -> str:
     """A runtime of the app's own, in the cache; empty: it is not to be had."""
+    import subprocess
+
     say(f"Downloading Python {version}")
     env = {**IMPATIENT, **os.environ, "UV_PYTHON_DOWNLOADS": "manual"}
     words = [uv, "python", "install", "--no-bin", version]

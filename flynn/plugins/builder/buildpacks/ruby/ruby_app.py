@@ -35,7 +35,21 @@ def main(arguments: list[str]) -> None:
     is_rails = bool(re.search(r"^ +railties \(", build.read("Gemfile.lock"), re.MULTILINE))
     if is_rails:
         precompile(build, bundle)
+    if command := guess(build):
+        build.web(command)
     build.profile("ruby.sh", PROFILE + (RAILS_PROFILE if is_rails else ""))
+
+
+def guess(build: Build) -> str:
+    """How Rails, puma and rack start, where the source says that it is one of them; else empty."""
+    gems = set(re.findall(r"^ *([\w.-]+) \(", build.read("Gemfile.lock"), re.MULTILINE))
+    if build.has("config", "puma.rb") and "puma" in gems:
+        return "bundle exec puma -C config/puma.rb -b tcp://0.0.0.0:$PORT"
+    if build.has("bin", "rails") and "railties" in gems:
+        return "bundle exec rails server -b 0.0.0.0 -p $PORT"
+    return (
+        "bundle exec rackup config.ru --host 0.0.0.0 --port $PORT" if build.has("config.ru") and "rack" in gems else ""
+    )
 
 
 def settle(build: Build) -> None:

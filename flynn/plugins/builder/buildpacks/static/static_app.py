@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from ..lib.pack import begin, fail, tell
+from ..lib.pack import begin, fail, own, tell
 from .static_rules import Wrong, read
 
 ROOTS = ("public_html", "public", "dist", "build", "_site", ".")
@@ -27,12 +27,11 @@ def main(arguments: list[str]) -> None:
         )
         fail(f"{missing} is not there; static.json says by its root where the pages are")
     os.makedirs(build.path(".static"), exist_ok=True)
-    shutil.copy(os.path.join(build.pack, "static_server.py"), build.path(".static", "server.py"))
-    shutil.copy(os.path.join(build.pack, "static_rules.py"), build.path(".static", "static_rules.py"))
+    shutil.copy2(own(__file__, "static_server.py"), build.path(".static", "server.py"))
+    shutil.copy2(own(__file__, "static_rules.py"), build.path(".static", "static_rules.py"))
     if rules:
         shutil.copy(build.path("static.json"), build.path(".static", "static.json"))
-    with open(build.path(".static", "root"), "w", encoding="utf-8") as file:
-        file.write(found)
+    build.web(f"python3 .static/server.py {found}")
     tell(f"Serving {'the top directory' if found == '.' else found + '/'}")
 
 
