@@ -1,6 +1,6 @@
 """A change to the facts, decided on a photo and carried out in one guarded commit."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,9 +54,8 @@ async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unc
     return await store.commit(change.ops(), [*change.guards(facts), *fence])
 
 
-TRIES = 12
-"""How often a decision is made anew because the facts moved on meanwhile. A photo may be behind by several changes, of
-which each then costs a try."""
+TRIES = 5
+"""How often a decision is made anew because others were faster; each time on a photo that shows what they did."""
 
 
 async def carry_out(store: Store, mirror: "Mirror", decide: Callable[[Facts], Change]) -> Facts:
@@ -65,15 +64,31 @@ async def carry_out(store: Store, mirror: "Mirror", decide: Callable[[Facts], Ch
     What `decide` raises ends it. Conflict: others were faster TRIES times. Unavailable: nothing was changed; at once
     while the mirror knows that the store is away.
     """
-    for _ in range(TRIES):
+
+    def decided(facts: Facts) -> Change:
         if mirror.stale_since is not None:
             raise Unavailable(f"{store.name} does not answer now; nothing was changed, try again in a moment")
+        return decide(facts)
+
+    return await persist(store, mirror, decided)
+
+
+async def persist(
+    store: Store, mirror: "Mirror", decide: Callable[[Facts], Change], fence: Sequence[Unchanged] = ()
+) -> Facts:
+    """As `carry_out`, but it asks the store also while the mirror hears nothing of it: it may answer in time.
+
+    `fence`: what must hold besides. Once it does not, that is a Conflict at once.
+    """
+    for _ in range(TRIES):
         facts = mirror.facts
         change = decide(facts)
         if not change.puts and not change.deletes:
             return facts
         try:
-            return await mirror.reach(await commit(store, facts, change))
-        except Conflict:
-            await mirror.catch_up(facts)
+            return await mirror.reach(await commit(store, facts, change, fence))
+        except Conflict as refused:
+            if refused.detail.get("key") in [guard.key for guard in fence]:
+                raise
+            await mirror.past(facts, refused)
     raise Conflict("others keep changing the same thing; try again in a moment")

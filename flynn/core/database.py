@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from flynn.core.errors import Compacted, Conflict, NotFound, Unavailable
-from flynn.core.store import Batch, Delete, Item, Op, Put, Range, Unchanged
+from flynn.core.errors import Compacted, NotFound, Unavailable
+from flynn.core.store import Batch, Delete, Item, Op, Put, Range, Unchanged, overtaken
 
 CHUNK_COMMITS, CHUNK_BYTES = 256, 4 * 1024 * 1024
 """A watcher reads this much of the history at a time, and never less than one whole commit."""
@@ -85,7 +85,7 @@ class Database:
         for guard in guards:
             row = self._db.execute("SELECT revision FROM items WHERE key = ?", (guard.key,)).fetchone()
             if (row[0] if row else 0) != guard.revision:
-                raise Conflict(f"{guard.key} was changed by someone else; read it again", key=guard.key)
+                raise overtaken(guard.key, self.revision)
         for lease in {op.lease for op in ops if isinstance(op, Put) and op.lease}:
             if not self._db.execute("SELECT 1 FROM leases WHERE id = ?", (lease,)).fetchone():
                 raise NotFound(f"lease {lease} has ended")

@@ -7,6 +7,7 @@ from typing import Any
 from flynn.core import keys
 from flynn.core.errors import Conflict
 from flynn.core.etcd_rpc import rpc
+from flynn.core.store import overtaken
 
 
 @dataclass(eq=False)
@@ -78,6 +79,5 @@ def conflict(transaction: Transaction, answer: Any | None) -> Conflict:
     found = _revisions(answer) if answer else [revision for _, revision in transaction.guards]
     for (key, wanted), revision in zip(transaction.guards, found, strict=True):
         if revision != wanted:
-            name = key.decode().removeprefix(keys.PREFIX)
-            return Conflict(f"{name} was changed by someone else; read it again", key=name)
+            return overtaken(key.decode().removeprefix(keys.PREFIX), max(found))
     return Conflict("what was read was changed by someone else; read it again")

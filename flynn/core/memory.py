@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from flynn.core.errors import Compacted, Conflict, NotFound
-from flynn.core.store import Batch, Delete, Item, Op, Put, Range, Unchanged, check_commit
+from flynn.core.errors import Compacted, NotFound
+from flynn.core.store import Batch, Delete, Item, Op, Put, Range, Unchanged, check_commit, overtaken
 
 
 @dataclass(eq=False)
@@ -42,7 +42,7 @@ class MemoryStore:
         for guard in guards:
             found = self._items.get(guard.key)
             if (found[0].revision if found else 0) != guard.revision:
-                raise Conflict(f"{guard.key} was changed by someone else; read it again", key=guard.key)
+                raise overtaken(guard.key, self._revision)
         for op in ops:
             if isinstance(op, Put) and op.lease and op.lease not in self._leases:
                 raise NotFound(f"lease {op.lease} has ended")

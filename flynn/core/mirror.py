@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from flynn.core.errors import Compacted, Unavailable
+from flynn.core.errors import Compacted, Conflict, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.store import Store
 
@@ -85,6 +85,20 @@ class Mirror:
             return await self.until(lambda facts: facts is not old, timeout)
         except TimeoutError:
             return old
+
+    async def past(self, old: Facts, refused: Conflict, timeout: float = 2.0) -> Facts:
+        """The first photo that shows why a commit decided on `old` was refused; the newest one if it takes over
+        `timeout` seconds."""
+        key, revision = refused.detail.get("key", ""), refused.detail.get("revision", 0)
+
+        def shows(facts: Facts) -> bool:
+            moved = facts.stamp(key) != old.stamp(key) if key else facts is not old
+            return moved and facts.revision >= revision
+
+        try:
+            return await self.until(shows, timeout)
+        except TimeoutError:
+            return self.facts
 
     async def load(self) -> None:
         """Read everything afresh, as one new photo."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from flynn.core.errors import Invalid
+from flynn.core.errors import Conflict, Invalid
 
 TIMEOUT = 5.0
 """Seconds after which a call on the store gives up."""
@@ -99,8 +99,10 @@ class Store(Protocol):
 
         One that changes nothing (it removes what is not there) makes no batch and returns the last revision before it.
 
-        Conflict: a guard did not hold, nothing was done; `key` in its detail is that of the first such guard. Invalid:
-        over COMMIT_LIMIT or VALUE_LIMIT, or a key named twice. NotFound: a Put names a lease that is gone.
+        Conflict: a guard did not hold, nothing was done; `key` in its detail is that of the first such guard, and
+        what is decided anew should be on a photo of `revision` or later, where `key` is not as it was (without them:
+        that is not known). Invalid: over COMMIT_LIMIT or VALUE_LIMIT, or a key named twice. NotFound: a Put names a
+        lease that is gone.
         """
 
     def watch(self, prefix: str, after: int) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
@@ -117,6 +119,11 @@ class Store(Protocol):
 
     async def revoke(self, lease: int) -> None:
         """End the lease now and remove its keys; one that has ended already is no error."""
+
+
+def overtaken(key: str, revision: int) -> Conflict:
+    """What a commit is refused with whose guard of `key` does not hold, as of `revision`."""
+    return Conflict(f"{key} was changed by someone else; read it again", key=key, revision=revision)
 
 
 def check_commit(ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> None:

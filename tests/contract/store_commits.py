@@ -91,7 +91,9 @@ class Commits:
         for guard in (Unchanged("apps/a", first), Unchanged("apps/a", 0), Unchanged("apps/b", second)):
             with pytest.raises(Conflict) as refused:
                 await store.commit(ops, [Unchanged("apps/c", 0), guard])
-            assert refused.value.detail == {"key": guard.key}
+            assert refused.value.detail["key"] == guard.key
+            known = refused.value.detail["revision"]
+            assert (second if guard.key == "apps/a" else 0) <= known <= before.revision
         assert (await store.range()).items == before.items
 
     async def test_a_guard_of_no_revision_never_holds(self, store: Store) -> None:

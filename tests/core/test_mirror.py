@@ -3,17 +3,19 @@
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from flynn.core import keys
-from flynn.core.change import Change, carry_out, commit
-from flynn.core.errors import Unavailable
+from flynn.core.change import Change, carry_out, commit, persist
+from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts, encode
 from flynn.core.memory import MemoryStore
 from flynn.core.mirror import open_mirror
 from flynn.core.model import App, Formation
-from flynn.core.store import Delete, Op, Put, Store
+from flynn.core.store import Batch, Delete, Op, Put, Store, Unchanged
 from tests.core.outage import Line
 
 LIMIT = 10.0
@@ -204,3 +206,78 @@ async def test_a_change_is_refused_at_once_while_the_store_is_known_to_be_away()
                 await asyncio.sleep(0.01)
         await carry_out(line, mirror, decide)
         assert decided
+
+
+class Late(Line):
+    """A line on which no commit is heard of until it is `asked`, and then one some time after the other."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.asked = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[AsyncIterator[Batch]]:
+        async with super().watch(prefix, after) as batches:
+            yield self._late(batches)
+
+    async def _late(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+        async for batch in batches:
+            await self.asked.wait()
+            await asyncio.sleep(0.01)
+            yield batch
+
+
+async def test_a_refused_change_is_decided_anew_on_what_held_it_up_however_late_that_comes(store: Store) -> None:
+    seen: list[float] = []
+    late = Late(store)
+
+    def decide(facts: Facts) -> Change:
+        late.asked.set()
+        seen.append(facts.apps["a"].created)
+        return Change(puts={keys.app("a"): App(name="a", created=facts.apps["a"].created + 100)})
+
+    await store.commit([put("a", 0.0)])
+    async with open_mirror(late) as mirror:
+        for number in range(1, 21):
+            await store.commit([put("a", float(number))])
+        facts = await carry_out(store, mirror, decide)
+    assert seen == [0.0, 20.0]
+    assert facts.apps["a"].created == 120.0
+
+
+async def test_also_on_what_removed_it(store: Store) -> None:
+    seen: list[bool] = []
+    late = Late(store)
+
+    def decide(facts: Facts) -> Change:
+        late.asked.set()
+        seen.append("a" in facts.apps)
+        return Change(puts={keys.app("b"): App(name="b", created=1.0)}, seen=(keys.app("a"),))
+
+    await store.commit([put("a", 0.0)])
+    async with open_mirror(late) as mirror:
+        for number in range(1, 11):
+            await store.commit([put(f"other-{number}")])
+        await store.commit([Delete(keys.app("a"))])
+        await carry_out(store, mirror, decide)
+    assert seen == [True, False]
+
+
+async def test_a_fence_that_is_down_ends_it_at_once(store: Store) -> None:
+    decided: list[Facts] = []
+
+    def decide(facts: Facts) -> Change:
+        decided.append(facts)
+        return Change(puts={keys.app("a"): App(name="a", created=1.0)})
+
+    async with open_mirror(store) as mirror:
+        with pytest.raises(Conflict, match="elections/x was changed"):
+            await persist(store, mirror, decide, [Unchanged("elections/x", 1)])
+    assert len(decided) == 1
+    assert await store.get(keys.app("a")) is None
+
+
+async def test_past_gives_up_and_shows_what_there_is() -> None:
+    async with open_mirror(MemoryStore()) as mirror:
+        for refused in (Conflict("x"), Conflict("x", key="apps/a", revision=0), Conflict("x", key="", revision=9)):
+            assert await mirror.past(mirror.facts, refused, 0.01) is mirror.facts

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flynn.core import blobs, keys, model
-from flynn.core.change import Change, commit
+from flynn.core.change import Change, persist
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
+from flynn.core.facts import Facts
 from flynn.plugins.builder.follow import follow_build
 from flynn.plugins.builder.git import building
 from flynn.plugins.builder.git.building import Begin, Told
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 TURN = 1800.0
 """Seconds to wait for other pushes of the app."""
-
-TRIES = 5
 
 SHALLOW = 10_000
 """Commits without parents that a repository may have."""
@@ -137,30 +136,26 @@ class Push:
     ) -> None:
         """Have the grid know what was pushed, whose packs are in `folder`. FlynnError: it does not, though the release
         serves."""
+
+        def kept(facts: Facts) -> Change:
+            if self._app not in facts.apps:
+                raise NotFound(f"{self._app} was deleted meanwhile")
+            known = facts.repositories.get(self._app) or model.Repository(app=self._app)
+            old = () if self._local.lost else known.packs
+            there = {pack.name for pack in old}
+            record = model.Repository(
+                app=self._app,
+                branch=known.branch or verdict.branch,
+                refs={verdict.command.ref: verdict.command.new},
+                packs=(*old, *(pack for pack in new if pack.name not in there)),
+                shallow=shallow,
+                pushed=self._ctx.clock(),
+            )
+            return Change({keys.repository(self._app): record}, seen=(keys.app(self._app),), why="push")
+
         try:
             await self._means.packs.again(folder, new)
-            for _ in range(TRIES):
-                facts = self._ctx.mirror.facts
-                known = facts.repositories.get(self._app) or model.Repository(app=self._app)
-                old = () if self._local.lost else known.packs
-                there = {pack.name for pack in old}
-                kept = model.Repository(
-                    app=self._app,
-                    branch=known.branch or verdict.branch,
-                    refs={verdict.command.ref: verdict.command.new},
-                    packs=(*old, *(pack for pack in new if pack.name not in there)),
-                    shallow=shallow,
-                    pushed=self._ctx.clock(),
-                )
-                change = Change({keys.repository(self._app): kept}, seen=(keys.app(self._app),), why="push")
-                try:
-                    await self._ctx.mirror.reach(await commit(self._ctx.store, facts, change, claim.fence))
-                    return
-                except Conflict:
-                    if not claim.held or self._app not in self._ctx.mirror.facts.apps:
-                        raise
-                    await self._ctx.mirror.catch_up(facts)
-            raise Conflict("others keep changing the same repository")
+            await persist(self._ctx.store, self._ctx.mirror, kept, claim.fence)
         except FlynnError as error:
             serves = str((self._told.last or {}).get("message", ""))
             raise type(error)(f"{serves}, but what was pushed could not be kept: {error}; push again") from None
