@@ -29,6 +29,9 @@ ASKED = aiohttp.ClientTimeout(total=5)
 
 ANSWERED = 200, 201
 
+SMALL = 256 * 1024
+"""Bytes of a blob that is put without asking first whether it is there: to ask takes as long."""
+
 UNUSED, SWEEP = "Flynn-Unused", "sweep"
 """A header of a PUT that says that the blob may go once nothing refers to it; of an answer too, that it may."""
 
@@ -53,18 +56,18 @@ async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0, lasts: 
     raise missed
 
 
-async def store(ctx: "Context", path: Path) -> Artifact:
+async def store(ctx: "Context", path: Path, named: Artifact | None = None) -> Artifact:
     """Put the file at `path` on a shelf, this machine's first, unless it is there already. A record must name it within
-    a day or so (`shelf.unused`): what no record names goes.
+    a day or so (`shelf.unused`): what no record names goes. `named`: its digest and size, where they are known.
 
     Full, Unavailable: no shelf of the grid takes it; what the last one said. TooLarge.
     """
-    sha256, size = await asyncio.to_thread(digest, path)
+    named = named or await name(path)
     refused: FlynnError = Unavailable("no shelf is up")
     for url in ctx.find_all("shelf"):
         try:
-            await _store(ctx, f"{url}/v1/blobs/{sha256}", sha256, path)
-            return Artifact(sha256=sha256, size=size)
+            await _store(ctx, f"{url}/v1/blobs/{named.sha256}", named, path)
+            return named
         except (Full, Unavailable) as error:
             refused = error
     raise refused
@@ -74,6 +77,12 @@ async def missing(ctx: "Context", wanted: Collection[str]) -> set[str]:
     """Those of these blobs of which no shelf says that it has them. Unavailable: there is no shelf."""
     found = await asyncio.gather(*(_is_there(ctx, sha256) for sha256 in wanted))
     return {sha256 for sha256, there in zip(wanted, found, strict=True) if not there}
+
+
+async def name(path: Path) -> Artifact:
+    """What the blob of a file is called."""
+    sha256, size = await asyncio.to_thread(digest, path)
+    return Artifact(sha256=sha256, size=size)
 
 
 def digest(path: Path) -> tuple[str, int]:
@@ -113,18 +122,19 @@ async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int, 
         raise Full(f"blob {sha256[:12]} cannot be written to {path.parent}: {error.strerror}") from None
 
 
-async def _store(ctx: "Context", url: str, sha256: str, path: Path) -> None:
+async def _store(ctx: "Context", url: str, named: Artifact, path: Path) -> None:
     try:
-        async with ctx.http.head(url, timeout=TIMEOUT) as response:
-            if response.status == 200:
-                return
+        if named.size > SMALL:
+            async with ctx.http.head(url, timeout=TIMEOUT) as response:
+                if response.status == 200:
+                    return
         with path.open("rb") as file:
             async with ctx.http.put(url, data=file, headers={UNUSED: SWEEP}, timeout=TIMEOUT) as response:
                 if response.status not in ANSWERED:
                     text = (await response.json()).get("message", f"the shelf answered {response.status}")
                     raise REFUSALS.get(response.status, Unavailable)(text)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was written: {error}") from None
+        raise Unavailable(f"the shelf broke off while blob {named.sha256[:12]} was written: {error}") from None
 
 
 @asynccontextmanager

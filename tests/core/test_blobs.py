@@ -64,6 +64,28 @@ async def test_there_and_back(tmp_path: Path, source: Path) -> None:
         assert [path.name for path in target.parent.iterdir()] == ["blob"]
 
 
+async def test_what_is_small_is_put_without_a_question(tmp_path: Path, source: Path) -> None:
+    small = tmp_path / "small"
+    small.write_bytes(b"small")
+    asked: list[str] = []
+
+    async def takes_it(request: web.Request) -> web.StreamResponse:
+        asked.append(request.method)
+        return web.Response(status=404 if request.method == "HEAD" else 201)
+
+    async with open_node(tmp_path / "node") as node, false_shelf(node, takes_it):
+        ctx = node.context("x")
+        named = await blobs.store(ctx, small)
+        assert (named, asked) == (await blobs.name(small), ["PUT"])
+        await blobs.store(ctx, source)
+        assert asked == ["PUT", "HEAD", "PUT"]
+        await blobs.store(ctx, small, named)
+    async with open_node(tmp_path / "other") as node, node.running(Shelf(ShelfConfig())) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        for _ in range(2):
+            assert await blobs.store(ctx, small) == named
+
+
 async def test_no_shelf_at_all(tmp_path: Path, source: Path) -> None:
     async with open_node(tmp_path / "node") as node:
         with pytest.raises(Unavailable, match="no shelf is up"):

@@ -1,6 +1,8 @@
-"""The layers of jobs: blobs fetched from the shelf once, unpacked once, shared by all jobs of this host."""
+"""The layers of jobs: blobs fetched from the shelf once, unpacked once, shared by all jobs of this host. What was built
+here need not be fetched."""
 
 import asyncio
+import contextlib
 import os
 import stat
 import time
@@ -77,30 +79,46 @@ class Layers:
             if (home / "size").is_file():
                 os.utime(home / "size")
                 return home / "tree"
-            coming = self.tasks.create_task(self._guarded(sha256), name=f"layer {sha256[:12]}")
-            self._coming[sha256] = coming
-            coming.add_done_callback(lambda _: self._coming.pop(sha256, None))
+            self._begin(sha256, fetch=True)
         found = await asyncio.shield(self._coming[sha256])
         if isinstance(found, Exception):
             raise found
         return found
 
-    async def _guarded(self, sha256: str) -> Path | Exception:
+    def offer(self, sha256: str, packed: Path) -> None:
+        """Begin to unpack a blob from the file `packed`, which is it and is not written to any more: it was made here,
+        and is likely to be asked for soon. The file may go at once. Where it lies on another disk nothing is begun."""
+        if sha256 in self._coming or (self.root / sha256 / "size").is_file():
+            return
+        with contextlib.suppress(OSError):
+            os.link(packed, self._packed(sha256), follow_symlinks=False)
+            self._begin(sha256, fetch=False)
+
+    def _begin(self, sha256: str, fetch: bool) -> None:
+        coming = self.tasks.create_task(self._guarded(sha256, fetch), name=f"layer {sha256[:12]}")
+        self._coming[sha256] = coming
+        coming.add_done_callback(lambda _: self._coming.pop(sha256, None))
+
+    async def _guarded(self, sha256: str, fetch: bool) -> Path | Exception:
         """What came of it, for all who wait: an error shall not end the agent's other tasks."""
         try:
-            return await self._fetch(sha256)
+            return await self._made(sha256, fetch)
         except Exception as error:
             return error
 
-    async def _fetch(self, sha256: str) -> Path:
-        packed = self.root / f"{sha256}.tgz"
+    def _packed(self, sha256: str) -> Path:
+        return self.root / f"{sha256}.tgz"
+
+    async def _made(self, sha256: str, fetch: bool) -> Path:
+        packed = self._packed(sha256)
         home, partial = self.root / sha256, self.root / f"{sha256}.part"
-        async with self._slots:
-            try:
-                await self._download(sha256, packed)
+        try:
+            async with self._slots:
+                if fetch:
+                    await self._download(sha256, packed)
                 await asyncio.to_thread(_install, packed, partial, home, self.leave())
-            finally:
-                packed.unlink(missing_ok=True)
+        finally:
+            packed.unlink(missing_ok=True)
         await self.trim()
         return home / "tree"
 

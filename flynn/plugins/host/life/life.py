@@ -185,22 +185,29 @@ class Life:
         assert self.running
         if ending.failure in ("boot", "health"):
             await kill(self.running)
-        await self._clear()
         if self.job.queue != "services":
             await self._ended_once(ending)
             return False
+        await self._clear()
         await self.standing.say(self.standing.again(ending))
         return True
 
     async def _ended_once(self, ending: Ending) -> None:
-        output = Output()
-        if self.job.output and ending.code == 0:
-            output = await left_by(self.ground, self.job, self.dir)
-        elif self.job.output:
-            output = Output(result=told(self.dir / "out").result)
+        if self.job.dockerfile:  # The engine may still be about it.
+            await self._clear()
+        async with asyncio.TaskGroup() as tasks:
+            left = tasks.create_task(self._left(ending), name=f"output of {self.job.id}")
+            await self._clear()
+        output = left.result()
         reason = output.problem or ending.reason
         await self.standing.say(reason)
         self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)
+
+    async def _left(self, ending: Ending) -> Output:
+        """What it has left, if it was to leave something."""
+        if self.job.output and ending.code == 0:
+            return await left_by(self.ground, self.job, self.dir)
+        return Output(result=told(self.dir / "out").result) if self.job.output else Output()
 
     async def _stop(self) -> None:
         ending = Ending("", self._stop_reason)

@@ -5,6 +5,7 @@ import asyncio
 import re
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from msgspec import structs
 from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.errors import FlynnError, Unavailable
+from flynn.core.facts import Facts
 from flynn.core.model import Artifact, Job
 from flynn.core.room import words
 from flynn.plugins.host.docker.image_build import SAVED, tag_of
 from flynn.plugins.host.ground import Ground
+
+Offer = Callable[[str, Path], None]
+"""Is told the digest of a blob, and a file that is it."""
 
 RESULT_LIMIT = 64 * 1024
 
@@ -42,9 +47,13 @@ class Output:
 
 
 async def left_by(ground: Ground, job: Job, dir: Path) -> Output:
-    """What a job has left whose processes have all ended: a slug, or the image that the engine has built for it."""
+    """What a job has left whose processes have all ended: a slug, or the image that the engine has built for it.
+
+    A slug is unpacked meanwhile where it will most likely run here."""
     if not job.dockerfile:
-        return await collect(ground.ctx, dir / "out", dir / "out" / "slug.tgz")
+        near = runs_here(ground.ctx.mirror.facts, job.app, ground.ctx.host)
+        offer = ground.layers.offer if near else lambda sha256, packed: None
+        return await collect(ground.ctx, dir / "out", dir / "out" / "slug.tgz", offer)
     image, tag = dir / SAVED, tag_of(job)
     if not image.is_file():
         return Output(problem="had no image built")
@@ -57,9 +66,15 @@ async def left_by(ground: Ground, job: Job, dir: Path) -> Output:
     return replace(output, artifact=structs.replace(output.artifact, kind="image", image=tag))
 
 
-async def collect(ctx: Context, out: Path, artifact: Path) -> Output:
+def runs_here(facts: Facts, app: str, host: str) -> bool:
+    """Whether a new release of the app will most likely run on this host, too: it does now, or there is no other."""
+    running = facts.jobs_of(app, "services").values()
+    return facts.hosts.keys() <= {host} or any(assignment.host == host for assignment in running)
+
+
+async def collect(ctx: Context, out: Path, artifact: Path, offer: Offer = lambda sha256, packed: None) -> Output:
     """Put what a build has left on the shelf, and read what it says of that. None of it is trusted: links are not
-    followed."""
+    followed. `offer` is told of each blob and its file before it is put there."""
     said = told(out)
     if not _is_file(artifact):
         return Output(problem=f"left no /out/{artifact.name}")
@@ -70,9 +85,13 @@ async def collect(ctx: Context, out: Path, artifact: Path) -> Output:
         if path.is_relative_to(out) and (size := path.lstat().st_size) > PACKED:
             return Output(problem=f"left /{path.relative_to(out.parent)} of {words(size)}; {words(PACKED)} at most")
     try:
-        made = await _store(ctx, artifact)
-        layers = {key: (await _store(ctx, path)).sha256 for key, path in packed.items()}
-        return Output(structs.replace(made, layers=layers), said.result)
+        made = {path: await blobs.name(path) for path in (artifact, *packed.values())}
+        for path, named in made.items():
+            offer(named.sha256, path)
+        for path, named in made.items():
+            await _store(ctx, path, named)
+        layers = {key: made[path].sha256 for key, path in packed.items()}
+        return Output(structs.replace(made[artifact], layers=layers), said.result)
     except (FlynnError, OSError) as error:
         return Output(None, said.result, f"left {artifact.name}, which could not be put on the shelf: {error}")
 
@@ -96,11 +115,12 @@ def told(out: Path) -> Output:
     return Output(result=result.read_text(errors="replace"))
 
 
-async def _store(ctx: Context, slug: Path) -> Artifact:
+async def _store(ctx: Context, path: Path, named: Artifact) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return await blobs.store(ctx, slug)
+            await blobs.store(ctx, path, named)
+            return
         except Unavailable:
             if time.monotonic() >= deadline:
                 raise

@@ -150,6 +150,20 @@ async def test_a_build_leaves_its_slug_on_the_shelf(rig: Rig) -> None:
     assert (down.exit_code, down.result, down.output.size) == (0, '{"a": 1}', 4)
 
 
+async def test_what_was_built_here_is_started_without_the_shelf(rig: Rig) -> None:
+    """Unless it cannot be unpacked, which is told once it is asked for."""
+    packed = 'tar -czf "$OUT_DIR/slug.tgz" -C "$APP_DIR" . && mkdir "$OUT_DIR/layers" && '
+    packed += 'echo none >"$OUT_DIR/layers/broken-1.tgz"'
+    await rig.assign(rig.job("build-1", packed, queue="builders", output=True))
+    built = (await rig.state("build-1", "down")).output
+    assert built
+    await rig.assign(rig.web("web-1", layers={"app": built.sha256}))
+    await rig.state("web-1", "up")
+    assert built.sha256 not in rig.shelf.asked
+    await rig.assign(rig.job("worker-1", "true", layers={"app": built.layers["broken-1"]}))
+    assert "damaged" in (await rig.state("worker-1", "down")).reason
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
