@@ -1,6 +1,7 @@
-"""buildpack: what an app is built with."""
+"""buildpack: what an app is built with. The passwords in addresses are kept from whoever looks on."""
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from flynn.cli import packing
 from flynn.cli.options import app_option, json_option, pass_session
@@ -98,7 +100,7 @@ def buildpack_clear(session: Session) -> None:
 
 def _list(session: Session) -> None:
     app = session.app()
-    session.show(session.ask(lambda client: client.buildpacks(app)), shown)
+    session.show(masked(session.ask(lambda client: client.buildpacks(app))), shown)
 
 
 def shown(found: "Buildpacks") -> list[str]:
@@ -108,17 +110,33 @@ def shown(found: "Buildpacks") -> list[str]:
     return [f"the first that fits: {', '.join(found.known)}"]
 
 
+def masked(found: "Buildpacks") -> "Buildpacks":
+    """The same without what is secret in it."""
+    return replace(found, buildpacks=tuple(mask(pack) for pack in found.buildpacks))
+
+
+def mask(pack: str) -> str:
+    """`https://***@HOST/PATH`, where there was a name, and maybe a password, before the host's."""
+    return re.sub(r"^(https?://)[^/@\s]*@", r"\1***@", pack)
+
+
+def unmasked(pack: str, old: Sequence[str]) -> str:
+    """The one of `old` that is shown like this; else as it is."""
+    return next((one for one in old if one == pack), next((one for one in old if mask(one) == pack), pack))
+
+
 def _change(
     session: Session, decide: Callable[[list[str], list[str]], list[str]], packs: Sequence[str], upload: bool = True
 ) -> None:
     app = session.app()
 
     async def change(client: "Client") -> "Buildpacks":
-        named = [await _named(client, pack) if upload else pack for pack in packs]
         old = list((await client.buildpacks(app)).buildpacks)
+        told = [unmasked(pack, old) for pack in packs]
+        named = [await _named(client, pack) if upload else pack for pack in told]
         return await client.set_buildpacks(app, decide(old, named))
 
-    session.show(session.ask(change), lambda found: [*shown(found), "from the next build on"])
+    session.show(masked(session.ask(change)), lambda found: [*shown(found), "from the next build on"])
 
 
 async def _named(client: "Client", pack: str) -> str:

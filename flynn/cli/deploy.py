@@ -16,6 +16,7 @@ from flynn.cli.options import app_option, deploy_options, json_option, pass_sess
 from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import REMOTE, Session, app_of_remote, git, git_remote
 from flynn.cli.show_builds import ended
+from flynn.cli.waiting import told
 from flynn.cli.words import paint, size
 from flynn.cli.worktree import add_remote
 from flynn.core import keys
@@ -77,12 +78,12 @@ def deploy(
         click.echo(paint(f"=====> {outcome(app, done)}", "green"))
 
 
-def types(told: tuple[str, ...]) -> dict[str, str]:
+def types(given: tuple[str, ...]) -> dict[str, str]:
     """Process types from `web=./server`. A usage error says what is no good."""
-    for text in told:
+    for text in given:
         if not all(text.partition("=")):
             raise click.UsageError(f"--process {text!r} is no good; write TYPE=COMMAND, as in web='./server -p $PORT'")
-    return {type: command for type, _, command in (text.partition("=") for text in told)}
+    return {type: command for type, _, command in (text.partition("=") for text in given)}
 
 
 def read_described(file: IO[bytes] | None) -> object:
@@ -167,6 +168,7 @@ async def send(
         if not json:
             click.echo(paint(f"-----> Uploading {size(length)}", "bold"))
         lines = client.build(app, chunks(file), length, description, query)
+        lines = told(client, app, lines) if "wait" in query else lines
         progress = Progress(json, build=True, indent="       ")
         try:
             return await progress.follow(lines)

@@ -7,6 +7,16 @@ KEPT = 20
 """Builds of an app that are remembered, the one under way included."""
 
 
+CACHE = "build-"
+"""How the names of caches of builds begin."""
+
+
+def cache_of(app: model.App) -> str:
+    """The name of the directory that the builds of an app find again. Another app of the name shall not find what this
+    one had, however soon it comes."""
+    return f"{CACHE}{app.name}-{int(app.created * 1000):x}"
+
+
 def latest(facts: Facts, app: str) -> model.Build | None:
     """The build of the app that began last; only this one may be under way."""
     return max(facts.builds_of(app).values(), key=lambda build: build.number, default=None)

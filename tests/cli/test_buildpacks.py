@@ -29,6 +29,19 @@ async def test_they_are_set_added_removed_and_cleared(grid: FakeGrid, flynn: She
     assert grid.asked[-1] == ("PUT", "/v1/apps/hello/buildpacks", {"buildpacks": []})
 
 
+async def test_what_is_secret_in_an_address_is_not_shown_and_stays(grid: FakeGrid, flynn: Shell) -> None:
+    full, shown = "https://me:secret@example.com/x.git#v1", "https://***@example.com/x.git#v1"
+    done = await flynn("buildpack", "set", full, "https://token@example.com/y.tgz")
+    assert done.out.splitlines()[:2] == [f"1. {shown}", "2. https://***@example.com/y.tgz"]
+    for words in ((), ("list",), ("--json",)):
+        told = await flynn("buildpack", *words)
+        assert (shown in told.out, "secret" in told.out, "token" in told.out) == (True, False, False)
+    await flynn("buildpack", "set", "python", shown)
+    assert grid.buildpacks == ["python", full]
+    removed = await flynn("buildpack", "remove", shown)
+    assert (grid.buildpacks, "secret" in removed.out) == (["python"], False)
+
+
 async def test_a_directory_here_goes_on_the_shelf(grid: FakeGrid, flynn: Shell, tmp_path: Path) -> None:
     pack = tmp_path / "pack" / "bin"
     pack.mkdir(parents=True)

@@ -49,6 +49,12 @@ async def building(grid: Grid, name: str) -> dict[str, Any]:
     return await last(grid, name)
 
 
+def cache(grid: Grid, name: str) -> Path:
+    """The directory that the builds of the app find again."""
+    (found,) = (grid.data / "host" / "cache").glob(f"build-{name}-*")
+    return found
+
+
 def left_of(grid: Grid, words: str) -> list[psutil.Process]:
     """Processes that have these words in their command line."""
     found = []
@@ -78,7 +84,7 @@ async def test_a_build_that_takes_too_much_is_ended_and_hurts_nobody(tmp_path: P
         assert not load.failures
         jobs = grid.data / "host" / "jobs"
         assert [path.name for path in jobs.glob("*-build-*/upper")] == []
-        assert not (grid.data / "host" / "cache" / "build-cached").exists()
+        assert not list((grid.data / "host" / "cache").glob("build-cached-*"))
 
 
 async def test_what_a_build_prints_is_bounded(tmp_path: Path) -> None:
@@ -103,7 +109,7 @@ async def test_a_build_under_way_is_shown_from_its_beginning(tmp_path: Path) -> 
         await building(grid, "hello")
         showing = asyncio.create_task(grid.ok("build", "log", "-a", "hello"))
         await asyncio.sleep(1)
-        (grid.data / "host" / "cache" / "build-hello" / "go").touch()
+        (cache(grid, "hello") / "go").touch()
         shown, deployed, later = await showing, await deploying, await grid.ok("build", "log", "-a", "hello")
         for said in (shown, deployed, later):
             lines = [line.split()[1] for line in said.out.splitlines() if line.strip().startswith("line ")]
@@ -161,7 +167,7 @@ async def test_a_daemon_killed_while_it_builds_builds_once(tmp_path: Path) -> No
         build = await last(grid, "hello")
         assert (build["job"], build["state"]) == (job, "building")
         await grid.kill()
-        (grid.data / "host" / "cache" / "build-hello" / "go").touch()
+        (cache(grid, "hello") / "go").touch()
         await grid.until(lambda: _has_ended(grid, job), 30, "the build has ended unseen")
         await grid.start()
         shown = await grid.ok("build", "log", "-a", "hello")
@@ -231,7 +237,7 @@ async def test_packages_are_a_layer_that_releases_share(tmp_path: Path) -> None:
         said = await grid.ok("deploy", str(source), "-a", "hello")
         assert "Nothing has changed in what it needs: installed as before" in said.out
         assert await grid.get("hello") == (200, "second")
-        (source / "requirements.txt").write_text("flask\ngunicorn\nclick\n")
+        (source / "requirements.txt").write_text("flask\ngunicorn\nsix\n")
         said = await grid.ok("deploy", str(source), "-a", "hello")
         assert "Installing requirements.txt" in said.out
         found = [release["artifact"] for release in (await grid.ok("release", "-a", "hello", "--json")).json]
@@ -285,8 +291,7 @@ async def test_a_build_reaches_nothing_of_its_node_and_sees_nothing_of_others(tm
         source = apps.server(tmp_path / "neighbour")
         (source / "secret").write_text("of the neighbour")
         await grid.ok("deploy", str(source), "-a", "neighbour")
-        (grid.data / "host" / "cache" / "build-neighbour").mkdir(exist_ok=True)
-        (grid.data / "host" / "cache" / "build-neighbour" / "secret").write_text("of the neighbour")
+        (cache(grid, "neighbour") / "secret").write_text("of the neighbour")
         (job,) = await grid.jobs("neighbour", "up")
         addresses = {"127.0.0.1", host["address"], *(a.address for found in psutil.net_if_addrs().values()
                      for a in found if a.family == socket.AF_INET)}  # fmt: skip

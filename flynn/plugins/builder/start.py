@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flynn.core import keys, model
-from flynn.core.builds import known_layers, latest, too_old, under_way
+from flynn.core.builds import cache_of, known_layers, latest, too_old, under_way
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Invalid, NotFound
 from flynn.core.facts import Facts
@@ -108,7 +108,7 @@ def job_of(facts: Facts, app: model.App, build: model.Build, supplies: Supplies,
         created=build.started,
         env=_told(facts, app, build.commit, supplies) | in_pieces(_config(app)),
         layers={"build": build.source, "tools": supplies.tools, **packs.layers(app)},
-        cache=f"build-{app.name}",
+        cache=cache_of(app),
         stop_timeout=GRACE,
         output=True,
         dockerfile=dockerfile,

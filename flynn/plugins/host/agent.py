@@ -18,6 +18,7 @@ from flynn import __version__
 from flynn.core import keys
 from flynn.core.blobs import fetch
 from flynn.core.brick import Context
+from flynn.core.builds import cache_of
 from flynn.core.facts import Facts
 from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
@@ -107,7 +108,7 @@ class Agent:
         self.left.callback(logs.end)
         leave = lambda: self.ground.disk.leave  # noqa: E731
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
-        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()}, self._apps)
+        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()}, self._caches)
         disk = DiskWatch(ctx.data, config, [layers, caches], lambda: self.jobs, self._tell_of_host)
         images, turns = Images(ctx.data, tasks, self._fetch), Turns(config.starts)
         builds: dict[str, ImageBuild] = {}
@@ -153,10 +154,10 @@ class Agent:
         bounds = Bounds(min(max(self.config.logs_size, 1) * MIB, most), max(self.config.log_days, 1) * DAY)
         return Tidy(self.ground.logs, bounds)
 
-    def _apps(self) -> Collection[str] | None:
-        """The names of all apps, once the store has told of this host too, and as long as it tells of anything."""
-        facts = self.ctx.mirror.facts
-        return facts.apps if self.ctx.host in facts.hosts and self.ctx.mirror.stale_since is None else None
+    def _caches(self) -> Collection[str] | None:
+        """The names of all apps' caches, once the store has told of this host too, and while it tells of anything."""
+        facts, is_known = self.ctx.mirror.facts, self.ctx.mirror.stale_since is None
+        return {cache_of(app) for app in facts.apps.values()} if is_known and self.ctx.host in facts.hosts else None
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.brick import Context
+from flynn.core.builds import cache_of
 from flynn.core.change import Change, commit
 from flynn.plugins.builder.brick import NAMES, Builder, BuilderConfig
 from tests.harness import TestNode, open_node
@@ -123,7 +124,8 @@ async def test_a_build_becomes_a_job_and_ends_with_the_deploy(data: Path) -> Non
         first = await pushed.next()
         job = await grid.queued()
         assert first == {"kind": "build", "job": job.id, "number": 1}
-        assert (job.queue, job.type, job.output, job.cache) == ("builders", "build", True, "build-hello")
+        assert (job.queue, job.type, job.output) == ("builders", "build", True)
+        assert job.cache == cache_of(grid.node.mirror.facts.apps["hello"])
         assert job.id.startswith("hello-build-")
         assert job.env == {"BUILD_ENV": '{"K":"v"}', "BUILD_TIMEOUT": "77"}
         assert set(job.layers) == {"build", "tools"}

@@ -67,6 +67,13 @@ async def test_what_a_build_makes_has_the_time_of_its_source(tmp_path: Path, kit
     assert times["made/x.py"] == int((app / "made" / "x.py").stat().st_mtime)
 
 
+async def test_names_of_heroku_become_ours(tmp_path: Path, kit: Path, cache: Path) -> None:
+    procfile = {"Procfile": "web: sleep 1\nMail_Worker: sleep 2\n"}
+    built = await build(write_app(tmp_path / "app", procfile), kit, cache)
+    assert built.result["processes"] == {"web": "sleep 1", "mail-worker": "sleep 2"}
+    assert "       Mail_Worker is called mail-worker here, as in: flynn scale mail-worker=1\n" in built.text
+
+
 async def test_slugignore_is_obeyed_before_the_build(tmp_path: Path, kit: Path, cache: Path) -> None:
     files = {**WEB, ".slugignore": "requirements.txt\ndocs/\n*.log\n", "requirements.txt": "no-such-thing==9"}
     app = write_app(tmp_path / "app", {**files, "docs/a": "", "src/docs/b": "", "src/x.log": "", "src/y": ""})
@@ -185,9 +192,14 @@ FAILURES = {
         "line 2 of the Procfile: the process type web is there already; give each one a line of its own",
     ),
     "bad name": (
-        {"Procfile": "My_Web: x\n"},
-        "line 1 of the Procfile: 'My_Web' is no good process type name: use lower-case letters, digits and single "
-        "dashes, start with a letter, 40 characters at most",
+        {"Procfile": "my.web: x\n"},
+        "line 1 of the Procfile: 'my.web' is no good process type name: use letters, digits and single dashes, start "
+        "with a letter, 40 characters at most",
+    ),
+    "one name": (
+        {"Procfile": "my_web: x\nMy-Web: y\n"},
+        "the Procfile: my_web and My-Web are one process type to flynn, my-web, as capitals and _ do not count; give "
+        "one of them another name",
     ),
     "empty": (
         {"Procfile": "# later\n"},

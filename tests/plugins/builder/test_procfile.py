@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flynn.plugins.builder.inside import BuildFailed
-from flynn.plugins.builder.inside.procfile import parse_procfile, parse_release, profile_of
+from flynn.plugins.builder.inside.procfile import called, parse_procfile, parse_release, profile_of
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,26 @@ from flynn.plugins.builder.inside.procfile import parse_procfile, parse_release,
         ("\ufeffweb: run\r\nworker: work\r\n", {"web": "run", "worker": "work"}),
         ("  web :run --url http://x:1  \n\n# web: no\n", {"web": "run --url http://x:1"}),
         ("a1-b:\techo 'a: b' # c\n", {"a1-b": "echo 'a: b' # c"}),
+        ("My_Web: run\n", {"My_Web": "run"}),
         ("", {}),
     ],
 )
 def test_procfiles(text: str, types: dict[str, str]) -> None:
     assert parse_procfile(text) == types
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("web", "web"), ("My_Web", "my-web"), ("WORKER2", "worker2"), ("a_b-c", "a-b-c"), ("x" * 40, "x" * 40)],
+)
+def test_what_flynn_calls_a_process_type(theirs: str, ours: str) -> None:
+    assert called("line 1", theirs) == ours
+
+
+@pytest.mark.parametrize("name", ["_web", "web_", "a__b", "1a", "a.b", "Ä", "x" * 41, "a b", ""])
+def test_what_cannot_be_called_anything(name: str) -> None:
+    with pytest.raises(BuildFailed, match=r"line 1: .* is no good process type name"):
+        called("line 1", name)
 
 
 RUBY = """---

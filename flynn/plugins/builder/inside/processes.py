@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import BuildFailed
-from .procfile import check_name, parse_procfile, profile_of
+from .procfile import by_our_names, called, parse_procfile, profile_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,14 +51,16 @@ def find_processes(build: str, released: Released, buildpack: str) -> dict[str, 
             found, source = parse_procfile(file.read()), "Procfile"
     except FileNotFoundError:
         found, source = released.types, f"the buildpack {released.by}"
-        for name in found:
-            check_name(source, name)
     except (OSError, UnicodeDecodeError) as error:
         raise BuildFailed(f"the Procfile cannot be read: {error}") from None
     if not found:
         raise BuildFailed(NO_TYPES + EXAMPLES.get(buildpack, "web: ./server --port $PORT"))
-    print(f"-----> Process types from {source}: {', '.join(found)}", flush=True)
-    return found
+    ours = by_our_names(f"the {source}" if source == "Procfile" else source, found)
+    print(f"-----> Process types from {source}: {', '.join(ours)}", flush=True)
+    for name in sorted(set(found).difference(ours)):
+        our = called(source, name)
+        print(f"       {name} is called {our} here, as in: flynn scale {our}=1", flush=True)
+    return ours
 
 
 def has_profile(build: str) -> bool:

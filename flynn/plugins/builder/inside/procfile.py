@@ -8,12 +8,16 @@ from . import BuildFailed
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 NAME_LIMIT = 40
+THEIRS = re.compile(r"[A-Za-z0-9_-]+")
+"""What Heroku takes for the name of a process type."""
+
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PAIR = re.compile(r"(?P<name>[^:\s]+)\s*:(?:\s+(?P<value>.*))?")
 
 
 def parse_procfile(text: str) -> dict[str, str]:
-    """The command of each process type. BuildFailed names the first line that is no good."""
+    """The command of each process type, by the name that it has there. BuildFailed names the first line that is no
+    good."""
     found: dict[str, str] = {}
     for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
         stripped = line.strip()
@@ -23,20 +27,36 @@ def parse_procfile(text: str) -> dict[str, str]:
         where = f"line {number} of the Procfile"
         if not colon or not name or not command:
             raise BuildFailed(f"{where} is not `name: command`: {_shown(stripped)}")
-        check_name(where, name)
+        called(where, name)
         if name in found:
             raise BuildFailed(f"{where}: the process type {name} is there already; give each one a line of its own")
         found[name] = command
     return found
 
 
-def check_name(where: str, name: str) -> None:
-    """BuildFailed with the rule, when `name` may not name a process type."""
-    if len(name) > NAME_LIMIT or not NAME.fullmatch(name):
+def called(where: str, name: str) -> str:
+    """What flynn calls a process type, whose name becomes a part of hosts' names: `My_Worker` is `my-worker`.
+    BuildFailed with the rule, when it cannot be called anything like it."""
+    plain = name.lower().replace("_", "-") if THEIRS.fullmatch(name) else name
+    if len(plain) > NAME_LIMIT or not NAME.fullmatch(plain):
         raise BuildFailed(
-            f"{where}: {_shown(name)} is no good process type name: use lower-case letters, digits and single "
-            f"dashes, start with a letter, {NAME_LIMIT} characters at most"
+            f"{where}: {_shown(name)} is no good process type name: use letters, digits and single dashes, start with "
+            f"a letter, {NAME_LIMIT} characters at most"
         )
+    return plain
+
+
+def by_our_names(where: str, found: dict[str, str]) -> dict[str, str]:
+    """The commands by what flynn calls their process types. BuildFailed: two would be called the same."""
+    theirs: dict[str, str] = {}
+    for name in found:
+        other = theirs.setdefault(called(where, name), name)
+        if other != name:
+            raise BuildFailed(
+                f"{where}: {other} and {name} are one process type to flynn, {called(where, name)}, as capitals and _ "
+                "do not count; give one of them another name"
+            )
+    return {ours: found[name] for ours, name in theirs.items()}
 
 
 def parse_release(text: str, buildpack: str) -> dict[str, dict[str, str]]:

@@ -5,17 +5,15 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from flynn.core.builds import CACHE
 from flynn.plugins.host.disk.budget import Kept
 from flynn.plugins.host.disk.removal import take_away
 from flynn.plugins.host.trees import remove_tree, walk
 
-BUILD = "build-"
-"""How the name of a build's cache begins; the app's follows."""
-
 
 class Caches:
-    """Directories below `root`. `needed()`: the names of those that jobs use now. `apps()`: the names of all apps;
-    None: that is not known for sure."""
+    """Directories below `root`. `needed()`: the names of those that jobs use now. `known()`: the names of those of all
+    apps; None: that is not known for sure."""
 
     kind = "cache"
 
@@ -23,9 +21,9 @@ class Caches:
         self,
         root: Path,
         needed: Callable[[], Collection[str]],
-        apps: Callable[[], Collection[str] | None] = lambda: None,
+        known: Callable[[], Collection[str] | None] = lambda: None,
     ) -> None:
-        self.root, self.needed, self.apps = root, needed, apps
+        self.root, self.needed, self.known = root, needed, known
         self._sizes: dict[str, int] = {}
 
     async def present(self) -> list[Kept]:
@@ -38,11 +36,11 @@ class Caches:
         return found
 
     async def _forget(self) -> None:
-        apps = self.apps()
-        if apps is None or not self.root.is_dir():
+        known = self.known()
+        if known is None or not self.root.is_dir():
             return
         for name in os.listdir(self.root):
-            if name.startswith(BUILD) and name.removeprefix(BUILD) not in apps:
+            if name.startswith(CACHE) and name not in known:
                 await self.drop(name)
 
     def is_used(self, name: str) -> bool:

@@ -57,10 +57,7 @@ async def left_by(ground: Ground, job: Job, dir: Path) -> Output:
     image, tag = dir / SAVED, tag_of(job)
     if not image.is_file():
         return Output(problem="had no image built")
-    try:
-        output = await collect(ground.ctx, dir / "out", image)
-    finally:
-        image.unlink(missing_ok=True)
+    output = await collect(ground.ctx, dir / "out", image)  # It stays until the job is down (`kept.sweep`).
     if output.artifact is None:
         return output
     return replace(output, artifact=structs.replace(output.artifact, kind="image", image=tag))
