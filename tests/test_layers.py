@@ -21,7 +21,7 @@ LAYERS = [
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
     "mirror lease bulk",
     "election",
-    "config disk files hooks lag ports channel estate doorway",
+    "child config disk files hooks lag ports channel estate doorway",
     "spare",
     "directory outgoing",
     "naming handover",

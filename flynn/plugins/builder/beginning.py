@@ -1,5 +1,6 @@
 """What it takes to begin a build, whichever way its source came: the tools on a shelf, room in the queue, its turn."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ SHELF = 30.0
 
 @dataclass(frozen=True)
 class Beginning:
-    """Begins builds with the tools packed in the file `kit`, by `rules`, where fewer than `waiting` builds wait
-    for a host (0: any number)."""
+    """Begins builds with the tools packed in the file `kit`, which is `tools` on the shelf, by `rules`, where fewer
+    than `waiting` builds wait for a host (0: any number)."""
 
     ctx: "Context"
     kit: Path
+    tools: model.Artifact
     rules: Rules
     waiting: int
 
@@ -42,7 +44,7 @@ class Beginning:
     ) -> tuple[str, Callable[[Facts], Change]]:
         """The job of a build, whose name has `mark` in it, and what begins it on a photo, or raises as `begin` and
         `check` do. Unavailable, Full: the tools cannot be put on a shelf."""
-        tools, gone = await self.shelve(), await self._lost(app)
+        tools, gone = await asyncio.gather(self.shelve(), self._lost(app))
         supplies = Supplies(tools.sha256, self.rules, gone)
         id = f"{app}-{mark}-{secrets.token_hex(4)}"
 
@@ -64,7 +66,7 @@ class Beginning:
             await self.ctx.mirror.until(lambda facts: any(not i.draining for i in facts.instances("shelf")), SHELF)
         except TimeoutError:
             raise Unavailable(f"no shelf came up within {SHELF:g} s; `flynn status` shows what is wrong") from None
-        return await blobs.store(self.ctx, self.kit)
+        return await blobs.store(self.ctx, self.kit, self.tools)
 
     async def shelve_early(self) -> None:
         """Put the tools on the shelf now, so that the first build need not wait."""

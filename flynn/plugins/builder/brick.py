@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from flynn.core import blobs
 from flynn.core.brick import Context
 from flynn.core.disk import NO_ROOM
 from flynn.core.facts import Facts
@@ -60,7 +61,7 @@ class Builder:
         kit = await _prepared(ctx, uploads)
         if kit is None:
             return
-        beginning = Beginning(ctx, kit, config, config.waiting)
+        beginning = Beginning(ctx, kit, await blobs.name(kit), config, config.waiting)
         sources = SourceApi(beginning, uploads, config.uploads, config.limit << 20)
         limits, space = Limits(config.push_limit << 20, config.pushes), config.repositories << 20
         async with asyncio.TaskGroup() as group:

@@ -17,15 +17,18 @@ LIMIT = 3600.0
 """Seconds that a stream waits for a build to get a host, and for its end to be noted."""
 
 
-async def follow_build(ctx: "Context", app: str, job: str, response: Writer, limit: float = LIMIT) -> None:
-    """From the first line that the build prints to the `done` line of its deploy, or of its failure."""
+async def follow_build(
+    ctx: "Context", app: str, job: str, response: Writer, limit: float = LIMIT, after: str = "it goes on"
+) -> None:
+    """From the first line that the build prints to the `done` line of its deploy, or of its failure. `after`: what
+    comes after the limit."""
     now = asyncio.get_running_loop().time
     started = now()
     build = await follow_output(ctx, app, job, response, limit)
     if build and build.state == "complete":
         await follow_deploy(ctx, app, build.release, response)
     else:
-        message = failure(app, job, ctx.mirror.facts, build, limit)
+        message = failure(app, job, ctx.mirror.facts, build, limit, after)
         await send_line(response, done(False, message, now() - started))
 
 
@@ -44,7 +47,7 @@ async def follow_output(
     return await _ended(ctx, app, job, limit)
 
 
-def failure(app: str, job: str, facts: Facts, build: model.Build | None, limit: float) -> str:
+def failure(app: str, job: str, facts: Facts, build: model.Build | None, limit: float, after: str) -> str:
     """Why a build came to nothing: what it said itself, or what the grid says of its job."""
     if app not in facts.apps:
         return f"build failed: {app} was deleted meanwhile"
@@ -54,7 +57,7 @@ def failure(app: str, job: str, facts: Facts, build: model.Build | None, limit: 
         return outcome(build)
     queued = facts.queues.get(f"builders/{job}")
     why = f": {queued.reason}" if queued and queued.reason else ""
-    return f"build {build.number} of {app} is still under way after {limit:g} s{why}; it goes on"
+    return f"build {build.number} of {app} is still under way after {limit:g} s{why}; {after}"
 
 
 def done(ok: bool, message: str, seconds: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import gzip
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -26,10 +26,12 @@ EMPTY = "the source is empty: there is nothing to build"
 HOPS = 40
 """Links that lead to links, followed one after the other; as many as Linux follows."""
 
+Look = Callable[[tarfile.TarFile, tarfile.TarInfo], None]
 
-def check(path: Path) -> frozenset[str]:
+
+def check(path: Path, look: Look = lambda tar, entry: None) -> frozenset[str]:
     """Which of the names that tell how to build it are at its top. Invalid, with a sentence that names the entry,
-    unless the file at `path` is a tar that may be unpacked.
+    unless the file at `path` is a tar that may be unpacked. `look` is called with each entry, and may read it.
 
     Blocks for as long as it takes to read all of it: call it in a thread.
     """
@@ -42,6 +44,7 @@ def check(path: Path) -> frozenset[str]:
             with tarfile.open(fileobj=cast(BinaryIO, counted), mode="r:") as tar:
                 for entry in _entries(tar):
                     tree.add(entry)
+                    look(tar, entry)
                     counted.begin()
             counted.drain()
     except gzip.BadGzipFile:

@@ -1,2 +1,2 @@
-"""`git push`: read `api.py` (who asks), `receive.py` (git and its hook), `push.py` (what a push comes to), then
-`repositories.py` (what is kept between two pushes, and where)."""
+"""`git push`: read `api.py` (who asks), `hook.py` (the talk with git's hook), `push.py` (what a push comes to),
+`archive.py` (the source that it brings), then `repositories.py` (what is kept between two pushes, and where)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from flynn.core.child import Child
 from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Forbidden, NotFound, Unavailable, Unsupported
 from flynn.core.room import share
@@ -156,9 +157,7 @@ class GitApi:
             self._pushes.add(task)
             task.add_done_callback(self._pushes.discard)
 
-    async def _converse(
-        self, request: web.Request, process: asyncio.subprocess.Process, name: str, place: Path
-    ) -> web.StreamResponse:
+    async def _converse(self, request: web.Request, process: Child, name: str, place: Path) -> web.StreamResponse:
         disk = await asyncio.to_thread(room, place)
         body = pieces(request, self._limits.size)
         return await converse(

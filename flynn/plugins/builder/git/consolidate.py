@@ -32,7 +32,8 @@ async def consolidate(means: Means, app: str) -> None:
 
 async def _consolidate(means: Means, local: "Local", claim: "Claim") -> None:
     ctx, key = means.ctx, keys.repository(local.app)
-    async with made_one(means.git, local.place, means.scratch) as folder, means.packs.keeping(folder) as packs:
+    async with made_one(means.git, local.place, means.scratch) as folder, means.packs.keeping(folder) as kept:
+        packs = await kept
         facts = ctx.mirror.facts
         known = facts.repositories.get(local.app)
         if not packs or known is None or known.packs != local.known.packs:

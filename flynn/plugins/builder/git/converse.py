@@ -7,10 +7,11 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from flynn.core.child import Child
 from flynn.core.errors import FlynnError, Full, Invalid
 from flynn.core.room import words
 from flynn.plugins.builder.git.body import SILENCE
-from flynn.plugins.builder.git.program import CHUNK, ended, last_words
+from flynn.plugins.builder.git.program import CHUNK, last_words
 
 LINGER = 30.0
 """Seconds for which a client is let send on what nobody reads any more, so that it comes to read its answer."""
@@ -21,7 +22,7 @@ LOOK = 32 << 20
 
 async def converse(
     request: web.Request,
-    process: asyncio.subprocess.Process,
+    process: Child,
     body: AsyncIterator[bytes],
     media: str,
     place: Path,
@@ -32,8 +33,6 @@ async def converse(
     FlynnError: there can be no answer, and none was begun. To git itself an error of the body is told as git
     tells its own: it would not read what comes with another status.
     """
-    assert process.stdout
-    assert process.stderr
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache"})
     feed = Feed(process, body, place, reserve)
     feeding = asyncio.create_task(feed.run(), name="git input")
@@ -77,9 +76,7 @@ async def _linger(request: web.Request, feeding: "asyncio.Task[None]", response:
 class Feed:
     """The body on its way into git. `problem`: why git was ended before it had all."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, body: AsyncIterator[bytes], place: Path, reserve: int
-    ) -> None:
+    def __init__(self, process: Child, body: AsyncIterator[bytes], place: Path, reserve: int) -> None:
         self._process, self._body, self._place, self._reserve = process, body, place, reserve
         self.problem: FlynnError | None = None
 
@@ -100,9 +97,9 @@ class Feed:
                 await self._give(piece)
         except FlynnError as error:
             self.problem = error
-            await ended(self._process)
+            await self._process.end()
         except ConnectionError:
-            await ended(self._process)
+            await self._process.end()
         finally:
             self._process.stdin.close()
 

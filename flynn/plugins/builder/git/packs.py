@@ -18,6 +18,7 @@ from flynn.core import blobs, model
 from flynn.core.errors import FlynnError
 from flynn.core.facts import Facts
 from flynn.plugins.builder.git import layout
+from flynn.plugins.builder.git.beside import beside
 from flynn.plugins.builder.git.program import Git
 
 if TYPE_CHECKING:
@@ -40,19 +41,24 @@ class Packs:
         self._kept: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def keeping(self, folder: Path) -> AsyncIterator[tuple[model.Pack, ...]]:
-        """The packs in a directory, on the shelf. After the block those go that no record names. Full, Unavailable."""
+    async def keeping(self, folder: Path) -> AsyncIterator["asyncio.Task[tuple[model.Pack, ...]]"]:
+        """The packs in a directory, while they are put on the shelf. After the block those go that no record names. The
+        task raises Full, Unavailable."""
         names: list[str] = []
         try:
-            found = []
-            for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
-                if match := NAME.fullmatch(path.name):
-                    found.append(await self._keep(match[1], path, names))
-            yield tuple(found)
+            async with beside(self._keep_all(folder, names), "packs to the shelf") as task:
+                yield task
         finally:
             self._kept.subtract(names)
             self._kept = +self._kept
             await self.discard(names)
+
+    async def _keep_all(self, folder: Path, names: list[str]) -> tuple[model.Pack, ...]:
+        found = []
+        for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
+            if match := NAME.fullmatch(path.name):
+                found.append(await self._keep(match[1], path, names))
+        return tuple(found)
 
     async def _keep(self, name: str, path: Path, names: list[str]) -> model.Pack:
         index, size, blobs_ = path.with_suffix(".idx"), 0, []
@@ -69,10 +75,12 @@ class Packs:
     async def again(self, folder: Path, packs: Iterable[model.Pack]) -> None:
         """Have on the shelf what was put there from a directory: another node, to which the same was pushed for another
         app, may have taken it away since. Full, Unavailable."""
-        for pack in packs:
-            for ending in ("pack", "idx"):
+        files = {(pack.pack, "pack"): pack.name for pack in packs} | {(pack.index, "idx"): pack.name for pack in packs}
+        gone = await blobs.missing(self._ctx, [blob for blob, _ in files])
+        for (blob, ending), name in files.items():
+            if blob in gone:
                 with contextlib.suppress(FileNotFoundError):  # Its pusher has left, and git has tidied up.
-                    await blobs.store(self._ctx, folder / f"pack-{pack.name}.{ending}")
+                    await blobs.store(self._ctx, folder / f"pack-{name}.{ending}")
 
     async def discard(self, names: Iterable[str]) -> None:
         """Take blobs off all shelves, but for those that a record names, or a push has that is under way. What fails

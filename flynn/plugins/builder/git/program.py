@@ -1,17 +1,16 @@
 """The program `git`, run so that nothing of this machine's or user's settings counts."""
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flynn.core.child import Child, child
 from flynn.core.errors import FlynnError, Unavailable
 
 OLDEST = (2, 20)
@@ -19,9 +18,6 @@ OLDEST = (2, 20)
 
 LIMIT = 120.0
 """Seconds that a command may take which only looks."""
-
-TERM = 3.0
-"""Seconds that git has to tidy up once it is told to end."""
 
 ALLOC = 576 << 20
 """Bytes of memory that git may ask for at once: a few bytes of a delta can stand for gigabytes. Files of 512 MiB are no
@@ -72,7 +68,7 @@ class Git:
         """What git prints in the repository `place`. GitFailed; Unavailable: it took too long."""
         try:
             async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
-                out, err = await process.communicate()
+                out, err = await process.output()
         except TimeoutError:
             raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
         if process.returncode:
@@ -85,46 +81,22 @@ class Git:
         start = b""
         try:
             async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
-                assert process.stdout
                 while len(start) < most and (piece := await process.stdout.read(most - len(start))):
                     start += piece
         except TimeoutError:
             raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
         return start
 
-    @asynccontextmanager
-    async def running(
+    def running(
         self,
         place: Path,
         words: Sequence[str],
         environ: Mapping[str, str],
         files: Sequence[int] = (),
         asks: bool = True,
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """git with pipes, and all that it begins, for the length of a block; `files` are open in it too.
-        Without `asks` it has no standard input."""
-        pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            self.path, *words, stdin=pipe if asks else none, stdout=pipe, stderr=pipe, cwd=place, limit=CHUNK,
-            env=self.environ(environ), pass_fds=files, start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            await ended(process)
-
-
-async def ended(process: asyncio.subprocess.Process) -> None:
-    """Have the process end with what it began. It is asked nicely first: git then removes what is half done."""
-    for number, limit in ((signal.SIGTERM, TERM), (signal.SIGKILL, None)):
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(limit):
-                    await process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # What it began, if it is still there.
+    ) -> AbstractAsyncContextManager[Child]:
+        """git with pipes in the repository `place`, for the length of a block: see `child`."""
+        return child((self.path, *words), place, self.environ(environ), files, asks)
 
 
 async def last_words(stream: asyncio.StreamReader) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ from flynn.core.change import Change, persist
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
 from flynn.core.facts import Facts
-from flynn.plugins.builder.follow import follow_build
+from flynn.plugins.builder.follow import LIMIT, follow_build
 from flynn.plugins.builder.git import building
+from flynn.plugins.builder.git.archive import Made, making
+from flynn.plugins.builder.git.beside import beside
 from flynn.plugins.builder.git.building import Begin, Told
-from flynn.plugins.builder.git.commit import Objects, check, notes, packed, subject
+from flynn.plugins.builder.git.commit import Objects
 from flynn.plugins.builder.git.hook import Asked, Talk
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import Git
@@ -33,6 +35,9 @@ TURN = 1800.0
 SHALLOW = 10_000
 """Commits without parents that a repository may have."""
 
+ENDED = "it is ended with this push; push again later"
+"""What comes after a build that takes too long: nobody else would see to it."""
+
 ENDS = 60.0
 """Seconds that git has to end once its hook has its answer."""
 
@@ -47,6 +52,8 @@ class Means:
     packs: Packs
     begin: Begin
     scratch: Path
+    reserve: int
+    """Bytes of this node's disk that stay free."""
 
 
 class Push:
@@ -81,58 +88,81 @@ class Push:
             await self._refuse("flynn made a mistake here; its log on this node says more")
 
     async def _answer(self, asked: Asked) -> None:
-        async with turn(self._ctx, self._local, self._talk) as claim, AsyncExitStack() as stack:
+        """The source is made while the turn is waited for: what is in a commit depends on nobody else."""
+        verdict = judge(self._local.known, asked.commands)
+        shallow = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else None
+        async with self._making(asked, verdict) as making, turn(self._ctx, self._local, self._talk) as claim:
             async with self._local.lock:
                 await self._means.repositories.bring(self._local)
-            verdict = judge(self._local.known, asked.commands)
-            commits = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else self._local.known.shallow
+            if judge(self._local.known, asked.commands) != verdict:
+                raise Conflict(f"{self._local.known.branch} is the branch that deploys now; push again")
+            job = await self._begun(await making, verdict)
             folder = Path(asked.quarantine) / "pack"
-            new = await stack.enter_async_context(self._means.packs.keeping(folder))
-            if not await self._deployed(asked, verdict):
-                return
-            await stack.enter_async_context(self._local.lock)  # Until git has changed its ref to what is kept.
-            await self._keep(claim, verdict, folder, new, commits)
-            await self._says_last()
-            await self._talk.end(0)
-            await self._others(verdict)
-            async with asyncio.timeout(ENDS):
-                await self.git_ended.wait()
+            async with self._means.packs.keeping(folder) as keeping:
+                if not await self._deployed(job, keeping):
+                    return
+                async with self._local.lock:  # Until git has changed its ref to what is kept.
+                    commits = self._local.known.shallow if shallow is None else shallow
+                    await self._keep(claim, verdict, folder, keeping, commits)
+                    await self._says_last()
+                    await self._talk.end(0)
+                    await self._others(verdict)
+                    async with asyncio.timeout(ENDS):
+                        await self.git_ended.wait()
 
-    async def _deployed(self, asked: Asked, verdict: Verdict) -> bool:
-        """Build and deploy; whether the release serves. If not, the pusher knows."""
-        app, new = self._app, verdict.command.new
-        objects = Objects(self._means.git, self._local.place, asked.environ(self._local.place))
-        modules = await check(objects, new)
-        await self._note(objects, verdict)
-        scratch = self._means.scratch / f"{app}-{new[:12]}-{id(self):x}"
-        async with packed(objects, new, modules, scratch) as (path, names):
-            source = await blobs.store(self._ctx, path)
-        pushed = Source(source.sha256, names, new, await subject(objects, new))
-        job = await building.begun(self._ctx, self._means.begin, app, pushed, self._talk.say)
+    def _making(self, asked: Asked, verdict: Verdict) -> "AbstractAsyncContextManager[asyncio.Task[Made]]":
+        means, command = self._means, verdict.command
+        objects = Objects(means.git, self._local.place, asked.environ(self._local.place))
+        old = "" if command.creates else command.old
+        return making(objects, command.new, old, self._scratch(command.new), means.reserve)
+
+    def _scratch(self, commit: str) -> Path:
+        return self._means.scratch / f"{self._app}-{commit[:12]}-{id(self):x}"
+
+    async def _begun(self, made: Made, verdict: Verdict) -> str:
+        """The job of the build of a source, which is on the shelf then."""
+        await self._note(made, verdict)
+        new = made.looked.new
+        blob = await blobs.store(self._ctx, self._scratch(new.id))
+        source = Source(blob.sha256, made.names, new.id, new.subject)
+        return await building.begun(self._ctx, self._means.begin, self._app, source, self._talk.say)
+
+    async def _deployed(self, job: str, keeping: "asyncio.Task[tuple[model.Pack, ...]]") -> bool:
+        """Whether the release of a build serves in the end; if not, the pusher knows. What was pushed is put on the
+        shelf meanwhile. FlynnError: that fails before anything is released."""
+        app, why = self._app, "who pushed it left"
         try:
-            await follow_build(self._ctx, app, job, self._told)
+            async with beside(follow_build(self._ctx, app, job, self._told, LIMIT, ENDED), f"build {job}") as following:
+                await asyncio.wait([following, keeping], return_when=asyncio.FIRST_COMPLETED)
+                if keeping.done() and not self.released and (error := keeping.exception()):
+                    why = f"what was pushed cannot be kept: {error}"
+                    raise error
+                await following
         finally:
             if not self.released:
-                await building.cancel(self._ctx, app, job, "who pushed it left")
+                await building.cancel(self._ctx, app, job, why)
         if self._told.last and self._told.last.get("ok"):
             return True
         await self._says_last()
         await self._talk.end(1)
         return False
 
-    async def _note(self, objects: Objects, verdict: Verdict) -> None:
+    async def _note(self, made: Made, verdict: Verdict) -> None:
         told = []
         if self._local.lost:
             told.append("What was pushed before is lost with a shelf; it is kept anew from this push on")
         if not self._local.known.branch and verdict.branch != "main":
             told.append(f"{verdict.branch} is the branch that deploys from now on")
-        if not verdict.command.creates:
-            told += await notes(objects, verdict.command.old, verdict.command.new)
-        for text in told:
+        for text in (*told, *made.said):
             await self._talk.say(INDENT + text)
 
     async def _keep(
-        self, claim: Claim, verdict: Verdict, folder: Path, new: tuple[model.Pack, ...], shallow: tuple[str, ...]
+        self,
+        claim: Claim,
+        verdict: Verdict,
+        folder: Path,
+        keeping: "asyncio.Task[tuple[model.Pack, ...]]",
+        shallow: tuple[str, ...],
     ) -> None:
         """Have the grid know what was pushed, whose packs are in `folder`. FlynnError: it does not, though the release
         serves."""
@@ -154,6 +184,7 @@ class Push:
             return Change({keys.repository(self._app): record}, seen=(keys.app(self._app),), why="push")
 
         try:
+            new = await keeping
             await self._means.packs.again(folder, new)
             await persist(self._ctx.store, self._ctx.mirror, kept, claim.fence)
         except FlynnError as error:

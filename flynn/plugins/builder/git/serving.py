@@ -37,7 +37,7 @@ async def taking_pushes(ctx: "Context", begin: Begin, limits: Limits, space: int
     await asyncio.to_thread(repositories.prepare)
     packs = Packs(ctx, pending)
     async with asyncio.TaskGroup() as tasks:
-        api = GitApi(Means(ctx, git, repositories, packs, begin, scratch), limits, tasks)
+        api = GitApi(Means(ctx, git, repositories, packs, begin, scratch, reserve), limits, tasks)
         always = [
             tasks.create_task(packs.collect(), name="packs on the shelf"),
             tasks.create_task(keep_route(ctx), name="route of git"),

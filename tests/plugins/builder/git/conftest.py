@@ -40,7 +40,7 @@ def means(node: TestNode, tmp_path: Path) -> Means:
         raise AssertionError("nothing is built here")
 
     packs = Packs(ctx, tmp_path / "pending")
-    return Means(ctx, find(tmp_path / "home"), repositories, packs, begin, tmp_path / "scratch")
+    return Means(ctx, find(tmp_path / "home"), repositories, packs, begin, tmp_path / "scratch", 0)
 
 
 async def put(node: TestNode, key: str, record: model.Record) -> None:

@@ -1,20 +1,16 @@
-"""A commit as it is looked at and packed, with the real git."""
+"""Commits as the real git tells of them."""
 
-import tarfile
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from flynn.core.errors import Invalid
-from flynn.plugins.builder.git.commit import Objects, check, notes, packed, subject
-from flynn.plugins.builder.git.modules import FILE, Submodule
+from flynn.plugins.builder.git.commit import Objects, look, notes, parsed
 from flynn.plugins.builder.git.program import find
 from tests.plugins.builder.git.test_packs import Source
 
 pytestmark = pytest.mark.usefixtures("git_client")
-
-MODULES = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = https://example.com/lib.git\n'
 
 
 @pytest.fixture
@@ -38,97 +34,72 @@ def committed(source: Source, files: dict[str, str], message: str = "A change") 
     return source.git("rev-parse", "HEAD")
 
 
-def linked(source: Source, path: str, commit: str) -> str:
-    source.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
-    source.git("commit", "-qm", "A link")
-    return source.git("rev-parse", "HEAD")
+async def told(objects: Objects, old: str, new: str) -> list[str]:
+    return await notes(objects, await look(objects, new, old))
 
 
-async def test_a_commit_is_packed_as_it_is(objects: Objects, source: Source, tmp_path: Path) -> None:
-    files = {
-        "Procfile": "web: x\n",
-        "a/b c.txt": "text\n",
-        "a/ä\n.txt": "odd\n",
-        "left.txt": "x",
-        "run.sh": "#!/bin/sh\n",
-    }
-    (source.place / "run.sh").touch(0o755)
-    committed(source, files | {".gitattributes": "left.txt export-ignore\n"})
-    source.git("update-index", "--chmod=+x", "run.sh")
-    commit = committed(source, {})
-    assert await check(objects, commit) == ()
-    path = tmp_path / "source.tgz"
-    async with packed(objects, commit, (), path) as (made, names):
-        assert names == frozenset()
-        with tarfile.open(made) as tar:
-            found = {entry.name: entry for entry in tar if entry.isreg()}
-            assert set(found) == {"Procfile", "a/b c.txt", "a/ä\n.txt", "run.sh", ".gitattributes"}
-            text = tar.extractfile("a/b c.txt")
-            assert text
-            assert text.read() == b"text\n"
-            assert found["run.sh"].mode & 0o100
-            assert not found["Procfile"].mode & 0o100
-    assert not path.exists()
+async def test_what_git_has_of_a_commit(objects: Objects, source: Source) -> None:
+    first = committed(source, {"a": "1"})
+    second = committed(source, {"a": "2", ".gitmodules": ""}, "A header\twith \x1b odd  things " + "x" * 300)
+    looked = await look(objects, second, first)
+    assert looked.old
+    assert (looked.new.id, looked.new.parents) == (second, (first,))
+    assert (looked.new.tree, looked.old.tree) == tuple(
+        source.git("rev-parse", f"{c}^{{tree}}") for c in (second, first)
+    )
+    assert looked.modules
+    assert looked.new.subject.startswith(f"{second[:8]} A header with odd things xxx")
+    assert looked.new.subject.isprintable()
+    assert len(looked.new.subject) < 140
+    assert not (await look(objects, first)).modules
+    assert (await look(objects, first, "f" * 40)).old is None
 
 
-async def test_submodules_are_named_in_the_source(objects: Objects, source: Source, tmp_path: Path) -> None:
-    first = committed(source, {".gitmodules": MODULES, "Dockerfile": "FROM x\n"})
-    commit = linked(source, "vendor/lib", first)
-    modules = await check(objects, commit)
-    assert modules == (Submodule("vendor/lib", "https://example.com/lib.git", first),)
-    async with packed(objects, commit, modules, tmp_path / "source.tgz") as (made, names):
-        assert names == {"Dockerfile"}
-        with tarfile.open(made) as tar:
-            told = tar.extractfile(FILE)
-            assert told
-            assert first.encode() in told.read()
-            assert tar.getmember("Dockerfile").isreg()
+async def test_what_is_no_commit_is_refused(objects: Objects, source: Source) -> None:
+    commit = committed(source, {"a": "b"})
+    source.git("tag", "-a", "-m", "Tagged", "v1")
+    for kind, id in (("tree", source.git("rev-parse", "HEAD^{tree}")), ("tag", source.git("rev-parse", "v1"))):
+        with pytest.raises(Invalid, match=f"{id[:10]} is a {kind}, no commit"):
+            await look(objects, id, commit)
 
 
-@pytest.mark.parametrize(
-    ("files", "why"),
-    [
-        ({FILE: "[]"}, "a name of flynn's own"),
-        ({".flynn": "x"}, "a name of flynn's own"),
-        ({"a.bin": f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 1\n"}, "kept by Git LFS"),
-    ],
-)
-async def test_what_cannot_be_built(objects: Objects, source: Source, files: dict[str, str], why: str) -> None:
-    commit = committed(source, files)
-    with pytest.raises(Invalid, match=why):
-        await check(objects, commit)
-
-
-async def test_nothing_and_no_commit_cannot_be_built(objects: Objects, source: Source) -> None:
-    empty = committed(source, {})
-    with pytest.raises(Invalid, match="nothing to build"):
-        await check(objects, empty)
-    committed(source, {"a": "b"})
-    with pytest.raises(Invalid, match="is a tree, no commit"):
-        await check(objects, source.git("rev-parse", "HEAD^{tree}"))
-
-
-async def test_many_pointers_are_counted_and_what_only_looks_like_one_is_none(objects: Objects, source: Source) -> None:
-    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "{:064}" + "\nsize 1\n"
-    committed(source, {"doc.md": "x" * 80 + "\nversion https://git-lfs.github.com/spec/v1\n", "long": "y" * 5000})
-    commit = committed(source, {f"{number}.bin": pointer.format(number) for number in range(6)})
-    with pytest.raises(Invalid, match=r"0\.bin, 1\.bin, 2\.bin and 3 more: kept by Git LFS"):
-        await check(objects, commit)
+async def test_a_repository_that_git_cannot_read(objects: Objects, source: Source) -> None:
+    commit = committed(source, {"a": "b"})
+    (source.place / ".git/config").write_text("[core")
+    with pytest.raises(Invalid, match=r"git cat-file: .*bad config"):
+        await look(objects, commit)
 
 
 async def test_what_a_pusher_is_told_of_a_change(objects: Objects, source: Source) -> None:
     first = committed(source, {"a": "1"})
-    second = committed(source, {"a": "2"}, "A header\twith \x1b odd  things " + "x" * 300)
+    second = committed(source, {"a": "2"})
+    third = committed(source, {"a": "3"})
     same = committed(source, {})
-    assert await notes(objects, first, second) == []
-    assert await notes(objects, second, same) == ["No file differs from the last push; it is built again"]
-    [forced] = await notes(objects, second, first)
+    assert await told(objects, first, second) == await told(objects, first, third) == []
+    assert await told(objects, third, same) == ["No file differs from the last push; it is built again"]
+    [forced] = await told(objects, second, first)
     assert forced == f"Forced: {first[:8]} does not follow {second[:8]}, which was deployed before"
-    assert await notes(objects, "f" * 40, second) == [], "the old one is not here"
-    called = await subject(objects, second)
-    assert called.startswith(f"{second[:8]} A header with odd things xxx")
-    assert called.isprintable()
-    assert len(called) < 140
+    assert await told(objects, "f" * 40, second) == [], "the old one is not here"
+
+
+@pytest.mark.parametrize(
+    ("said", "subject"),
+    [
+        (b"\n\nOne\nline\n\nBody\n", "One line"),
+        (b"encoding ISO-8859-1\n\n\xe4", "ä"),
+        (b"encoding utf-8\n\n\xe4", "?"),
+        (b"encoding nothing-of-this\n\n\xc3\xa4", "ä"),
+        (b"encoding hex\n\nzz", "zz"),
+        (b"gpgsig -----BEGIN\n \n x\n\nSigned", "Signed"),
+        (b"\n\n", ""),
+        (b"", ""),
+    ],
+)
+def test_what_a_release_is_called(said: bytes, subject: str) -> None:
+    raw = b"tree " + b"a" * 40 + b"\nauthor A <a@b> 1 +0000\n" + said
+    found = parsed("c" * 40, raw.replace(b"+0000\n\n\n", b"+0000\n\n"))
+    assert found.tree == "a" * 40
+    assert found.subject.replace("\ufffd", "?") == f"cccccccc {subject}".strip()
 
 
 async def test_what_a_release_is_called_takes_no_memory(objects: Objects, source: Source, tmp_path: Path) -> None:
@@ -137,14 +108,7 @@ async def test_what_a_release_is_called_takes_no_memory(objects: Objects, source
     commit = source.git("rev-parse", "HEAD")
     tracemalloc.start()
     try:
-        assert await subject(objects, commit) == f"{commit[:8]} {'long ' * 24}".strip()
+        assert (await look(objects, commit)).new.subject == f"{commit[:8]} {'long ' * 24}".strip()
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
-
-
-async def test_a_path_that_no_system_takes(objects: Objects, source: Source) -> None:
-    blob = source.git("hash-object", "-w", "--stdin", stdin="text")
-    tree = source.git("mktree", stdin=f"100644 blob {blob}\t{'x' * 300_000}\n")
-    with pytest.raises(Invalid, match="a file whose path is over 64 KiB long"):
-        await check(objects, source.git("commit-tree", "-m", "Long", tree))

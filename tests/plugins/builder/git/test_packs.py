@@ -59,7 +59,8 @@ async def pushed(node: TestNode, means: Means, source: Source, tmp_path: Path, c
     for number in range(count):
         new = source.commit(f"{number}")
         folder = source.pack(tmp_path / f"pack-{number}", new, commits[-1] if commits else "")
-        async with means.packs.keeping(folder) as packs:
+        async with means.packs.keeping(folder) as keeping:
+            packs = await keeping
             known = node.mirror.facts.repositories.get("hello") or model.Repository(app="hello", branch="main")
             record = model.Repository(app="hello", branch="main", refs={MAIN: new}, packs=(*known.packs, *packs))
             await put(node, keys.repository("hello"), record)
@@ -102,7 +103,8 @@ async def test_packs_that_became_one_meanwhile_are_not_lost(node: TestNode, mean
     async def made_one_first(local: Local) -> None:
         """As another node does it, after the record was read here."""
         repositories._fetch = fetch  # type: ignore[method-assign]
-        async with means.packs.keeping(source.pack(tmp_path / "one", commits[-1])) as packs:
+        async with means.packs.keeping(source.pack(tmp_path / "one", commits[-1])) as keeping:
+            packs = await keeping
             await put(node, keys.repository("hello"), replace(known, packs=packs))
         await means.packs.discard([known.packs[0].pack])
         await fetch(local)
@@ -145,7 +147,8 @@ async def test_many_packs_become_one_and_the_old_ones_go(node: TestNode, means: 
     assert len(node.mirror.facts.repositories["hello"].packs) == MANY - 1, "these are not many"
     collecting = asyncio.create_task(means.packs.collect())
     last = source.commit("last")
-    async with means.packs.keeping(source.pack(tmp_path / "pack-last", last, commits[-1])) as packs:
+    async with means.packs.keeping(source.pack(tmp_path / "pack-last", last, commits[-1])) as keeping:
+        packs = await keeping
         known = node.mirror.facts.repositories["hello"]
         record = model.Repository(app="hello", branch="main", refs={MAIN: last}, packs=(*known.packs, *packs))
         await put(node, keys.repository("hello"), record)
@@ -176,7 +179,8 @@ async def test_a_disk_that_takes_nothing_ends_nothing_but_what_needs_it(
 async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_path: Path) -> None:
     source = Source(tmp_path / "source")
     folder = source.pack(tmp_path / "pack", source.commit("refused"))
-    async with means.packs.keeping(folder) as packs:
+    async with means.packs.keeping(folder) as keeping:
+        packs = await keeping
         assert await blobs(node) == {packs[0].pack, packs[0].index}
         assert len(list((tmp_path / "pending").iterdir())) == 2, "a daemon that is killed now finds them again"
     assert await blobs(node) == set()
@@ -188,7 +192,8 @@ async def test_packs_that_another_node_took_away_are_put_there_again(
 ) -> None:
     source = Source(tmp_path / "source")
     folder = source.pack(tmp_path / "pack", source.commit("pushed"))
-    async with means.packs.keeping(folder) as packs:
+    async with means.packs.keeping(folder) as keeping:
+        packs = await keeping
         there = await blobs(node)
         elsewhere = Packs(means.ctx, tmp_path)
         await elsewhere.discard(there)  # The same was pushed there for another app, and refused.
@@ -209,7 +214,8 @@ async def test_what_a_killed_daemon_put_on_the_shelf_goes_when_it_is_back(
     (tmp_path / "pending" / stray).touch()
     again = Source(tmp_path / "again")
     folder = again.pack(tmp_path / "pack-again", again.commit("pushed again, and not kept yet"))
-    async with means.packs.keeping(folder) as packs:
+    async with means.packs.keeping(folder) as keeping:
+        packs = await keeping
         collecting = asyncio.create_task(means.packs.collect())
         while (tmp_path / "pending" / stray).exists():
             await asyncio.sleep(0.02)

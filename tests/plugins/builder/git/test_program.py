@@ -64,11 +64,10 @@ async def test_what_fails_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trap", ["", "trap '' TERM; "])
 async def test_all_that_git_began_ends_with_it(tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flynn.plugins.builder.git.program.TERM", 0.2)
+    monkeypatch.setattr("flynn.core.child.TERM", 0.2)
     script(tmp_path / "bin", f"{trap}sleep 300 & echo $!; wait; sleep 300")
     git = Git(str(tmp_path / "bin/git"), tmp_path)
     async with asyncio.timeout(20), git.running(tmp_path, (), {}) as process:
-        assert process.stdout
         child = int(await process.stdout.readline())
     assert process.returncode is not None
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
@@ -95,7 +94,10 @@ async def test_a_few_bytes_that_stand_for_gigabytes_are_refused(tmp_path: Path) 
     pack = b"PACK" + struct.pack(">II", 2, 2) + entry(3, len(base)) + zlib.compress(base)
     pack += entry(7, len(delta)) + id + zlib.compress(delta)
     async with git.running(place, ("index-pack", "--stdin"), {}) as process:
-        out, err = await process.communicate(pack + hashlib.sha1(pack).digest())
+        assert process.stdin
+        process.stdin.write(pack + hashlib.sha1(pack).digest())
+        process.stdin.close()
+        out, err = await process.output()
     assert len(pack) < 32 << 10
     assert (process.returncode, out) == (128, b"")
     assert b"over limit" in err
