@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from flynn.core.config import Node
@@ -129,8 +130,9 @@ async def test_a_port_that_is_taken_is_named() -> None:
 async def test_a_port_is_free_again_after_serving() -> None:
     port = free_port()
     for _ in range(2):
-        async with serve(Web("t"), "127.0.0.1", port):
-            pass
+        async with serve(Web("t"), "127.0.0.1", port), aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{port}/none") as response:
+                assert response.status == 404
 
 
 async def test_the_lag_of_the_loop_is_seen() -> None:

@@ -47,4 +47,5 @@ async def test_a_name_outlasts_the_loss_of_the_lease(store: Store, ttl: float) -
         await own_name(node(1), store, mirror, lease)
         await store.revoke(lease.id)
         await mirror.until(lambda facts: facts.get(KEY) is None, 15)
-        await mirror.until(lambda facts: facts.get(KEY) is not None, 15)
+        facts = await mirror.until(lambda facts: facts.get(KEY) is not None, 15)
+        assert facts.get(KEY) == Leader(host="http://127.0.0.1:1")

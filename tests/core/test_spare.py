@@ -36,3 +36,4 @@ def test_nothing_is_kept_of_a_small_disk_and_a_full_one_is_named(tmp_path: Path)
 
 def test_a_place_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     spare.begin(tmp_path / "nothing")
+    assert list(tmp_path.iterdir()) == []

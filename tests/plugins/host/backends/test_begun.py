@@ -37,7 +37,7 @@ async def test_a_process_that_never_says_so_is_not_waited_for(ends: tuple[int, s
     far.close()
     async with asyncio.timeout(10):
         await begun.wait()
-    await process.wait()
+    assert await process.wait() == 3
 
 
 def test_nobody_need_listen(ends: tuple[int, socket.socket]) -> None:

@@ -82,11 +82,12 @@ def test_garbage_is_not_known(tmp_path: Path, told: str) -> None:
 
 @given(st.text())
 def test_any_text_is_borne(told: str) -> None:
-    value(told, "usage_usec")
-    moved(told)
-    parse(told)
-    parse_pressure(told)
-    found(mounts(ONE, COUNTED), {"memory": told, "": told})
+    assert (value(told, "usage_usec") or 0) >= 0
+    assert all((count or 0) >= 0 for count in moved(told))
+    assert parse(told) is None or len(told.split()) > 21
+    assert parse_pressure(told) is None or "avg60=" in told
+    places = found(mounts(ONE, COUNTED), {"memory": told, "": told})
+    assert not any(".." in place.split("/") for place in places.values())
 
 
 def test_more_is_dropped_than_there_is(tmp_path: Path) -> None:
