@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from flynn.cli import show
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb, grid_verb
 from flynn.cli.progress import Progress
 from flynn.cli.session import REMOTE, Session, app_of_remote, git_remote
 from flynn.cli.worktree import add_remote, drop_remote
@@ -17,9 +17,7 @@ from flynn.core.errors import Invalid
 @click.argument("name", required=False, default="")
 @click.option("-r", "--remote", default=REMOTE, metavar="NAME", help="The git remote to add; '' adds none.")
 @click.option("--no-remote", is_flag=True, help="Leave the git remotes of this directory alone.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def create(session: Session, name: str, remote: str, no_remote: bool) -> None:
     """Make an app; without NAME a name is made up.
 
@@ -37,8 +35,7 @@ def create(session: Session, name: str, remote: str, no_remote: bool) -> None:
 
 
 @click.command()
-@json_option
-@pass_session
+@grid_verb
 def apps(session: Session) -> None:
     """List the apps."""
     session.show(session.ask(lambda client: client.apps()), show.apps)
@@ -46,9 +43,7 @@ def apps(session: Session) -> None:
 
 @click.command()
 @click.argument("name", required=False, default="")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def info(session: Session, name: str) -> None:
     """Show one app: URL, release, processes, routes, last build and deploy."""
     app = name or session.app()
@@ -60,9 +55,7 @@ def info(session: Session, name: str) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", is_flag=False, flag_value="-", default="", metavar="[NAME]", help="The same, by its name.")
 @click.option("--volumes", is_flag=True, help="Delete its volumes and all their data as well.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def delete(session: Session, name: str, yes: bool, confirm: str, volumes: bool) -> None:
     """Delete an app with its jobs, routes and releases. Its volumes are kept, unless they shall go too."""
     app = name or session.app()

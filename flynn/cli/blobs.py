@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from flynn.cli import show
-from flynn.cli.options import json_option, pass_session
+from flynn.cli.options import grid_group, grid_verb, pass_session
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.core.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -20,18 +19,14 @@ if TYPE_CHECKING:
     from flynn.core.records import BlobInfo
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@json_option
-@click.pass_context
-def blob(ctx: click.Context) -> None:
+@grid_group
+def blob(session: Session) -> None:
     """Files on the shelf, named by their SHA-256 or its first digits."""
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @blob.command(name="ls")
-@json_option
-@pass_session
+@grid_verb
 def blob_ls(session: Session) -> None:
     """List the files on the shelf."""
     _list(session)
@@ -43,8 +38,7 @@ def _list(session: Session) -> None:
 
 @blob.command(name="put")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True))
-@json_option
-@pass_session
+@grid_verb
 def blob_put(session: Session, file: str) -> None:
     """Put FILE (- is standard input) on the shelf, and print its SHA-256."""
     if file != "-":

@@ -12,9 +12,8 @@ import click
 from msgspec.structs import replace
 
 from flynn.cli import packing
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -24,24 +23,18 @@ if TYPE_CHECKING:
 PACKS = click.argument("packs", nargs=-1, required=True, metavar="BUILDPACK...")
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def buildpack(ctx: click.Context) -> None:
+@app_group
+def buildpack(session: Session) -> None:
     """Show which buildpacks an app is built with, or choose others.
 
     BUILDPACK is one of flynn's own (python, nodejs, ...), the address of a git repository or a .tgz
     (https://HOST/PATH#REF), or a directory or .tgz here (./PATH), which is put on the shelf.
     """
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @buildpack.command(name="list")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def buildpack_list(session: Session) -> None:
     """List the buildpacks of an app in their order."""
     _list(session)
@@ -49,9 +42,7 @@ def buildpack_list(session: Session) -> None:
 
 @buildpack.command(name="set")
 @PACKS
-@app_option
-@json_option
-@pass_session
+@app_verb
 def buildpack_set(session: Session, packs: Sequence[str]) -> None:
     """Build with these, one after the other; the last one says how the app is started."""
     _change(session, lambda old, new: new, packs)
@@ -60,9 +51,7 @@ def buildpack_set(session: Session, packs: Sequence[str]) -> None:
 @buildpack.command(name="add")
 @PACKS
 @click.option("--index", type=click.IntRange(min=1), help="Its place among the others, 1 for the first; else the last.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def buildpack_add(session: Session, packs: Sequence[str], index: int | None) -> None:
     """Build with these too, after the others or before the one at --index."""
 
@@ -75,9 +64,7 @@ def buildpack_add(session: Session, packs: Sequence[str], index: int | None) -> 
 
 @buildpack.command(name="remove")
 @PACKS
-@app_option
-@json_option
-@pass_session
+@app_verb
 def buildpack_remove(session: Session, packs: Sequence[str]) -> None:
     """Build without these."""
 
@@ -90,9 +77,7 @@ def buildpack_remove(session: Session, packs: Sequence[str]) -> None:
 
 
 @buildpack.command(name="clear")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def buildpack_clear(session: Session) -> None:
     """Build with the first of flynn's own that fits again."""
     _change(session, lambda old, new: new, ())

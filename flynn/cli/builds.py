@@ -4,31 +4,24 @@ import time
 
 import click
 
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.show_builds import builds, ended
-from flynn.cli.verbs import Verbs
 from flynn.core.errors import NotFound
 from flynn.core.records import BuildInfo
 
 NUMBER = click.IntRange(1, 999_999_999)
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def build(ctx: click.Context) -> None:
+@app_group
+def build(session: Session) -> None:
     """List the last builds of an app, show what one printed, or end one."""
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @build.command(name="list")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def build_list(session: Session) -> None:
     """List the last builds: what became of each, how long it took, and of what it was."""
     _list(session)
@@ -42,9 +35,7 @@ def _list(session: Session) -> None:
 
 @build.command(name="log")
 @click.argument("number", required=False, metavar="[BUILD]", type=NUMBER)
-@app_option
-@json_option
-@pass_session
+@app_verb
 def build_log(session: Session, number: int | None) -> None:
     """Show what a build printed: of this number, or the last one. One that is under way is followed to its end.
 
@@ -59,9 +50,7 @@ def build_log(session: Session, number: int | None) -> None:
 
 @build.command(name="cancel")
 @click.argument("number", required=False, metavar="[BUILD]", type=NUMBER)
-@app_option
-@json_option
-@pass_session
+@app_verb
 def build_cancel(session: Session, number: int | None) -> None:
     """End a build, queued or running: of this number, or the one under way. Nothing is released of it."""
     app = session.app()

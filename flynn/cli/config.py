@@ -1,35 +1,31 @@
 """env."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from flynn.cli import show
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.core.errors import NotFound
-from flynn.core.records import Line
+from flynn.core.records import Line, Lines
+
+if TYPE_CHECKING:
+    from flynn.client import Client
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def env(ctx: click.Context) -> None:
+@app_group
+def env(session: Session) -> None:
     """Show the config of an app, or change it: each change is a release."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.env(app)), show.env)
+    app = session.app()
+    session.show(session.ask(lambda client: client.env(app)), show.env)
 
 
 @env.command(name="set")
 @click.argument("pairs", nargs=-1, required=True, metavar="K=V...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def env_set(session: Session, pairs: Sequence[str]) -> None:
     """Set variables and deploy with them."""
     put = dict(pair(text, "variable") for text in pairs)
@@ -38,9 +34,7 @@ def env_set(session: Session, pairs: Sequence[str]) -> None:
 
 @env.command(name="unset")
 @click.argument("keys", nargs=-1, required=True, metavar="K...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def env_unset(session: Session, keys: Sequence[str]) -> None:
     """Remove variables and deploy without them."""
     _change(session, {}, tuple(keys), f"Unsetting {', '.join(keys)} and restarting")
@@ -48,9 +42,7 @@ def env_unset(session: Session, keys: Sequence[str]) -> None:
 
 @env.command(name="get")
 @click.argument("key", metavar="K")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def env_get(session: Session, key: str) -> None:
     """Print the value of one variable."""
     app = session.app()
@@ -72,7 +64,12 @@ def _change(session: Session, put: dict[str, str], unset: tuple[str, ...], what:
     app = session.app()
     if not session.json:
         click.echo(f"{what} {app}...")
-    done = session.follow(lambda client: client.change_env(app, put, unset), Progress(session.json))
+    deployed(session, lambda client: client.change_env(app, put, unset))
+
+
+def deployed(session: Session, call: Callable[["Client"], Lines]) -> None:
+    """Follow what makes a release to its end, and say what came of it."""
+    done = session.follow(call, Progress(session.json))
     if not session.json:
         click.echo(finished(done))
 

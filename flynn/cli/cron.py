@@ -5,28 +5,21 @@ from collections.abc import Sequence
 
 import click
 
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import day, span, table
 from flynn.core.model import Run
 from flynn.core.records import CronInfo
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def cron(ctx: click.Context) -> None:
+@app_group
+def cron(session: Session) -> None:
     """List what an app runs by the clock ([cron.NAME] in its flynn.toml), or see to its runs."""
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @cron.command(name="list")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cron_list(session: Session) -> None:
     """List the entries: when each is due next, and what became of its last run."""
     _list(session)
@@ -34,9 +27,7 @@ def cron_list(session: Session) -> None:
 
 @cron.command(name="runs")
 @click.argument("name")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cron_runs(session: Session, name: str) -> None:
     """Show the last runs of an entry: when each was due, began and ended, and how."""
     app = session.app()
@@ -48,9 +39,7 @@ cron.add_command(cron_runs, "log")
 
 @cron.command(name="run")
 @click.argument("name")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cron_run(session: Session, name: str) -> None:
     """Run an entry now, and print the name of its job."""
     app = session.app()
@@ -60,9 +49,7 @@ def cron_run(session: Session, name: str) -> None:
 
 @cron.command(name="pause")
 @click.argument("name")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cron_pause(session: Session, name: str) -> None:
     """Run an entry no more, until it is resumed."""
     app = session.app()
@@ -71,9 +58,7 @@ def cron_pause(session: Session, name: str) -> None:
 
 @cron.command(name="resume")
 @click.argument("name")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cron_resume(session: Session, name: str) -> None:
     """Run an entry again, from now on."""
     app = session.app()

@@ -12,7 +12,7 @@ import msgspec
 
 from flynn.cli import packing
 from flynn.cli.deployment import cancel_deploy
-from flynn.cli.options import app_option, deploy_options, json_option, pass_session
+from flynn.cli.options import app_verb, deploy_options
 from flynn.cli.progress import Progress, spinner
 from flynn.cli.session import REMOTE, Session, app_of_remote, git, git_remote
 from flynn.cli.show_builds import ended
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 @click.option("-m", "--description", default="", help="What the release is called in `flynn release`.")
 @click.option("--cancel", is_flag=True, help="End the deploy that is under way; the release from before serves.")
 @deploy_options
-@app_option
-@json_option
-@pass_session
+@app_verb
 def deploy(
     session: Session,
     directory: Path,

@@ -4,32 +4,24 @@ from collections.abc import Mapping
 
 import click
 
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
 from flynn.core import records
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def deployment(ctx: click.Context) -> None:
+@app_group
+def deployment(session: Session) -> None:
     """Show how the deploys of an app go, change it, or end or promote the one under way."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.deployment(app)), lambda found: shown(app, found))
+    app = session.app()
+    session.show(session.ask(lambda client: client.deployment(app)), lambda found: shown(app, found))
 
 
 @deployment.command()
 @click.argument("name")
 @click.option("--share", type=float, metavar="N", help="Of a canary: its share of all processes, as 0.1.")
 @click.option("--hold", type=float, metavar="SECONDS", help="Of a canary: how long it is watched; 0: until promoted.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def strategy(session: Session, name: str, share: float | None, hold: float | None) -> None:
     """Set the strategy: rolling, all-at-once, one-by-one, one-down-one-up, canary, or one of a plugin."""
     said = {"strategy": name, "share": share, "hold": hold}
@@ -38,9 +30,7 @@ def strategy(session: Session, name: str, share: float | None, hold: float | Non
 
 @deployment.command(name="batch-size")
 @click.argument("n", type=int)
-@app_option
-@json_option
-@pass_session
+@app_verb
 def batch_size(session: Session, n: int) -> None:
     """Set how many processes of a type 'rolling' replaces at a time; 0: as many as there are hosts."""
     _change(session, {"batch": n})
@@ -48,27 +38,21 @@ def batch_size(session: Session, n: int) -> None:
 
 @deployment.command()
 @click.argument("seconds", type=float)
-@app_option
-@json_option
-@pass_session
+@app_verb
 def timeout(session: Session, seconds: float) -> None:
     """Set how long a step, or the release command, may take; 0: as the grid is set to."""
     _change(session, {"timeout": seconds})
 
 
 @deployment.command()
-@app_option
-@json_option
-@pass_session
+@app_verb
 def cancel(session: Session) -> None:
     """End the deploy under way, at whatever step; the release from before serves."""
     cancel_deploy(session)
 
 
 @deployment.command()
-@app_option
-@json_option
-@pass_session
+@app_verb
 def promote(session: Session) -> None:
     """Let a canary go on to the whole app now."""
     app = session.app()

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from flynn.cli.log import since_when
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.pipe import while_read
 from flynn.cli.session import Session
 from flynn.cli.words import count, moment, printable
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.option("-n", "--number", type=click.IntRange(0), help="The last so many: 100, or with --since all.")
 @click.option("--since", default="", metavar="TIME", help="Not older: 10m, 2h, 1h30m, 3d, or 2026-11-25T10:00.")
 @click.option("-k", "--kind", default="", metavar="KIND,KIND", help="Of these kinds alone: job, host, deploy, ...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def events(session: Session, follow: bool, number: int | None, since: str, kind: str) -> None:
     """Show what has happened in the grid, to the app named with -a alone, or to all."""
     told = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from flynn.cli.jobs import find_job
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.session import Session
 from flynn.cli.words import count, placed, table
 from flynn.core.errors import NotFound
@@ -18,9 +18,7 @@ SHOWN = 20
 @click.command()
 @click.argument("name", required=False, default="", metavar="[APP|JOB]")
 @click.option("--all", is_flag=True, help=f"All hosts, also where there are over {SHOWN}.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def explain(session: Session, name: str, all: bool) -> None:
     """Say why jobs are where they are, or wait: each host with its score, or why it refuses.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from flynn import __version__
 from flynn.cli import show
-from flynn.cli.options import json_option, pass_session
+from flynn.cli.options import grid_group, grid_verb
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
 from flynn.cli.words import clock
@@ -22,27 +22,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@json_option
-@pass_session
+@grid_verb
 def status(session: Session) -> None:
     """Show every node of the grid, and what each of its bricks does or waits for."""
     session.show(session.ask(lambda client: client.status()), lambda grid: show.status(grid, time.time()))
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@json_option
-@click.pass_context
-def service(ctx: click.Context) -> None:
+@grid_group
+def service(session: Session) -> None:
     """List the services that are registered, show one, or watch one."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        session.show(session.ask(lambda client: client.services()), show.services)
+    session.show(session.ask(lambda client: client.services()), show.services)
 
 
 @service.command(name="show")
 @click.argument("name")
-@json_option
-@pass_session
+@grid_verb
 def service_show(session: Session, name: str) -> None:
     """Show the instances of a service, oldest first."""
     session.show(session.ask(lambda client: client.service(name)), show.service)
@@ -50,8 +44,7 @@ def service_show(session: Session, name: str) -> None:
 
 @service.command(name="watch")
 @click.argument("name")
-@json_option
-@pass_session
+@grid_verb
 def service_watch(session: Session, name: str) -> None:
     """Print what comes and goes, as it happens, until Ctrl-C."""
 
@@ -97,8 +90,7 @@ def move(etcd: str, data: str) -> None:
 
 
 @click.command()
-@json_option
-@pass_session
+@grid_verb
 def version(session: Session) -> None:
     """Print the version of this command."""
     parts = {"flynn": __version__, "python": platform.python_version(), "system": platform.system()}

@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from flynn.cli import follow_jobs, show, show_usage
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.session import Session
 from flynn.cli.words import day, placed
 from flynn.core import moment
@@ -29,9 +29,7 @@ CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 @click.option("--all", is_flag=True, help="Also the jobs that ended.")
 @click.option("-f", "--follow", is_flag=True, help="Then each change, as it comes.")
 @click.option("--at", default="", metavar="TIME", help="As they were: 10m ago, at 14:05, or 2026-11-25T10:00.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def ps(session: Session, all: bool, follow: bool, at: str) -> None:
     """List the jobs of an app: where they run, what they take of CPU and memory, and why those wait that wait."""
     app = session.app()
@@ -88,9 +86,7 @@ async def _used(client: "Client", app: str) -> AppUsage:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="JOB...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def kill(session: Session, names: Sequence[str]) -> None:
     """Stop jobs, named as `ps` or `log` name them. A service's job is replaced."""
     for name in names:

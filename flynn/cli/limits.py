@@ -4,35 +4,26 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from flynn.cli.config import finished, pair
-from flynn.cli.options import app_option, json_option, pass_session
-from flynn.cli.progress import Progress
+from flynn.cli.config import deployed, pair
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
 
 UNITS = {"M": 1, "MB": 1, "MiB": 1, "G": 1024, "GB": 1024, "GiB": 1024}
 """What a size may end with, in MiB; alone it is MiB."""
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def limit(ctx: click.Context) -> None:
+@app_group
+def limit(session: Session) -> None:
     """Show what the processes of each type may take, or change it: each change is a release."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.limits(app)), shown)
+    app = session.app()
+    session.show(session.ask(lambda client: client.limits(app)), shown)
 
 
 @limit.command(name="set")
 @click.argument("type")
 @click.argument("pairs", nargs=-1, required=True, metavar="LIMIT=N...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def limit_set(session: Session, type: str, pairs: Sequence[str]) -> None:
     """Set limits of a process type, and deploy with them: limit set web memory=512M cpu=0.5.
 
@@ -46,9 +37,7 @@ def limit_set(session: Session, type: str, pairs: Sequence[str]) -> None:
 @limit.command(name="unset")
 @click.argument("type")
 @click.argument("names", nargs=-1, required=True, metavar="LIMIT...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def limit_unset(session: Session, type: str, names: Sequence[str]) -> None:
     """Go back to what is usual, and deploy with it."""
     _change(session, {}, {type: list(names)})
@@ -91,6 +80,4 @@ def _cores(cpu: int) -> str:
 
 def _change(session: Session, put: Mapping[str, Mapping[str, int]], unset: Mapping[str, Sequence[str]]) -> None:
     app = session.app()
-    done = session.follow(lambda client: client.change_limits(app, put, unset), Progress(session.json))
-    if not session.json:
-        click.echo(finished(done))
+    deployed(session, lambda client: client.change_limits(app, put, unset))

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from flynn.cli import show
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.pipe import while_read
 from flynn.cli.session import Session
 from flynn.cli.words import printable
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("-g", "--grep", default="", metavar="TEXT", help="With this text in them, as it is written.")
 @click.option("--raw", is_flag=True, help="The lines alone, without time and job.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def log(
     session: Session,
     follow: bool,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from flynn.cli.session import Session
+from flynn.cli.verbs import Verbs
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,3 +57,36 @@ def grid_options(verb: F) -> F:
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def app_verb(verb: F) -> F:
+    """A verb about an app, which is given the Session and answers in JSON if it shall."""
+    return app_option(grid_verb(verb))
+
+
+def grid_verb(verb: F) -> F:
+    """The same about the grid."""
+    return json_option(cast(F, pass_session(verb)))
+
+
+def app_group(shown: Callable[[Session], None]) -> click.Group:
+    """Verbs about an app, called like `shown`, which is what they do without one of them."""
+    return _group(shown, app_option, json_option)
+
+
+def grid_group(shown: Callable[[Session], None]) -> click.Group:
+    """The same about the grid."""
+    return _group(shown, json_option)
+
+
+def _group(shown: Callable[[Session], None], *options: Callable[[Any], Any]) -> click.Group:
+    @click.pass_context
+    @wraps(shown)
+    def alone(ctx: click.Context) -> None:
+        if ctx.invoked_subcommand is None:
+            shown(ctx.ensure_object(Session))
+
+    told: Any = alone
+    for option in reversed(options):
+        told = option(told)
+    return click.group(cls=Verbs, invoke_without_command=True)(told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from flynn.cli.options import json_option, pass_session
+from flynn.cli.options import grid_verb
 from flynn.cli.session import Session
 from flynn.cli.words import table
 from flynn.core import hooks
@@ -98,8 +98,7 @@ def _name(thing: Any) -> str:
 
 
 @click.command()
-@json_option
-@pass_session
+@grid_verb
 def plugin(session: Session) -> None:
     """List what is plugged in here: bricks, backends, buildpacks, commands."""
     rows = plugged(load())

@@ -6,24 +6,19 @@ from collections.abc import Sequence
 import click
 
 from flynn.cli import show_queues
-from flynn.cli.options import json_option, pass_session
+from flynn.cli.options import grid_group, grid_verb, json_option, pass_session
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.core.model import QUEUES, Queue
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@json_option
-@click.pass_context
-def queue(ctx: click.Context) -> None:
+@grid_group
+def queue(session: Session) -> None:
     """Show the three queues: how many jobs wait for a host, since when, and why; what starts and runs.
 
     With the name of a queue: its jobs.
     """
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        found = session.ask(lambda client: client.queues())
-        session.show(found, lambda rows: show_queues.queues(rows, time.time()))
+    found = session.ask(lambda client: client.queues())
+    session.show(found, lambda rows: show_queues.queues(rows, time.time()))
 
 
 def _lister(name: Queue, what: str) -> click.Command:
@@ -44,8 +39,7 @@ for _name, _what in zip(QUEUES, ("processes of services", "one-off jobs", "build
 
 @queue.command()
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
-@json_option
-@pass_session
+@grid_verb
 def cancel(session: Session, jobs: Sequence[str]) -> None:
     """Take jobs out of their queue. What has a host already is stopped by 'flynn kill'."""
     for job in jobs:

@@ -6,32 +6,23 @@ from collections.abc import Mapping
 import click
 
 from flynn.cli import show
-from flynn.cli.config import finished
-from flynn.cli.options import app_option, deploy_options, json_option, pass_session
-from flynn.cli.progress import Progress
+from flynn.cli.config import deployed
+from flynn.cli.options import app_group, app_verb, deploy_options
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.core.errors import NotFound
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def release(ctx: click.Context) -> None:
+@app_group
+def release(session: Session) -> None:
     """List the releases of an app, show one, or go back to one."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        current = session.ask(lambda client: client.app(app)).release
-        session.show(session.ask(lambda client: client.releases(app)), lambda rows: show.releases(rows, current))
+    app = session.app()
+    current = session.ask(lambda client: client.app(app)).release
+    session.show(session.ask(lambda client: client.releases(app)), lambda rows: show.releases(rows, current))
 
 
 @release.command(name="show")
 @click.argument("which", required=False, default="", metavar="[vN]")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def release_show(session: Session, which: str) -> None:
     """Show a release: artifact, process types, config."""
     app = session.app()
@@ -44,18 +35,14 @@ def release_show(session: Session, which: str) -> None:
 @release.command(name="rollback")
 @click.argument("which", required=False, default="", metavar="[vN]")
 @deploy_options
-@app_option
-@json_option
-@pass_session
+@app_verb
 def release_rollback(session: Session, which: str, query: Mapping[str, str]) -> None:
     """Go back to release vN, or to the one before the release that serves."""
     app = session.app()
     number = version(which) if which else None
     if not session.json:
         click.echo(f"Rolling back {app} to {f'v{number}' if number else 'the release before'}...")
-    done = session.follow(lambda client: client.rollback(app, number, query), Progress(session.json))
-    if not session.json:
-        click.echo(finished(done))
+    deployed(session, lambda client: client.rollback(app, number, query))
 
 
 def version(text: str) -> int:

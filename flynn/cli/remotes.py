@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_option, app_verb, pass_session
 from flynn.cli.session import REMOTE, Session, git
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import day, size
 from flynn.cli.worktree import add_remote, is_work_tree
 from flynn.core import records
@@ -16,16 +15,11 @@ from flynn.core.client_file import answer_git
 from flynn.core.errors import Exists, Invalid
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def remote(ctx: click.Context) -> None:
+@app_group
+def remote(session: Session) -> None:
     """Show where an app is pushed to and which branch deploys, or add the git remote."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.repository(app)), shown)
+    app = session.app()
+    session.show(session.ask(lambda client: client.repository(app)), shown)
 
 
 @remote.command()
@@ -49,9 +43,7 @@ def add(session: Session, name: str, yes: bool) -> None:
 
 @remote.command()
 @click.argument("name")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def branch(session: Session, name: str) -> None:
     """Choose the branch that deploys when it is pushed; at first it is main."""
     app = session.app()

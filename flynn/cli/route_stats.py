@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flynn.cli import show_stats
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.rates import Interval, comparable, interval
 from flynn.cli.session import Session
 from flynn.core.errors import Invalid, NotFound, Unavailable
@@ -36,9 +36,7 @@ def add_to(route: click.Group) -> None:
 @click.command()
 @click.option("--all", "whole", is_flag=True, help="Routes without a request as well.")
 @click.option("--grid", is_flag=True, help="The routes of all apps.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def stats(session: Session, whole: bool, grid: bool) -> None:
     """Show what the routers counted since they started: of an app, or of all if none is named."""
     app = _app(session, grid)
@@ -49,9 +47,7 @@ def stats(session: Session, whole: bool, grid: bool) -> None:
 @click.option("-n", "every", type=click.FloatRange(0.2, 3600), default=2.0, metavar="SECONDS", help="How often; 2.")
 @click.option("--once", is_flag=True, help="Print one interval and end, as where the output is no terminal.")
 @click.option("--grid", is_flag=True, help="The routes of all apps.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def top(session: Session, every: float, once: bool, grid: bool) -> None:
     """Watch the busiest routes, of an app or of all if none is named, until Ctrl-C."""
     app = _app(session, grid)

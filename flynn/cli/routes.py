@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flynn.cli import route_stats, show_routes
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.route_options import TCP, chosen, number, read_page, route_options
 from flynn.cli.session import Session
 from flynn.cli.verbs import Verbs
@@ -18,16 +18,11 @@ from flynn.core.model import Route
 ID = re.compile(r"[0-9a-f]{8}")
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def route(ctx: click.Context) -> None:
+@app_group
+def route(session: Session) -> None:
     """List the routes of an app, or change them."""
-    if ctx.invoked_subcommand is None:
-        session = ctx.ensure_object(Session)
-        app = session.app()
-        session.show(session.ask(lambda client: client.routes(app)), show_routes.routes)
+    app = session.app()
+    session.show(session.ask(lambda client: client.routes(app)), show_routes.routes)
 
 
 @route.group(name="add", cls=Verbs)
@@ -38,9 +33,7 @@ def route_add() -> None:
 @route_add.command(name="http")
 @click.argument("where", metavar="HOST[/PATH]")
 @route_options()
-@app_option
-@json_option
-@pass_session
+@app_verb
 def route_add_http(session: Session, /, where: str, **options: Any) -> None:
     """Send the requests for HOST (and below PATH) to the app."""
     app = session.app()
@@ -53,9 +46,7 @@ def route_add_http(session: Session, /, where: str, **options: Any) -> None:
 @route_add.command(name="tcp")
 @click.option("-p", "--port", type=number, metavar="PORT", help="1024 to 65535; else one of 3000 to 3500.")
 @route_options(*TCP)
-@app_option
-@json_option
-@pass_session
+@app_verb
 def route_add_tcp(session: Session, /, **options: Any) -> None:
     """Send what connects to a port of the routers to the app, as it is."""
     app = session.app()
@@ -68,9 +59,7 @@ def route_add_tcp(session: Session, /, **options: Any) -> None:
 @click.argument("which", metavar="ID|HOST[/PATH]|PORT")
 @route_options()
 @click.option("--maintenance/--no-maintenance", default=None, help="Let no request reach the app.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def route_set(session: Session, /, which: str, **options: Any) -> None:
     """Change options of a route; the others stay. 0 is what the router has by itself."""
     wanted = chosen(options)
@@ -83,9 +72,7 @@ def route_set(session: Session, /, which: str, **options: Any) -> None:
 
 @route.command(name="show")
 @click.argument("which", metavar="ID|HOST[/PATH]|PORT")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def route_show(session: Session, which: str) -> None:
     """Show one route, and the options that it has."""
     session.show(find_route(session, which), show_routes.route)
@@ -93,9 +80,7 @@ def route_show(session: Session, which: str) -> None:
 
 @route.command(name="remove")
 @click.argument("which", metavar="ID|HOST[/PATH]|PORT")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def route_remove(session: Session, which: str) -> None:
     """Remove a route, named by its id, by its host and path, or by its port."""
     id = route_id(session, which)
@@ -109,9 +94,7 @@ route_stats.add_to(route)
 @click.command()
 @click.argument("state", type=click.Choice(["on", "off"]), metavar="on|off")
 @click.option("--page", type=Path, metavar="FILE", help="HTML that is shown meanwhile.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def maintenance(session: Session, state: str, page: Path | None) -> None:
     """Keep requests from an app, on all its HTTP routes, or let them through again."""
     if page and state == "off":

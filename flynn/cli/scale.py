@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from flynn.cli.config import pair
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb
 from flynn.cli.progress import Progress
 from flynn.cli.session import Session
 from flynn.cli.words import placed
@@ -19,9 +19,7 @@ from flynn.core.model import Placement
 @click.option("--one-per-host", is_flag=True, help="Never two on one host.")
 @click.option("--any", "anywhere", is_flag=True, help="On any host again, but for what else is said here.")
 @click.option("-n", "--no-wait", is_flag=True, help="Do not wait until the counts are met.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def scale(
     session: Session,
     pairs: Sequence[str],

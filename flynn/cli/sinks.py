@@ -5,25 +5,20 @@ from collections.abc import Sequence
 import click
 
 from flynn.cli.config import pair
-from flynn.cli.options import app_option, json_option, pass_session
+from flynn.cli.options import app_verb, grid_group, grid_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
 from flynn.core.records import SinkInfo
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@json_option
-@click.pass_context
-def sink(ctx: click.Context) -> None:
+@grid_group
+def sink(session: Session) -> None:
     """Where the lines of logs are sent as well, or change that."""
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @sink.command(name="list")
-@json_option
-@pass_session
+@grid_verb
 def sink_list(session: Session) -> None:
     """List the sinks, and how each host gets on with them."""
     _list(session)
@@ -32,9 +27,7 @@ def sink_list(session: Session) -> None:
 @sink.command(name="add")
 @click.argument("url")
 @click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Of this kind of sink.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def sink_add(session: Session, url: str, options: Sequence[str]) -> None:
     """Send the lines of the app named with -a, else of all apps, to URL as well, from now on:
     syslog://HOST:PORT, syslog+tls://HOST:PORT, http://HOST/PATH or https://HOST/PATH."""
@@ -46,8 +39,7 @@ def sink_add(session: Session, url: str, options: Sequence[str]) -> None:
 
 @sink.command(name="remove")
 @click.argument("id")
-@json_option
-@pass_session
+@grid_verb
 def sink_remove(session: Session, id: str) -> None:
     """Send nothing to a sink any more."""
     gone = session.ask(lambda client: client.remove_sink(id))

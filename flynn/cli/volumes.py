@@ -5,30 +5,22 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from flynn.cli.config import finished
-from flynn.cli.options import app_option, json_option, pass_session
-from flynn.cli.progress import Progress
+from flynn.cli.config import deployed
+from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
-from flynn.cli.verbs import Verbs
 from flynn.cli.words import table
 from flynn.core.errors import Invalid
 from flynn.core.records import VolumeInfo
 
 
-@click.group(cls=Verbs, invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def volume(ctx: click.Context) -> None:
+@app_group
+def volume(session: Session) -> None:
     """Data that outlives jobs: list the volumes, make them, and mount them into process types."""
-    if ctx.invoked_subcommand is None:
-        _list(ctx.ensure_object(Session))
+    _list(session)
 
 
 @volume.command(name="list")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def volume_list(session: Session) -> None:
     """List the volumes of all apps, or of the one named with -a: who mounts them, where their data is."""
     _list(session)
@@ -39,9 +31,7 @@ def volume_list(session: Session) -> None:
 @click.option("--shared", is_flag=True, help="Any number of jobs may write to it at the same time.")
 @click.option("--scratch", is_flag=True, help="A fresh directory for each job, gone with it.")
 @click.option("--host", default="", metavar="HOST", help="Where its data shall be; else the first job decides.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def volume_create(session: Session, name: str, shared: bool, scratch: bool, host: str) -> None:
     """Make a volume of an app. One job at a time writes to it, unless it is shared."""
     app = session.app()
@@ -53,9 +43,7 @@ def volume_create(session: Session, name: str, shared: bool, scratch: bool, host
 @volume.command(name="mount")
 @click.argument("type")
 @click.argument("mounts", nargs=-1, required=True, metavar="VOLUME:/PATH[:ro]...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def volume_mount(session: Session, type: str, mounts: Sequence[str]) -> None:
     """Let the processes of a type see volumes, and deploy with them: volume mount web data:/var/lib/data.
 
@@ -68,9 +56,7 @@ def volume_mount(session: Session, type: str, mounts: Sequence[str]) -> None:
 @volume.command(name="unmount")
 @click.argument("type")
 @click.argument("names", nargs=-1, required=True, metavar="VOLUME|/PATH...")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def volume_unmount(session: Session, type: str, names: Sequence[str]) -> None:
     """Mount them no more, and deploy without them. Their data stays."""
     _change(session, {}, {type: list(names)})
@@ -80,9 +66,7 @@ def volume_unmount(session: Session, type: str, names: Sequence[str]) -> None:
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--lost", is_flag=True, help="Its host will never come back: only forget it.")
-@app_option
-@json_option
-@pass_session
+@app_verb
 def volume_delete(session: Session, name: str, yes: bool, lost: bool) -> None:
     """Delete a volume with all its data, which nobody may mount any more. The app itself may be deleted already."""
     app = session.app()
@@ -142,6 +126,4 @@ def _where(row: VolumeInfo) -> str:
 
 def _change(session: Session, put: Mapping[str, Sequence[str]], unset: Mapping[str, Sequence[str]]) -> None:
     app = session.app()
-    done = session.follow(lambda client: client.change_mounts(app, put, unset), Progress(session.json))
-    if not session.json:
-        click.echo(finished(done))
+    deployed(session, lambda client: client.change_mounts(app, put, unset))
