@@ -81,7 +81,7 @@ class Wire:
         self.url = url.rstrip("/")
         self.session = session
         self.stale_since: float | None = None
-        """When the node had last heard of its store (seconds since the epoch), if the last answer was given without."""
+        """Since when the node does without its store (seconds since the epoch), if it gave its last answer so."""
 
     async def call(
         self, method: str, path: str, wanted: type[T], body: object = None, query: Mapping[str, str] | None = None

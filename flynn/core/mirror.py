@@ -28,7 +28,7 @@ class Mirror:
     store: Store
     facts: Facts = field(default_factory=Facts)
     stale_since: float | None = None
-    """When the store was last heard of, if it cannot be reached now (seconds since the epoch)."""
+    """When it was noticed that the store cannot be reached, if it still cannot (seconds since the epoch)."""
 
     _listeners: set[Callable[[Facts], None]] = field(default_factory=set)
 

@@ -16,7 +16,7 @@ Lines = AsyncGenerator[Line, None]
 """A stream of them. Read it within `contextlib.aclosing`: leaving it early must close the connection there and then."""
 
 STALE_SINCE = "Flynn-Stale-Since"
-"""The header of every answer while the store is away: when it was last heard of, in seconds since the epoch."""
+"""The header of every answer while the store is away: since when, as the node noticed, in seconds since the epoch."""
 
 
 class Count(msgspec.Struct, frozen=True):

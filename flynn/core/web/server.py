@@ -27,8 +27,8 @@ BEGUN: Any = web.RequestKey("begun", bool) if hasattr(web, "RequestKey") else "f
 
 
 class Web:
-    """Routes by path, behind the grid's token. `clock`: seconds that nobody sets; `stale_since`: when the store was
-    last heard of, if it is away now."""
+    """Routes by path, behind the grid's token. `clock`: seconds that nobody sets; `stale_since`: since
+    when the store is away, if it is."""
 
     def __init__(
         self,
