@@ -49,6 +49,19 @@ def applied(facts: Facts, *changes: Change) -> Facts:
     return facts.imagined(puts, [key for change in changes for key in change.deletes]) if changes else facts
 
 
+def together(first: Change, then: Change) -> Change:
+    """Both as one. `then` was decided on what `first` leads to."""
+    puts = {key: record for key, record in first.puts.items() if key not in then.deletes} | dict(then.puts)
+    deletes = dict.fromkeys((*(key for key in first.deletes if key not in then.puts), *then.deletes))
+    return Change(
+        puts=puts,
+        deletes=tuple(deletes),
+        seen=(*first.seen, *then.seen),
+        why="; ".join(filter(None, (first.why, then.why))),
+        follows=(*first.follows, *then.follows),
+    )
+
+
 async def commit(store: Store, facts: Facts, change: Change, fence: Iterable[Unchanged] = ()) -> int:
     """Carry out a change decided on `facts`; its revision. Conflict: the facts have moved on, decide again."""
     return await store.commit(change.ops(), [*change.guards(facts), *fence])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flynn.core import keys
-from flynn.core.change import Change, carry_out, commit
+from flynn.core.change import Change, applied, carry_out, commit, together
 from flynn.core.errors import Conflict, Invalid
 from flynn.core.facts import Facts, Stamp, encode
 from flynn.core.memory import MemoryStore
@@ -171,3 +171,14 @@ async def test_a_change_that_always_loses_is_a_conflict() -> None:
 
         with pytest.raises(Conflict, match="try again"):
             await carry_out(Rival(), mirror, decide)
+
+
+def test_two_changes_as_one_lead_where_they_lead_one_after_the_other() -> None:
+    one, two, three = (App(name="hello", created=created) for created in (1.0, 2.0, 3.0))
+    facts = Facts.of({keys.app(name): one for name in ("a", "b", "c", "e")})
+    first = Change({keys.app("a"): two, keys.app("d"): two}, (keys.app("b"), keys.app("c")), (keys.app("e"),), "first")
+    then = Change({keys.app("a"): three, keys.app("b"): three}, (keys.app("d"),), why="then", follows=(keys.app("a"),))
+    both = together(first, then)
+    assert dict(applied(facts, both).apps) == dict(applied(applied(facts, first), then).apps)
+    assert (both.why, both.deletes) == ("first; then", (keys.app("c"), keys.app("d")))
+    assert set(both.guarded()) == {keys.app(name) for name in "bcde"}

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from flynn.core.change import Change, applied
+from msgspec.structs import replace
+
+from flynn.core.change import Change, applied, together
 from flynn.core.facts import Facts
 from flynn.plugins.controller.balancer import Balancer
 from flynn.plugins.controller.line import Line
@@ -104,24 +106,31 @@ class Placing:
 
 
 def _joined(chosen: Sequence[Change], given: Iterable[Change]) -> Iterator[Change]:
-    """What was chosen and what is given; what queues a job, and what moves that job on, as one."""
-    queued = {key: change for change in chosen if (key := _only_queues(change))}
-    yield from (change for change in chosen if not _only_queues(change))
+    """What was chosen and what is given; what queues jobs, and what moves these on, as one."""
+    queues = {key: change for change in chosen for key in _queued(change)}
+    yield from (change for change in chosen if not _queued(change))
     for change in given:
-        key = next((key for key in (*change.puts, *change.deletes) if key in queued), "")
-        yield _at_once(queued.pop(key), change, key) if key else change
-    yield from queued.values()
+        key = next((key for key in (*change.puts, *change.deletes) if key in queues), "")
+        if not key:
+            yield change
+            continue
+        one = _at_once(queues.pop(key), change, key)
+        left = [other for other in _queued(one) if other in queues]
+        queues.update(dict.fromkeys(left, one))
+        if not left:
+            yield one
+    yield from {id(change): change for change in queues.values()}.values()
 
 
-def _only_queues(change: Change) -> str:
-    """The key of the job that a change queues, if it does nothing else."""
-    key = next(iter(change.puts), "")
-    return key if len(change.puts) == 1 and not change.deletes and key.startswith("queues/") else ""
+def _queued(change: Change) -> list[str]:
+    """The keys of the jobs that a change queues; of none that a host has had."""
+    taken_back = any(key.startswith("jobs/") for key in change.deletes)
+    return [] if taken_back else [key for key in change.puts if key.startswith("queues/")]
 
 
-def _at_once(queued: Change, moved: Change, key: str) -> Change:
+def _at_once(queues: Change, moved: Change, key: str) -> Change:
     """Both in one. What follows from the entry in the queue follows here from the job's name, which was made up just
     now: no host has a job of that name."""
-    deletes = tuple(each for each in moved.deletes if each != key)
-    seen = (*queued.seen, *moved.seen)
-    return Change(puts=moved.puts, deletes=deletes, seen=seen, why=moved.why, follows=moved.follows)
+    one = together(replace(queues, puts={name: put for name, put in queues.puts.items() if name != key}), moved)
+    why = moved.why if len(queues.puts) == 1 else one.why
+    return replace(one, deletes=tuple(each for each in one.deletes if each != key), why=why)

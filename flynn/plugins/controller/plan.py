@@ -4,13 +4,14 @@ One pass looks at each app (its build, its deploy, its formation, what is left o
 finds places for what is queued. What is decided for an app depends on the facts of that app alone, and what is decided
 for an assignment on it, its state and its host: so `planner.py` looks only at those whose facts have changed, and
 decides the same. Changes are small: each is done whole, and one that was overtaken is simply planned again from the
-next photo.
+next photo. What follows from the end of a build, or of a step of a deploy, is done with it: the deploy begun, its first
+step, the jobs of that.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flynn.core.change import Change
+from flynn.core.change import Change, applied, together
 from flynn.core.facts import Facts
 from flynn.plugins.controller.builds import end_build
 from flynn.plugins.controller.cron.due import due
@@ -25,6 +26,10 @@ from flynn.plugins.controller.tend import host_wakes, tend
 from flynn.plugins.controller.volumes import clear_deleted
 
 __all__ = ["Limits", "Moment", "Part", "Plan", "owners", "plan", "plan_app"]
+
+
+AT_ONCE = 20
+"""Records that a change may write and remove with what follows from it, about: so many are done in one commit."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,26 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
         return Part([*stop_all(facts, app), *clear_leftovers(facts, app), *cleared])
     now = moment.now
     built = end_build(facts, app, now, moment.limits.strategies)
-    deploy, wakes = move_deploy(facts, app, moment)
-    met = meet_formation(facts, app, moment)
+    then = applied(facts, built) if built else facts
+    deploy, wakes = move_deploy(then, app, moment)
+    moved = [*([built] if built else []), *deploy]
+    met = meet_formation(applied(then, *deploy), app, moment)
+    run = joined([*moved, *met.changes]) if moved else met.changes
     cron = due(facts, app, moment)
     ahead = [wake for wake in (*wakes, *met.wakes, *cron.wakes) if wake > now]
-    changes = [*([built] if built else []), *deploy, *met.changes, *cron.changes, *cleared, *clear_old(facts, app)]
+    changes = [*run, *cron.changes, *cleared, *clear_old(facts, app)]
     return Part(changes, min(ahead, default=None), met.held[0] if met.held else "")
+
+
+def joined(changes: Sequence[Change]) -> list[Change]:
+    """Changes that were decided each on what those before it lead to, as one: as many of the first as it may have. The
+    others are planned on the next photo."""
+    one, *rest = changes
+    for change in rest:
+        if len(one.puts) + len(one.deletes) >= AT_ONCE:
+            break
+        one = together(one, change)
+    return [one]
 
 
 def owners(facts: Facts) -> set[str]:

@@ -404,6 +404,37 @@ def test_a_build_becomes_a_release_and_its_deploy() -> None:
     assert world.up("hello") == {(2, "web"): 1}
 
 
+def test_a_build_ends_in_the_commit_that_starts_what_it_made() -> None:
+    """One that has a place for all of it; else what has none waits in its queue, and the rest is done."""
+    world = grid("a")
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0, limits={"big": {"memory": 100_000}}))
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 2, "big": 1}))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", exit_code=0, output=SLUG, result='{"processes": {"web": "serve", "big": "work"}}')
+    (change,) = (change for change in world.plan().changes if change.puts)
+    assert change.why.startswith("build hello-build-1 became v1 of hello; hello step 1: 1 big and 2 web of v1; queue")
+    assert world.facts.unchanged(keys.build("hello", 1)) in change.guards(world.facts)
+    assert not any("queues/services/hello-web" in key for key in (*change.puts, *change.deletes))
+    world.step()
+    assert (world.facts.builds["hello/1"].state, world.facts.deploys["hello"].step) == ("complete", 1)
+    assert sorted(a.job.type for a in world.facts.jobs.values()) == ["web", "web"]
+    assert [waits.reason for waits in world.facts.queues.values()] == [
+        "no host has room for 100000 MiB: a has 8192 MiB of 8192 free"
+    ]
+
+
+def test_a_deploy_of_many_processes_begins_with_the_first_of_them() -> None:
+    world = grid("a")
+    world.app("hello", web=60)
+    world.step()
+    assert world.facts.deploys["hello"].step == 1
+    assert 0 < len(world.facts.jobs) < 20
+    world.run()
+    assert world.up("hello") == {(1, "web"): 60}
+
+
 def test_what_an_app_says_of_its_types_reaches_its_jobs() -> None:
     world = grid("a")
     world.put(keys.app("hello"), model.App(name="hello", created=1.0))

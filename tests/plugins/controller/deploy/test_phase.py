@@ -38,7 +38,7 @@ def test_it_runs_once_before_anything_starts() -> None:
     world.tell(command(world), "down", exit_code=0)
     world.run()
     assert world.up("hello") == {(2, "web"): 2}
-    assert [word for word in world.history if word.startswith("release command")] == ["release command of hello v2"]
+    assert sum(word.count("release command of hello v2") for word in world.history) == 1
 
 
 @pytest.mark.parametrize(
