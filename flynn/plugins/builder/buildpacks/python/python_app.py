@@ -88,7 +88,7 @@ def hook(build: Build, name: str) -> None:
 def install(build: Build, uv: str, python: Python) -> None:
     """Fill the environment as the files of the source say, or take it from the last build where they say the same."""
     kept = Kept(build, "python", ".venv")
-    key = "" if local(build) else digest(VERSION, python.version, python.path, uv_of(uv), *told(build))
+    key = "" if local(build) else key_of(build, uv, python)
     # The guess of what is started looks into it, where there is no Procfile.
     needed = build.has("bin", "post_compile") or collects(build) or not build.has("Procfile")
     have(build, python, needed=needed or not kept.known(key))
@@ -100,6 +100,20 @@ def install(build: Build, uv: str, python: Python) -> None:
         key, lambda: fill(build, uv, python.path), needed=needed, layer=not build.has("bin", "post_compile")
     ):
         tell("Nothing has changed in what it needs: installed as before")
+
+
+def key_of(build: Build, uv: str, python: Python) -> str:
+    """All that says what is installed; empty: it cannot be found out, or none but the files of the source say it."""
+    texts = [*told(build)]
+    moving: list[str] = []
+    if any("git+" in text for text in texts):
+        from .moving import Unknown, commits
+
+        try:
+            moving = commits("\n".join(texts))
+        except Unknown:
+            return ""
+    return digest(VERSION, python.version, python.path, uv_of(uv), *texts, *moving)
 
 
 def fill(build: Build, uv: str, python: str) -> None:
@@ -165,9 +179,9 @@ def local(build: Build) -> bool:
         return project(build) or bool(
             re.search(r"source = \{ (?:editable|directory|path) = \"(?!\.\" )", build.read("uv.lock"))
         )
-    return bool(re.search(r"\bpath *= *[\"']|file:", build.read("pyproject.toml"))) or (
-        project(build) and not build.has("poetry.lock")
-    )
+    if re.search(r"\bpath *= *[\"']|file:", build.read("pyproject.toml")):
+        return True
+    return not build.has("poetry.lock") and (project(build) or names_repository(build))
 
 
 def names_local(line: str) -> bool:
@@ -181,6 +195,11 @@ def names_local(line: str) -> bool:
     if "://" in what or not what:
         return what.startswith("file:")
     return bool(searched) or "/" in what or what.startswith((".", "file:")) or what.endswith(ARCHIVES)
+
+
+def names_repository(build: Build) -> bool:
+    """Whether pyproject.toml names one in a table, as uv and poetry write it: it may change and the file stay."""
+    return bool(re.search(r"\bgit *= *[\"']", build.read("pyproject.toml")))
 
 
 def project(build: Build) -> bool:
