@@ -49,6 +49,9 @@ from flynn.plugins.host.usage.meter import Meter
 from flynn.plugins.host.usage.usage_api import UsageApi
 
 MIB = 1024 * 1024
+CONCERN = ("jobs", "volumes", "stored")
+"""What the agent acts on when it changes; all else is looked at then."""
+
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -99,7 +102,7 @@ class Agent:
             offered = self.ctx.metrics.offering("host", usage.part)
             with self.ctx.web.serving(*api.routes(), *shippers.routes()), offered:
                 self.ctx.ready()
-                async for facts in self.ctx.mirror.photos():
+                async for facts in self.ctx.mirror.photos(*CONCERN):
                     self._pass(facts)
 
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
@@ -115,7 +118,7 @@ class Agent:
         self.left.callback(end_all, builds)
         return Ground(
             ctx, config, self.choice, self.backends, layers, images, self.ports, self.sockets, logs, turns, disk, tasks,
-            image_builds=builds,
+            image_builds=builds, changed=self._say,
         )  # fmt: skip
 
     async def _fetch(self, sha256: str, path: Path) -> None:
@@ -226,9 +229,12 @@ class Agent:
         for id in plan.forget:
             self._forget(id)
         self.ground.volumes.look(facts)
+        self._say(began, stopped)
+
+    def _say(self, began: Collection[str] = (), stopped: Collection[str] = ()) -> None:
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
         said = sentence(up, len(self.lives), began, stopped)
-        trouble = self.engine.trouble if self.engine else ""
+        full, trouble = self.ground.disk.full or self._refused, self.engine.trouble if self.engine else ""
         self.ctx.say("; ".join(filter(None, [said, trouble, f"no new job starts: {full}" if full else ""])))
 
     def _begin(self, assignment: Assignment) -> bool:

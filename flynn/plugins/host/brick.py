@@ -11,7 +11,7 @@ from flynn.core.errors import StartError
 from flynn.core.room import MIB
 from flynn.plugins.host import layers, tags
 from flynn.plugins.host.agent import Agent
-from flynn.plugins.host.backends.backend import Backend
+from flynn.plugins.host.backends.backend import Ahead, Backend
 from flynn.plugins.host.backends.choice import choose
 from flynn.plugins.host.backends.identity import boot_id
 from flynn.plugins.host.config import HostConfig
@@ -56,6 +56,8 @@ class HostAgent:
         found, sockets = await asyncio.to_thread(_prepare, ctx)
         agent = Agent(ctx, self.config, choice, backends, ports, sockets)
         with agent.left:
+            if isinstance(choice.backend, Ahead):
+                agent.left.enter_context(choice.backend.ahead())
             await race(agent.work(found), _stopping(ctx))
 
 

@@ -50,6 +50,9 @@ class Ground:
     image_builds: "dict[str, ImageBuild]" = field(default_factory=dict)
     """What jobs may ask of the engine, by job."""
 
+    changed: Callable[[], None] = lambda: None
+    """Called when a job has another state than before."""
+
     kills: HostKills = field(default_factory=HostKills)
     volumes: Volumes = field(init=False)
 

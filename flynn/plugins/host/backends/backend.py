@@ -7,9 +7,10 @@ by pid and start time; the exit code is found even of a process that ended while
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from flynn.core.errors import FlynnError
 from flynn.core.model import Network
@@ -200,3 +201,11 @@ class Backend(Protocol):
 
     def adopt(self, dir: Path, identity: Identity) -> Running:
         """The process that an earlier daemon started for the job of `dir`, whether it lives or has ended."""
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A backend that can do something for jobs before they are there."""
+
+    def ahead(self) -> AbstractContextManager[None]:
+        """Do so until the block ends, which leaves nothing of it. On the loop."""

@@ -26,12 +26,14 @@ from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, identify
 from flynn.plugins.host.backends.proc import below
-from flynn.plugins.host.limits.limiter import Hold, Limiter, end
+from flynn.plugins.host.limits.limiter import Hold, end
 from flynn.plugins.host.race import whole
 
 WAIT = "read -r made || exit 125; "
 ENTER = "echo 0 >{} || exit 124; "
-GATE = 'echo 500 2>/dev/null >/proc/self/oom_score_adj; read -r go || exit 125; exec "$@"'
+FIRST = "echo 500 2>/dev/null >/proc/self/oom_score_adj; "
+GO = "read -r go || exit 125; "
+GATE = f'{GO}exec "$@"'
 """`read` takes a line byte by byte from a pipe, so that the rest of it is the process's own input.
 The daemon has raised its own limit of open files; a job gets the one from before. The kernel shall end a job, not the
 daemon, when memory is short (proc(5), oom_score_adj)."""
@@ -76,16 +78,18 @@ def opened(
     stdin: bool = False,
     files: Sequence[int] = (),
     hold: Hold = Hold(),  # noqa: B008 (frozen)
+    script: str = GATE,
 ) -> Iterator[Gate]:
     """The gate of `argv` in a session of its own, which ends with the block unless it was set going. Blocks for a
     moment. Without `stdin` it has to begin with `BEGUN`. `files` are descriptors that it keeps, by the same numbers.
+    `script`: what the shell does once it is in its groups, `argv` being its arguments; it waits for the second line.
     NotStarted; OSError: the disk is full or broken.
     """
     far, near = os.pipe() if stdin else _sockets()
     gate = None
     try:
         try:
-            child = _spawned(argv, env, outputs, far, files, hold)
+            child = _spawned(argv, env, outputs, far, files, hold, script)
         finally:
             os.close(far)
         identity = identify(child)
@@ -101,20 +105,18 @@ def opened(
 
 
 async def launch(
-    limiter: Limiter,
     spec: Spec,
     ready: Callable[[contextlib.ExitStack], Gate],
     prepare: Callable[[], None],
     commit: Callable[[Identity], None],
 ) -> Launched:
-    """Start the process of a job. `ready` opens its gate, as long as the stack; while that begins, `prepare` makes what
-    it needs beyond; in a thread. Nothing is left of what fails. NotStarted, and what any of them raises.
+    """Start the process of a job. `ready` opens its gate, as long as the stack, and lets it into its groups; while that
+    begins, `prepare` makes what it needs beyond; in a thread. Nothing is left of what fails. NotStarted, and what any
+    of them raises.
     """
 
     def begin() -> Gate:
         gate = ready(stack)
-        limiter.make(spec)
-        gate.enter()
         prepare()
         return gate
 
@@ -133,23 +135,29 @@ def _spawned(
     stdin: int,
     files: Sequence[int],
     hold: Hold,
+    script: str,
 ) -> int:
     enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(path.open("ab", buffering=0)) for path in outputs)
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", WAIT + enter + GATE, "flynn", *argv],
+                ["/bin/sh", "-c", WAIT + enter + FIRST + script, "flynn", *argv],
                 env=dict(env), cwd="/", stdin=stdin, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise NotStarted(f"the process could not be made: {error.strerror}") from None
     process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
-    if sys.platform == "linux":
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files(hold.files))
-    if hold.nice:
-        os.setpriority(os.PRIO_PROCESS, process.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + hold.nice, 19))
+    held(process.pid, hold)
     return process.pid
+
+
+def held(pid: int, hold: Hold) -> None:
+    """Set the plain limits of a process that waits, and how far it stands back."""
+    if sys.platform == "linux":
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, open_files(hold.files))
+    if hold.nice:
+        os.setpriority(os.PRIO_PROCESS, pid, min(os.getpriority(os.PRIO_PROCESS, 0) + hold.nice, 19))
 
 
 def _sockets() -> tuple[int, int]:

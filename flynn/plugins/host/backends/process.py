@@ -56,15 +56,16 @@ class ProcessBackend:
         check_network(spec, self.name, self.networks)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
-        launched = await launch(
-            self.limiter, spec, lambda stack: self._ready(spec, env, stack), lambda: _prepare(spec, env), commit
-        )
+        launched = await launch(spec, lambda stack: self._ready(spec, env, stack), lambda: _prepare(spec, env), commit)
         return RunningProcess(spec.dir, *launched)
 
     def _ready(self, spec: Spec, env: Mapping[str, str], stack: contextlib.ExitStack) -> Gate:
         argv = ["/bin/sh", "-c", WRAP, str(spec.dir / "exit"), *begin(spec, "" if spec.stdin else BEGUN)]
         outputs, hold = (spec.stdout, spec.stderr), self.limiter.hold(spec)
-        return stack.enter_context(opened(argv, env, outputs, spec.stdin, hold=hold))
+        gate = stack.enter_context(opened(argv, env, outputs, spec.stdin, hold=hold))
+        self.limiter.make(spec)
+        gate.enter()
+        return gate
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":
         return RunningProcess(dir, identity)

@@ -150,7 +150,7 @@ class Life:
 
     async def _live(self) -> bool:
         """Until it is down by itself (False)."""
-        self.ground.tell(self.state)
+        self.standing.tell_soon()
         if self.running and self.job.attached and not self.attached.is_set():
             self.stop("its client went away when the daemon did", signal.SIGHUP, signal.SIGTERM)
         while True:

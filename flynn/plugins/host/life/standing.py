@@ -18,6 +18,10 @@ from flynn.plugins.host.turns import Turn
 
 log = logging.getLogger(__name__)
 
+SOON = 0.02
+"""Seconds after which the grid is told what need not be told at once: a job that begins without delay has said more
+about itself by then, and to write to the store while it begins would hold it up."""
+
 
 class Standing:
     """`kept` is what is on disk, in `dir`. `down` is set when all is over. `turn`: its right to start, if it has it."""
@@ -27,6 +31,7 @@ class Standing:
         fresh = replace(kept, up_since=0, restart=0, failing=0, oom_at=0, boot=boot)
         self.ground, self.kept = ground, kept if kept.boot == boot else fresh
         self.turn: Turn | None = None
+        self._told: JobState | None = None
         self.dir = ground.jobs / kept.job.id
         self.down = asyncio.Event()
 
@@ -48,21 +53,35 @@ class Standing:
 
     def set(self, **changes: Any) -> None:
         """Change the state: on disk, then in the store."""
-        if changes.get("state", self.state.state) != self.state.state:
+        before = self.state.state
+        if changes.get("state", before) != before:
             changes["since"] = self.ground.ctx.clock()
         self.kept = replace(self.kept, state=replace(self.state, **changes))
+        if self.state.state != before:
+            self.ground.changed()
         try:
             write = save if self.state.state == "down" else add
             write(self.dir, self.kept)
         except OSError as error:
             log.warning("the state of %s cannot be written to disk: %s", self.job.id, error.strerror)
-        self.ground.tell(self.state)
+        self.tell()
 
     def tell(self, **changes: Any) -> None:
         """Change the state in the store; on disk with the next change: until then a daemon that comes after need not
         know, or finds out again."""
-        self.kept = replace(self.kept, state=replace(self.state, **changes))
+        if changes:
+            self.kept = replace(self.kept, state=replace(self.state, **changes))
+        self._told = self.state
         self.ground.tell(self.state)
+
+    def tell_soon(self, **changes: Any) -> None:
+        """As `tell`, in a moment, unless the grid has been told by then."""
+        self.kept = replace(self.kept, state=replace(self.state, **changes))
+        asyncio.get_running_loop().call_later(SOON, self._tell_news)
+
+    def _tell_news(self) -> None:
+        if self._told != self.state:
+            self.tell()
 
     def commit(self, process: Identity, backend: str) -> None:
         """Write down the process before it may do anything. Full: it cannot be written."""

@@ -47,7 +47,7 @@ async def _start(standing: Standing, attached: asyncio.Event) -> Running:
     layers = {name: await ground.layers.get(sha256) for name, sha256 in job.layers.items()}
     under = tuple([await ground.layers.get(sha256) for sha256 in job.under])
     if job.service:
-        standing.tell(port=ground.ports.take())
+        standing.tell_soon(port=ground.ports.take())
     spec = spec_of(ground, job, standing.state.port, layers, image, binds, standing.cache, under)
     running = await backend.start(spec, lambda process: standing.commit(process, backend.name))
     if running.stdin >= 0:

@@ -5,7 +5,7 @@ of which Node, Go and Java reserve far more than they use; an honest word is bet
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +75,35 @@ class Limiter:
         except OSError as error:
             raise NotStarted(f"its control group could not be made: {error.filename}: {error.strerror}") from None
 
+    def reserve(self, dir: Path, name: str) -> Hold:
+        """Groups of that name without limits, written down in `dir` first, for what waits there to be a job's; what its
+        process is to do. As `make`."""
+        if self.hierarchy is None:
+            return Hold()
+        try:
+            group = self.hierarchy.at(name)
+            _save(dir, group)
+            fresh(self.hierarchy, name, Limits())
+        except OSError as error:
+            raise NotStarted(f"no control group could be made: {error.filename}: {error.strerror}") from None
+        return Hold(group.entries)
+
+    def give(self, spec: Spec, dir: Path) -> None:
+        """The groups made for what was kept in `dir` are the job's from now on, with its limits. As `make`."""
+        group = group_of(dir)
+        if group is None:
+            return
+        try:
+            _save(spec.dir, group)
+            (dir / "cgroup").unlink()
+            group.limit(spec.limits)
+        except OSError as error:
+            raise NotStarted(f"its control group could not be had: {error.filename}: {error.strerror}") from None
+
     def _try(self, hierarchy: Hierarchy) -> str:
         """Why no group can be made; empty if one can."""
         jobs = self.data / "jobs"
-        sweep(hierarchy, {path.name for path in jobs.iterdir()} if jobs.is_dir() else ())
+        sweep(hierarchy, _named(jobs.iterdir()) if jobs.is_dir() else ())
         try:
             remove(fresh(hierarchy, "probe", Limits(memory=64, cpus=1.0, pids=64)))
         except OSError as error:
@@ -89,6 +114,12 @@ class Limiter:
 class _Saved(msgspec.Struct, frozen=True):
     version: int
     dirs: dict[str, str]
+
+
+def _named(dirs: Iterable[Path]) -> set[str]:
+    """The names of the groups that these jobs have, or had."""
+    found = {dir: group_of(dir) for dir in dirs}
+    return {group.dirs[0].name if group else dir.name for dir, group in found.items()}
 
 
 def _save(dir: Path, group: Group) -> None:

@@ -34,6 +34,9 @@ REFUSED = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/
 MEMORY, PROCESSES = 40, 3
 """MiB, and processes, that stand around such a job beside those of any other: they do not count against its limits."""
 
+RESOLVER = "--ro-bind-data"
+"""The option of bubblewrap by which its /etc/resolv.conf is laid over that of all."""
+
 RESOLV = Path("/etc/resolv.conf")
 PATH = f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin"
 TUN = Path("/dev/net/tun")
@@ -87,6 +90,7 @@ def write(dir: Path, port: str, networks: Iterable[str]) -> None:
     """Say in the job's directory what its network is to be. OSError: the disk is full or broken."""
     told = {"pasta": pasta(), "dns": DNS, "port": port, "refused": list(networks)}
     (dir / "pasta").unlink(missing_ok=True)
+    (dir / "pasta").touch(0o600)
     (dir / "network").write_bytes(msgspec.json.encode(told))
 
 

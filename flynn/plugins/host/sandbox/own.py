@@ -50,7 +50,8 @@ class Net:
             told = json.load(file)
         self.pasta, self.dns, self.port = told["pasta"], told["dns"], told["port"]
         self.refused: list[str] = told["refused"]
-        self.dir = dir
+        self.file = os.open(f"{dir}/pasta", os.O_WRONLY)
+        """Open, as who has its directory may move it elsewhere."""
 
 
 def main(net: Net, argv: list[str]) -> int:
@@ -64,7 +65,7 @@ def main(net: Net, argv: list[str]) -> int:
         _become(net, argv, making, waits)
     os.close(making)
     os.close(waits)
-    _let_go({made, go})
+    _let_go({made, go, net.file})
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if not os.read(made, 1):
         return _code(os.waitpid(child, 0)[1])
@@ -167,8 +168,8 @@ def _attach(net: Net, child: int) -> int:
     if status:
         raise OSError(0, f"pasta says: {said[-1] if said else f'code {_code(status)}'}")
     pasta = next((found for found in _children() if found != child), 0)
-    with open(f"{net.dir}/pasta", "w") as file:
-        file.write(f"{pasta} {_started(pasta)}")
+    said_before = os.fstat(net.file).st_size
+    os.pwrite(net.file, f"{pasta} {_started(pasta)}".encode().ljust(said_before), 0)
     return pasta
 
 

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +21,18 @@ from flynn.core.model import Network
 from flynn.plugins.host.backends import owner
 from flynn.plugins.host.backends.backend import Spec, begin, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
-from flynn.plugins.host.backends.beside import BARE, write_environ
-from flynn.plugins.host.backends.identity import Identity
-from flynn.plugins.host.backends.launch import Gate, launch, opened
+from flynn.plugins.host.backends.beside import write_environ
+from flynn.plugins.host.backends.identity import Identity, boot_id
+from flynn.plugins.host.backends.launch import Gate, launch
 from flynn.plugins.host.backends.probe import first_mode
-from flynn.plugins.host.limits.limiter import Limiter
+from flynn.plugins.host.limits.limiter import Hold, Limiter
 from flynn.plugins.host.sandbox import binds, network, seccomp
 from flynn.plugins.host.sandbox.etc import Etc
+from flynn.plugins.host.sandbox.ready import Ready, leave
 from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox
+from flynn.plugins.host.sandbox.waiting import Waiting, fill
+from flynn.plugins.host.sandbox.waiting import begin as begin_waiting
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
 from flynn.plugins.host.trees import copy_tree, own, remove_tree
 
@@ -44,9 +47,6 @@ WORKED = "worked"
 
 ROOM, FILES = 1024 * 1024, 64
 """Bytes, and files, with less of which left a disk is full: a try of a sandbox needs much less."""
-
-ENV = {"PATH": "/usr/bin:/bin"}
-RESOLVER = "--ro-bind-data"
 
 NPROC = "ulimit -u {0} 2>/dev/null || ulimit -p {0} 2>/dev/null; "
 """The shell's word for RLIMIT_NPROC (bash, dash). Set inside, it counts this sandbox alone (since Linux 5.14; all of
@@ -65,6 +65,7 @@ class SandboxBackend:
         self.data = data / "sandbox"
         self.limiter, self.etc = Limiter(data), Etc(self.data / "etc")
         self.bwrap = self.lacks = self.no_own = self.mode = ""
+        self.ready: Ready | None = None
         self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
 
     async def open(self) -> None:
@@ -103,44 +104,89 @@ class SandboxBackend:
         check_network(spec, self.name, self.networks)
         if spec.network == "own":
             spec = replace(spec, limits=network.around(spec.limits))
-        return await self._start(spec, commit, self.mode)
+        running = await self._start(spec, commit, self.mode)
+        if self.ready:
+            self.ready.used(spec.network == "own")
+        return running
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningSandbox":
         return RunningSandbox(dir, identity)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
         env = environ(spec)
-        launched = await launch(
-            self.limiter,
-            spec,
-            lambda stack: self._ready(spec, env, mode, stack),
-            lambda: self._prepare(spec, env, mode),
-            commit,
-        )
+        try:
+            launched = await launch(
+                spec,
+                lambda stack: self._ready(spec, env, mode, stack),
+                lambda: self._prepare(spec, env, mode),
+                commit,
+            )
+        except BaseException:
+            network.end(spec.dir, boot_id())
+            raise
         return RunningSandbox(spec.dir, *launched)
+
+    @contextlib.contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Keep sandboxes ready for the jobs that come, until the block ends. On the loop."""
+        remove_tree(self.data / "ready")
+        self.ready = Ready(self.data / "ready", self._wait)
+        try:
+            yield
+        finally:
+            self.ready.end()
+            self.ready = None
+
+    def _wait(self, dir: Path, name: str, refused: Sequence[str] | None) -> Waiting:
+        """As `Make`."""
+        hold = self.limiter.reserve(dir, name)
+        waiting = begin_waiting(dir, refused, network.let_in(0), self.filter, hold)
+        waiting.gate.enter()
+        return waiting
 
     def _ready(self, spec: Spec, env: Mapping[str, str], mode: str, stack: contextlib.ExitStack) -> Gate:
         """All that it is told is in files that are open, and filled while its gate begins."""
-        files, own = self._files(spec, stack), spec.network == "own"
-        told, bound = _memory("bwrap arguments", stack), binds.opened(spec.binds, stack)
-        hold = self.limiter.hold(spec)
+        bound, hold = binds.opened(spec.binds, stack), self.limiter.hold(spec)
+        refused = network.refused(spec.refused) if spec.network == "own" else None
+        waiting = self._had(spec, refused, hold, stack) or self._begun(spec, refused, hold, bound, stack)
         before = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "")
-        argv = [self.bwrap, "--args", str(told), "--", *begin(spec, before)]
-        if own:
-            network.write(spec.dir, network.let_in(spec.port, spec.ipv6), network.refused(spec.refused))
-            argv = [*network.words(spec.dir), *argv]
-        kept = [told, *files.values(), *bound]
-        env_of = {**BARE, **ENV} if own else ENV
-        gate = stack.enter_context(opened(argv, env_of, (spec.stdout, spec.stderr), spec.stdin, kept, hold))
-        words = [*walls(spec, mode, self.etc.dir, files, binds.words(bound))]
+        files = dict(waiting.files)
+        words = [*walls(spec, mode, self.etc.dir, self._shown(files), binds.words(bound))]
         words += [word for name, value in env.items() for word in ("--setenv", name, value)]
-        _fill(told, b"".join(word.encode() + b"\0" for word in words))
-        _fill(files["--file"], hosts(hostname(spec)).encode())
-        if own_resolver := files.get(RESOLVER):
-            _fill(own_resolver, network.resolv().encode())
-        if self.filter:
-            _fill(files["--seccomp"], self.filter)
-        return gate
+        waiting.become([self.bwrap, "--args", str(waiting.told), "--", *begin(spec, before)], words)
+        fill(files["--file"], hosts(hostname(spec)).encode())
+        if waiting.own:
+            fill(files[network.RESOLVER], network.resolv().encode())
+        return waiting.gate
+
+    def _had(
+        self, spec: Spec, refused: Sequence[str] | None, hold: Hold, stack: contextlib.ExitStack
+    ) -> Waiting | None:
+        """One that was kept ready, if it can be what the job is, and the job has not run before."""
+        if self.ready is None or (refused is not None and spec.port):
+            return None
+        if spec.stdin or spec.binds or spec.stdout.exists() or (waiting := self.ready.take(refused)) is None:
+            return None
+        stack.callback(leave, waiting)
+        waiting.move(spec, self.limiter, hold)
+        return waiting
+
+    def _begun(
+        self, spec: Spec, refused: Sequence[str] | None, hold: Hold, bound: Iterable[int], stack: contextlib.ExitStack
+    ) -> Waiting:
+        """One that begins now."""
+        port = network.let_in(spec.port, spec.ipv6)
+        waiting = begin_waiting(spec.dir, refused, port, self.filter, hold, spec.stdin, [*bound])
+        stack.enter_context(waiting.open)
+        self.limiter.make(spec)
+        waiting.gate.enter()
+        return waiting
+
+    def _shown(self, files: dict[str, int]) -> dict[str, int]:
+        """What of it the walls have a use for: what is not there is not laid over."""
+        if not (self.etc.dir / "resolv.conf").exists():
+            return {option: file for option, file in files.items() if option != network.RESOLVER}
+        return files
 
     def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
         """The directories and files of a sandbox. OSError: the disk is full or broken."""
@@ -153,16 +199,6 @@ class SandboxBackend:
         write_environ(spec.dir, env)
         for tree in spec.stack if mode == "copy" else ():
             copy_tree(tree, spec.dir / "upper")
-
-    def _files(self, spec: Spec, stack: contextlib.ExitStack) -> dict[str, int]:
-        """What bubblewrap is given by descriptor, by the option that takes it."""
-        files = {"--json-status-fd": _new(spec.dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
-        files["--file"] = _memory("hosts", stack)
-        if spec.network == "own" and (self.etc.dir / "resolv.conf").exists():
-            files[RESOLVER] = _memory("resolv.conf", stack)
-        if self.filter:  # What is run beside the job needs it too.
-            files["--seccomp"] = _new(spec.dir / "seccomp", os.O_RDWR, stack)
-        return files
 
 
 def _is_full(path: Path) -> bool:
@@ -191,26 +227,3 @@ def _empty(dir: Path) -> None:
     except FileExistsError:
         remove_tree(dir)
         dir.mkdir()
-
-
-def _memory(name: str, stack: contextlib.ExitStack) -> int:
-    """A file in memory, open as long as the stack."""
-    file = os.memfd_create(name)
-    stack.callback(os.close, file)
-    return file
-
-
-def _new(path: Path, flags: int, stack: contextlib.ExitStack) -> int:
-    """A new file, open as long as the stack; who has that of an earlier run open keeps it."""
-    path.unlink(missing_ok=True)
-    file = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    stack.callback(os.close, file)
-    return file
-
-
-def _fill(file: int, data: bytes) -> None:
-    """Put this into it, to be read from its beginning. OSError: the disk is full or broken."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)

@@ -65,15 +65,17 @@ async def test_what_cannot_be_made_ready_leaves_nothing(tmp_path: Path) -> None:
 
     def ready(stack: contextlib.ExitStack) -> Gate:
         gate = stack.enter_context(opened(["/bin/true"], {}, (told.stdout, told.stderr), hold=limiter.hold(told)))
+        limiter.make(told)
+        gate.enter()
         loop.call_soon_threadsafe(running.set)
         return gate
 
     await asyncio.to_thread(int)  # There is a thread, with what it needs.
     before = left()
     with pytest.raises(Full):
-        await launch(limiter, told, ready, lambda: None, refuse)
+        await launch(told, ready, lambda: None, refuse)
     assert left() == before
-    starting = asyncio.create_task(launch(limiter, told, ready, lambda: None, refuse))
+    starting = asyncio.create_task(launch(told, ready, lambda: None, refuse))
     await running.wait()
     starting.cancel()
     with pytest.raises((asyncio.CancelledError, Full)):

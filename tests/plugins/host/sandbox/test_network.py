@@ -114,7 +114,8 @@ def left(wanted: Spec) -> list[psutil.Process]:
 def carriers(wanted: Spec) -> list[psutil.Process]:
     """The process of pasta that was written down last, if it lives."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(int((wanted.dir / "pasta").read_text().split()[0]))
+        pid, _ = (wanted.dir / "pasta").read_text().split()  # Nothing: it has not begun.
+        process = psutil.Process(int(pid))
         if process.status() != psutil.STATUS_ZOMBIE:
             return [process]
     return []

@@ -1,0 +1,125 @@
+"""A sandbox that waits to be told what it is to be: a shell, with all that bubblewrap is given by descriptor open.
+
+It may begin before it is known for which job. Then its files are in a directory of its own, and are moved to the job's.
+"""
+
+import contextlib
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flynn.plugins.host.backends.backend import Spec
+from flynn.plugins.host.backends.beside import BARE
+from flynn.plugins.host.backends.identity import alive
+from flynn.plugins.host.backends.launch import GO, Gate, held, opened
+from flynn.plugins.host.limits.limiter import Hold, Limiter
+from flynn.plugins.host.sandbox import network
+
+ENV = {"PATH": "/usr/bin:/bin"}
+
+BECOME = GO + ". /proc/self/fd/{}"
+"""What it is to be is a line of the shell, in a file: its arguments must be known before it begins."""
+
+MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
+"""The files that become the job's."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """`files`: what bubblewrap is given, by the option that takes it. `code` and `told` are what the shell becomes, and
+    bubblewrap's arguments. `refused`: what its network does not reach, if it has one of its own (`own`)."""
+
+    dir: Path
+    gate: Gate
+    files: Mapping[str, int]
+    code: int
+    told: int
+    own: bool
+    refused: tuple[str, ...]
+    open: contextlib.ExitStack
+
+    def ready(self) -> bool:
+        """Whether nothing more is to be waited for, but for the job."""
+        with contextlib.suppress(OSError):
+            return not self.own or (self.dir / "pasta").stat().st_size > 0
+        return False
+
+    def alive(self) -> bool:
+        return alive(self.gate.identity)
+
+    def become(self, argv: Sequence[str], words: Sequence[str]) -> None:
+        """Say what it shall be once it goes: `argv`, and bubblewrap's arguments. OSError: the disk is full."""
+        fill(self.told, b"".join(word.encode() + b"\0" for word in words))
+        fill(self.code, os.fsencode(f"exec {shlex.join(argv)}\n"))
+
+    def move(self, spec: Spec, limiter: Limiter, hold: Hold) -> None:
+        """It is that job's from now on. NotStarted; OSError: the disk is full or broken."""
+        limiter.give(spec, self.dir)
+        for name in MOVED:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.dir / name, spec.dir / name)
+        for pid in (self.gate.identity.pid, *_children(self.gate.identity.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                held(pid, hold)
+
+
+def begin(
+    dir: Path,
+    refused: Sequence[str] | None,
+    port: str,
+    filter: bytes,
+    hold: Hold,
+    stdin: bool = False,
+    more: Sequence[int] = (),
+) -> Waiting:
+    """One that waits, its files in `dir`, which is there; whoever holds it closes `open`, and it is gone if it was not
+    set going. `refused`: of a network of its own (None: it has none), in which `port` is let in, in pasta's words.
+    `more` are descriptors that it keeps. NotStarted; OSError: the disk is full or broken."""
+    with contextlib.ExitStack() as stack:
+        files = {"--json-status-fd": _new(dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
+        files["--file"] = _memory("hosts", stack)
+        if refused is not None:
+            files[network.RESOLVER] = _memory("resolv.conf", stack)
+        if filter:  # What is run beside the job needs it too.
+            files["--seccomp"] = _new(dir / "seccomp", os.O_RDWR, stack)
+            fill(files["--seccomp"], filter)
+        code, told = _memory("code", stack), _memory("bwrap arguments", stack)
+        script, argv = BECOME.format(code), list[str]()
+        if refused is not None:
+            network.write(dir, port, refused)
+            script, argv = 'exec "$@"', [*network.words(dir), "/bin/sh", "-c", script]
+        kept = [code, told, *files.values(), *more]
+        env = ENV if refused is None else {**BARE, **ENV}
+        gate = stack.enter_context(opened(argv, env, (dir / "stdout", dir / "stderr"), stdin, kept, hold, script))
+        return Waiting(dir, gate, files, code, told, refused is not None, tuple(refused or ()), stack.pop_all())
+
+
+def fill(file: int, data: bytes) -> None:
+    """Put this into it, to be read from its beginning. OSError: the disk is full or broken."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+
+
+def _memory(name: str, stack: contextlib.ExitStack) -> int:
+    """A file in memory, open as long as the stack."""
+    file = os.memfd_create(name)
+    stack.callback(os.close, file)
+    return file
+
+
+def _new(path: Path, flags: int, stack: contextlib.ExitStack) -> int:
+    """A new file, open as long as the stack; who has that of an earlier run open keeps it."""
+    path.unlink(missing_ok=True)
+    file = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, file)
+    return file
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError, ValueError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

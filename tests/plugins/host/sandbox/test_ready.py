@@ -1,0 +1,170 @@
+"""Sandboxes that wait for jobs before there are any."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flynn.plugins.host.backends.backend import Limits, Running, Spec
+from flynn.plugins.host.limits.limiter import group_of
+from flynn.plugins.host.sandbox.sandbox import SandboxBackend
+from flynn.plugins.host.sandbox.waiting import Waiting
+from tests.contract.backend import spec, start
+from tests.plugins.host.sandbox.test_network import apart as apart
+
+LIMIT = 20.0
+
+
+@pytest.fixture
+async def ahead(sandbox: SandboxBackend) -> AsyncIterator[SandboxBackend]:
+    with sandbox.ahead():
+        yield sandbox
+
+
+def told(root: Path, name: str, command: str, **fields: object) -> Spec:
+    (root / name / "job").mkdir(parents=True)
+    return replace(spec(root / name, command), id=name, **fields)  # type: ignore[arg-type]
+
+
+async def kept(backend: SandboxBackend, own: bool = False) -> Waiting:
+    """What is kept ready, once it is."""
+    assert backend.ready
+    async with asyncio.timeout(LIMIT):
+        while (found := backend.ready.kept(own)) is None or not found.ready():
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def ran(backend: SandboxBackend, wanted: Spec) -> Running:
+    """A job that has ended well, and of which nothing is left."""
+    running = await start(backend, wanted)
+    async with asyncio.timeout(LIMIT):
+        assert await running.wait() == 0, wanted.stderr.read_text()
+    await running.cleanup()
+    return running
+
+
+async def gone(*waiting: Waiting) -> None:
+    async with asyncio.timeout(LIMIT):
+        while any(each.alive() for each in waiting):
+            await asyncio.sleep(0.01)
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+async def test_the_next_job_is_what_was_kept_ready(ahead: SandboxBackend, tmp_path: Path) -> None:
+    await ran(ahead, told(tmp_path, "job-1", "echo one"))
+    waiting = await kept(ahead)
+    command = "ulimit -Hn; echo err >&2; hostname; cat file; touch /app/new"
+    wanted = told(tmp_path, "job-2", command, limits=Limits(memory=64, pids=20, files=123))
+    running = await start(ahead, wanted)
+    assert running.identity == waiting.gate.identity
+    group = group_of(wanted.dir)
+    if group and ahead.limiter.hierarchy and "memory" not in ahead.limiter.hierarchy.lacks:
+        files = [dir / name for dir in group.dirs for name in ("memory.max", "memory.limit_in_bytes")]
+        assert [path.read_text().strip() for path in files if path.exists()] == [str(64 << 20)]
+    assert await running.wait() == 0
+    await running.cleanup()
+    assert wanted.stdout.read_text() == "123\njob-2\nhello"
+    assert wanted.stderr.read_text() == "err\n"
+    assert not waiting.dir.exists()
+    assert group is None or not any(dir.exists() for dir in group.dirs)
+
+
+async def test_none_is_given_twice(ahead: SandboxBackend, tmp_path: Path) -> None:
+    await ran(ahead, told(tmp_path, "job-0", "true"))
+    waiting = await kept(ahead)
+    wanted = [told(tmp_path, f"job-{number}", "echo $FLYNN_JOB_ID; exec sleep 60") for number in range(1, 6)]
+    running = await asyncio.gather(*(start(ahead, each) for each in wanted))
+    assert len({each.identity for each in running}) == 5
+    assert sum(each.identity == waiting.gate.identity for each in running) == 1
+    for each in running:
+        await each.kill()
+        assert await each.wait() == 137
+        await each.cleanup()
+
+
+async def test_a_job_that_has_run_before_goes_on_in_its_files(ahead: SandboxBackend, tmp_path: Path) -> None:
+    wanted = told(tmp_path, "job-1", "echo again")
+    for _ in range(2):
+        await ran(ahead, wanted)
+        await kept(ahead)
+    assert wanted.stdout.read_text() == "again\nagain\n"
+
+
+async def test_what_has_died_is_not_given(ahead: SandboxBackend, tmp_path: Path) -> None:
+    await ran(ahead, told(tmp_path, "job-1", "true"))
+    waiting = await kept(ahead)
+    os.kill(waiting.gate.identity.pid, 9)
+    await gone(waiting)
+    running = await ran(ahead, told(tmp_path, "job-2", "true"))
+    assert running.identity != waiting.gate.identity
+    assert not waiting.dir.exists()
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_they_end_with_the_agent(sandbox: SandboxBackend, tmp_path: Path, own: bool) -> None:
+    if own and sandbox.no_own:
+        pytest.skip(f"no network of its own here: {sandbox.no_own}")
+    before = children()
+    with sandbox.ahead():
+        await ran(sandbox, told(tmp_path, "job-1", "true", network="own" if own else "host"))
+        waiting = await kept(sandbox, own)
+        assert children() > before
+    async with asyncio.timeout(LIMIT):
+        while children() != before:
+            await asyncio.sleep(0.01)
+    assert not waiting.dir.exists()
+    assert sandbox.limiter.hierarchy is None or sandbox.limiter.hierarchy.present() == []
+
+
+async def test_a_killed_daemon_leaves_none(apart: SandboxBackend, tmp_path: Path) -> None:
+    """What ends them is that nobody holds the other end of their standard input any more."""
+    before = children()
+    with apart.ahead():
+        await ran(apart, told(tmp_path, "job-1", "true", network="own"))
+        waiting = await kept(apart, own=True)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, waiting.gate.near)
+        os.close(nothing)
+        async with asyncio.timeout(LIMIT):
+            while len(children() - before) > 1 or waiting.alive():
+                await asyncio.sleep(0.01)
+
+
+async def test_a_network_is_ready_for_the_next_job(apart: SandboxBackend, tmp_path: Path) -> None:
+    with apart.ahead():
+        await ran(apart, told(tmp_path, "job-1", "true", network="own"))
+        waiting = await kept(apart, own=True)
+        carrier = (waiting.dir / "pasta").read_text()
+        wanted = told(tmp_path, "job-2", "cut -s -d: -f1 /proc/net/dev; exec sleep 60", network="own")
+        running = await start(apart, wanted)
+        assert running.identity == waiting.gate.identity
+        assert (wanted.dir / "pasta").read_text() == carrier
+        async with asyncio.timeout(LIMIT):
+            while len(wanted.stdout.read_text().split()) < 2:
+                await asyncio.sleep(0.01)
+        assert sorted(wanted.stdout.read_text().split()) == ["eth0", "lo"]
+        await running.kill()
+        await running.wait()
+        await running.cleanup()
+        assert not psutil.pid_exists(int(carrier.split()[0]))
+
+
+async def test_one_that_refuses_something_else_is_not_given(apart: SandboxBackend, tmp_path: Path) -> None:
+    with apart.ahead():
+        await ran(apart, told(tmp_path, "job-1", "true", network="own"))
+        waiting = await kept(apart, own=True)
+        wanted = told(tmp_path, "job-2", "true", network="own", refused=("10.77.0.0/16",))
+        running = await ran(apart, wanted)
+        assert running.identity != waiting.gate.identity
+        assert not waiting.alive()
+        assert not waiting.dir.exists()
+        after = await kept(apart, own=True)
+        assert "10.77.0.0/16" in after.refused
