@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from bench.common import machine
 from bench.common.errors import NotMeasured
@@ -40,11 +42,16 @@ class Bench:
     versions: Callable[[], Sequence[str]]
     picture: str
     title: str
-    alone: bool
+    alone: bool = False
 
     @property
     def known(self) -> list[str]:
         return [id for group in self.groups for id in group.ids]
+
+
+def main(bench: Bench) -> NoReturn:
+    """Measure, and end this process."""
+    sys.exit(asyncio.run(measure(bench)))
 
 
 async def measure(bench: Bench) -> int:

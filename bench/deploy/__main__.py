@@ -3,10 +3,7 @@
 BENCH_ONLY=P1 measures only this; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
 """
 
-import asyncio
-import sys
-
-from bench.common.measure import Bench, Group, measure
+from bench.common.measure import Bench, Group, main
 from bench.deploy import pushes
 from bench.deploy.page import HEADING, section
 from bench.deploy.versions import versions
@@ -18,8 +15,7 @@ BENCH = Bench(
     versions=versions,
     picture="bench-deploy.svg",
     title="flynn's deploys: each figure as a share of what it must reach",
-    alone=False,
 )
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(BENCH)))
+    main(BENCH)

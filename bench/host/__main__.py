@@ -3,10 +3,7 @@
 BENCH_ONLY=I1,L3 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
 """
 
-import asyncio
-import sys
-
-from bench.common.measure import Bench, Group, measure
+from bench.common.measure import Bench, Group, main
 from bench.host import flask, follow, followers, idle, lines, many, starts
 from bench.host.page import HEADING, section
 from bench.host.versions import versions
@@ -26,8 +23,7 @@ BENCH = Bench(
     versions=versions,
     picture="bench-host.svg",
     title="flynn's host agent: each figure as a share of what it must reach",
-    alone=False,
 )
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(BENCH)))
+    main(BENCH)

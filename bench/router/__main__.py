@@ -3,10 +3,7 @@
 BENCH_ONLY=R1,R5 measures only these; BENCH_ROUNDS=2 is quicker. Exit code 1: something could not be measured.
 """
 
-import asyncio
-import sys
-
-from bench.common.measure import Bench, Group, measure
+from bench.common.measure import Bench, Group, main
 from bench.router import bodies, changes, idle, messages, routes, slow, small
 from bench.router.page import HEADING, section
 from bench.router.versions import versions
@@ -30,4 +27,4 @@ BENCH = Bench(
 )
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(BENCH)))
+    main(BENCH)
