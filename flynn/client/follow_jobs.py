@@ -4,8 +4,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from flynn.client.follow_events import PAUSE, RESUME
-from flynn.client.wire import CONNECT
+from flynn.client.patience import PAUSE, Patience
 from flynn.core.errors import Unavailable
 from flynn.core.records import Lines
 
@@ -16,21 +15,17 @@ if TYPE_CHECKING:
 async def follow_jobs(client: "Client", app: str, all: bool = False) -> Lines:
     """Lines of a watched list (docs/api.md). Unavailable: the grid did not answer at first, or did not come back within
     RESUME seconds."""
-    now = asyncio.get_running_loop().time
-    revision, reached = "", 0.0
+    revision, patience = "", Patience()
     while True:
-        begun = now()
+        patience.opens()
         try:
             async with aclosing(client.watch_jobs(app, all, revision)) as lines:
                 async for line in lines:
-                    reached = now()
+                    patience.hears()
                     revision = str(line.get("revision", revision))
                     yield line
                     if line["kind"] == "done":
                         return
-        except Unavailable:
-            if now() - begun > 2 * CONNECT:  # so long it was open, only silent
-                reached = now()
-            if now() - reached > RESUME:
-                raise
+        except Unavailable as error:
+            patience.check(error)
         await asyncio.sleep(PAUSE)

@@ -6,18 +6,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flynn.client.wire import CONNECT
+from flynn.client.patience import PAUSE, Patience
 from flynn.core.errors import Unavailable
 from flynn.core.logquery import told
 from flynn.core.records import Line, Lines
 
 if TYPE_CHECKING:
     from flynn.client.client import Client
-
-RESUME = 30.0
-"""Seconds that the grid is tried again after the stream broke."""
-
-PAUSE = 0.5
 
 SKEW = 5.0
 """Seconds that the clocks of two hosts may differ."""
@@ -48,21 +43,17 @@ class Place:
 
 async def follow_log(client: "Client", app: str, n: int | None, wanted: Mapping[str, str]) -> Lines:
     """Each line once. Unavailable: the grid did not answer at first, or did not come back within RESUME seconds."""
-    now = asyncio.get_running_loop().time
-    place, reached = Place(), 0.0
+    place, patience = Place(), Patience()
     while True:
-        begun = now()
+        patience.opens()
         again = place.query()
         try:
             async with aclosing(client.log(app, None if again else n, True, {**wanted, **again})) as lines:
                 place.at.clear()
                 async for line in lines:
                     place.note(line)
-                    reached = now()
+                    patience.hears()
                     yield line
-        except Unavailable:
-            if now() - begun > 2 * CONNECT:  # so long it was open, only silent
-                reached = now()
-            if now() - reached > RESUME:
-                raise
+        except Unavailable as error:
+            patience.check(error)
         await asyncio.sleep(PAUSE)
