@@ -15,7 +15,7 @@ from aiohttp import web
 from flynn.core.errors import FlynnError, Invalid, TooMany
 from flynn.core.facts import Facts
 from flynn.core.logform import EVENTS, JSON
-from flynn.core.web import Stream, answer, plain, query
+from flynn.core.web import Stream, answer, plain, query, write_soon
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -25,9 +25,6 @@ BEAT = 15.0
 
 PACE = 0.1
 """Seconds between two steps; more where a step takes long, so that watching takes a fifth of a core at most."""
-
-SILENCE = 15.0
-"""Seconds that a watcher may take nothing of what is sent."""
 
 WATCHERS = 200
 """Watchers of one list on one node."""
@@ -90,7 +87,7 @@ class Watched:
         self._keep(facts)
         async with aclosing(self._lines(facts, shown, begin, made)) as found:
             async for lines in found:
-                await _write(request, response, b"".join(_form(form, *line) for line in lines))
+                await write_soon(request, response, b"".join(_form(form, *line) for line in lines))
         return response
 
     async def _lines(
@@ -172,14 +169,3 @@ def _last_id(request: web.Request) -> int | None:
     if raw and not (raw.isascii() and raw.isdigit() and len(raw) < 19):
         raise Invalid(f"Last-Event-ID: {raw[:40]} is no good; a whole number", header="Last-Event-ID")
     return int(raw) if raw else None
-
-
-async def _write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
-    """ConnectionError: the watcher has gone, or takes nothing and was cut off."""
-    try:
-        async with asyncio.timeout(SILENCE):
-            await response.write(piece)
-    except TimeoutError:
-        if request.transport:
-            request.transport.abort()
-        raise ConnectionResetError(f"the watcher took nothing for {SILENCE:g} s") from None

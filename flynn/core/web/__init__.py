@@ -6,7 +6,7 @@ Every route needs the grid's token (`Authorization: Bearer TOKEN`, or as the pas
 with `open=True`. A FlynnError becomes its status and `{"code", "message", "detail", "retry"}`.
 """
 
-from flynn.core.web.answers import Writer, answer, lines, plain, send_line
+from flynn.core.web.answers import Writer, answer, lines, plain, send_line, write_soon
 from flynn.core.web.bodies import BODY_LIMIT, body
 from flynn.core.web.problem import problem
 from flynn.core.web.queries import query
@@ -33,4 +33,5 @@ __all__ = [
     "problem",
     "query",
     "send_line",
+    "write_soon",
 ]

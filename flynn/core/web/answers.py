@@ -1,10 +1,14 @@
 """What handlers answer with: JSON, whole or line by line."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
+
+SILENCE = 15.0
+"""Seconds that who follows a stream may take nothing of what is sent."""
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -41,3 +45,14 @@ class Writer(Protocol):
 async def send_line(response: Writer, value: Any) -> None:
     """One more JSON line of an answer begun with `lines`."""
     await response.write(msgspec.json.encode(plain(value)) + b"\n")
+
+
+async def write_soon(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """One more piece of a stream. ConnectionError: who follows it has gone, or takes nothing and was cut off."""
+    try:
+        async with asyncio.timeout(SILENCE):
+            await response.write(piece)
+    except TimeoutError:
+        if request.transport:
+            request.transport.abort()
+        raise ConnectionResetError(f"nothing was taken for {SILENCE:g} s") from None

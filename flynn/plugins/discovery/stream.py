@@ -1,13 +1,9 @@
 """One service as a stream of server-sent events, to one client that is cut off when it does not keep up."""
 
-import asyncio
-
 from aiohttp import web
 
+from flynn.core.web import write_soon
 from flynn.plugins.discovery.subscribers import Subscriber, Subscribers
-
-SILENCE = 15.0
-"""Seconds that a client may take nothing of what is sent to it."""
 
 BEAT = b": beat\n\n"
 
@@ -25,9 +21,9 @@ async def send_events(
     assert request.transport is not None
     with subscribers.subscribed(service, request.transport.abort) as (standing, subscriber):
         for event in standing:
-            await _send(request, response, event.encode())
+            await write_soon(request, response, event.encode())
         while piece := await _next(subscriber, heartbeat):
-            await _send(request, response, piece)
+            await write_soon(request, response, piece)
     return response
 
 
@@ -38,14 +34,3 @@ async def _next(subscriber: Subscriber, heartbeat: float) -> bytes:
     except TimeoutError:
         return BEAT
     return event.encode() if event else b""
-
-
-async def _send(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
-    """ConnectionError: the client has gone, or takes nothing and was cut off."""
-    try:
-        async with asyncio.timeout(SILENCE):
-            await response.write(piece)
-    except TimeoutError:
-        if request.transport:
-            request.transport.abort()
-        raise ConnectionResetError(f"the subscriber took nothing for {SILENCE:g} s") from None

@@ -18,7 +18,7 @@ from flynn.core.errors import Conflict, FlynnError, Full, NotFound, Unauthorized
 from flynn.core.memory import MemoryStore
 from flynn.core.model import App
 from flynn.core.records import STALE_SINCE
-from flynn.core.web import BODY_LIMIT, BYTES, LINES, Route, answer, body, lines, query, send_line
+from flynn.core.web import BODY_LIMIT, BYTES, LINES, Route, answer, answers, body, lines, query, send_line, write_soon
 from flynn.core.web.guard import ADDRESSES, BURST, RATE, Guard
 from tests.core.outage import Line
 from tests.harness import TOKEN, TestNode, open_node
@@ -543,3 +543,24 @@ async def test_while_the_store_is_away_every_answer_says_since_when(tmp_path: Pa
             while away.mirror.stale_since is not None:
                 await asyncio.sleep(0.01)
             assert await told("/v1/apps/a") is None
+
+
+async def test_who_follows_and_takes_nothing_is_cut_off(node: TestNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SILENCE", 0.1)
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = await lines(request)
+        try:
+            while True:
+                await write_soon(request, response, bytes(1 << 20))
+        except ConnectionError as error:
+            ended.set_result(str(error))
+        return response
+
+    with node.web.serving(Route("GET", "/v1/endless", endless, "endless", LINES)):
+        async with node.http.get(node.url + "/v1/endless") as response:
+            assert response.status == 200
+            assert await ended == "nothing was taken for 0.1 s"
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
