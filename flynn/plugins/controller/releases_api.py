@@ -35,38 +35,53 @@ class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
 
 def routes(ctx: Context) -> list[Route]:
     """The routes of this part of the API."""
-
-    known = tuple(strategies(ctx))
-
+    api, one = ReleasesApi(ctx), "/v1/apps/{app}/releases"
     listed, every = Watched(ctx, ("apps", "releases"), releases_of_app), Watched(ctx, ("releases",), all_releases)
+    again = "/v1/apps/{app}/rollback"
+    return [
+        Route("GET", one, listed.answer, "its releases, newest first", Watched.gives(model.Release), query=Watch),
+        Route("GET", "/v1/releases", every.answer, "all releases", Watched.gives(model.Release), query=Watch),
+        Route("POST", one, api.deploy, "deploy an image", LINES, NewRelease, HowDeploy),
+        Route("GET", f"{one}/{{version}}", api.show, "a release", ReleaseInfo),
+        Route("POST", again, api.rollback, "deploy an older release again", LINES, Rollback, HowDeploy),
+    ]
 
-    async def show(request: web.Request, app: str, version: str) -> web.Response:
-        decide.find_app(ctx.mirror.facts, app)
-        number = version.removeprefix("v")
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise NotFound(f"{version[:40]!r} is no release; they are named v1, v2, ...")
-        facts = ctx.mirror.facts
-        release, receipt = decide.find_release(facts, app, int(number)), facts.receipts.get(f"{app}/{int(number)}")
+
+class ReleasesApi:
+    """Handlers; what each takes and answers stands in `docs/api.md`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx, self.known = ctx, tuple(strategies(ctx))
+
+    async def show(self, request: web.Request, app: str, version: str) -> web.Response:
+        facts = self.ctx.mirror.facts
+        decide.find_app(facts, app)
+        number = numbered(version)
+        release, receipt = decide.find_release(facts, app, number), facts.receipts.get(f"{app}/{number}")
         return answer(plain(release) | {"receipt": receipt and replace(receipt, before={})})
 
-    async def deploy(request: web.Request, app: str) -> web.StreamResponse:
-        new, how = await body(request, NewRelease), how_of(request, known)
-        return await _deployed(
-            request,
-            app,
-            lambda facts, now: deploy_image(
-                facts, app, new.image, new.processes, new.description, now, new.described, how, known
-            ),
-        )
+    async def deploy(self, request: web.Request, app: str) -> web.StreamResponse:
+        new, how = await body(request, NewRelease), how_of(request, self.known)
 
-    async def rollback(request: web.Request, app: str) -> web.StreamResponse:
-        wanted, how = await body(request, Rollback), how_of(request, known)
-        return await _deployed(request, app, lambda facts, now: decide.rollback(facts, app, wanted.version, now, how))
+        def decided(facts: Facts, now: float) -> Change:
+            processes, told = new.processes, new.described
+            return deploy_image(facts, app, new.image, processes, new.description, now, told, how, self.known)
+
+        return await self._deployed(request, app, decided)
+
+    async def rollback(self, request: web.Request, app: str) -> web.StreamResponse:
+        wanted, how = await body(request, Rollback), how_of(request, self.known)
+
+        def decided(facts: Facts, now: float) -> Change:
+            return decide.rollback(facts, app, wanted.version, now, how)
+
+        return await self._deployed(request, app, decided)
 
     async def _deployed(
-        request: web.Request, app: str, decider: Callable[[Facts, float], Change]
+        self, request: web.Request, app: str, decider: Callable[[Facts, float], Change]
     ) -> web.StreamResponse:
         """The deploy begun, once it is its turn, and followed to its end, as is one that was begun already."""
+        ctx = self.ctx
         if not repeated(ctx, request):
             await turn(ctx, app, request)
         before, now = ctx.mirror.facts, ctx.clock()
@@ -81,14 +96,13 @@ def routes(ctx: Context) -> list[Route]:
         await follow_deploy(ctx, app, made["version"], response, before)
         return response
 
-    one = "/v1/apps/{app}/releases"
-    return [
-        Route("GET", one, listed.answer, "its releases, newest first", Watched.gives(model.Release), query=Watch),
-        Route("GET", "/v1/releases", every.answer, "all releases", Watched.gives(model.Release), query=Watch),
-        Route("POST", one, deploy, "deploy an image", LINES, NewRelease, HowDeploy),
-        Route("GET", f"{one}/{{version}}", show, "a release", ReleaseInfo),
-        Route("POST", "/v1/apps/{app}/rollback", rollback, "deploy an older release again", LINES, Rollback, HowDeploy),
-    ]
+
+def numbered(text: str) -> int:
+    """The number in `v4`, or `4`. NotFound."""
+    number = text.removeprefix("v")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise NotFound(f"{text[:40]!r} is no release; they are named v1, v2, ...")
+    return int(number)
 
 
 def releases_of_app(facts: Facts, asked: Watch, app: str) -> Rows:
