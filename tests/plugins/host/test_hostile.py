@@ -9,8 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +24,7 @@ from flynn.plugins.host.limits import limiter
 from flynn.plugins.host.limits.cgroup import OURS
 from tests.contract.backend import printed, start
 from tests.harness import free_port
+from tests.plugins.host.again import again_as_ordinary_user
 from tests.plugins.host.conftest import KINDS, opened
 from tests.plugins.host.rig import open_rig
 
@@ -39,10 +38,6 @@ print("serves", flush=True)
 while True:
     s.accept()[0].sendall(b"here")
 """
-
-VERSION = "import sys; print(*sys.version_info[:2])"
-ORDINARY = 64_321
-"""A user who has nothing."""
 
 SHUT_IN = sorted(set(KINDS) - {"process"})
 
@@ -263,22 +258,5 @@ async def test_its_log_is_bounded(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_all_of_it_as_an_ordinary_user() -> None:
-    """This file again, by the system's own Python, which such a user may run."""
-    if os.geteuid() != 0:
-        return
-    python = shutil.which("python3", path="/usr/bin") or ""
-    version = subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=False) if python else None
-    if version is None or version.stdout.split() != [str(number) for number in sys.version_info[:2]]:
-        pytest.skip("there is no Python outside of root's directories that could run the tests")
-    packages = next(path for path in sys.path if path.endswith("site-packages"))
-    own = Path(tempfile.mkdtemp(prefix="flynn-"))  # Not in pytest's directory, which is root's alone.
-    os.chown(own, ORDINARY, ORDINARY)
-    env = {"PYTHONPATH": f"{Path.cwd()}:{packages}", "HOME": str(own), "PATH": "/usr/bin:/bin", "TMPDIR": str(own)}
-    words = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(own / "t"), __file__]
-    ended = subprocess.run(
-        ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", *words],
-        env=env, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    shutil.rmtree(own)
-    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-1000:]
-    assert "passed" in ended.stdout
+    if os.geteuid() == 0:
+        again_as_ordinary_user(__file__)

@@ -18,23 +18,9 @@ from flynn.core.facts import encode
 from flynn.core.model import Host
 from flynn.core.store import Put
 from flynn.plugins.host.attach import backlog
-from flynn.plugins.host.backends.backend import Backend
 from tests.plugins.host.rig import Rig, Socket, alive, open_rig
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
-        yield rig
-
-
-@pytest.fixture
-async def any_rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
-    """The same with every backend."""
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
-        yield rig
 
 
 def url(rig: Rig, host: str = "host-a", id: str = "run-1") -> str:

@@ -4,31 +4,26 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from flynn.plugins.host.backends.backend import Backend
 from tests.plugins.host.attach.test_attach import rest
-from tests.plugins.host.rig import Rig, Socket, alive, open_rig
+from tests.plugins.host.rig import Rig, Socket, alive
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(rig: Rig) -> Rig:
     """With the job worker-1 running."""
-    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
-        await begin(rig)
-        yield rig
+    await begin(rig)
+    return rig
 
 
 @pytest.fixture
-async def any_rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
-    """The same with every backend."""
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
-        await begin(rig)
-        yield rig
+async def any_rig(any_rig: Rig) -> Rig:
+    await begin(any_rig)
+    return any_rig
 
 
 async def begin(rig: Rig) -> None:

@@ -4,27 +4,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psutil
-import pytest
 
-from flynn.plugins.host.backends.backend import Backend
 from tests.plugins.host.attach.test_attach import attached, rest
-from tests.plugins.host.rig import Rig, Socket, open_rig
-
-
-@pytest.fixture
-async def rig(light_backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
-        yield rig
-
-
-@pytest.fixture
-async def any_rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
-    """The same with every backend."""
-    async with open_rig(tmp_path / "data", backend=backend.name) as rig, rig.running():
-        yield rig
+from tests.plugins.host.rig import Rig, Socket
 
 
 async def until(socket: Socket, *texts: bytes) -> bytes:

@@ -35,19 +35,6 @@ async def registry() -> AsyncIterator[Registry]:
         yield found
 
 
-@pytest.fixture
-async def rig(docker: Engine, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A host with its agent, whose containers and images go with it."""
-    async with open_rig(tmp_path / "data", backend="docker") as found:
-        async with found.running():
-            yield found
-    assert await docker.left() == []
-    async with Docker(docker.url) as client:
-        for one in await client.images.list():
-            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
-                await client.images.delete(one["Id"], force=True)
-
-
 def build(rig: Rig, id: str, files: dict[str, str], **fields: Any) -> Job:
     """A build of these files, as the builder begins it."""
     layers = {"build": rig.shelf.add(tar(**files)), "tools": rig.shelf.add(tar(**TOOLS))}

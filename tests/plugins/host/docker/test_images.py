@@ -31,19 +31,6 @@ async def registry() -> AsyncIterator[Registry]:
         yield found
 
 
-@pytest.fixture
-async def rig(docker: Engine, registry: Registry, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A host with its agent, whose containers and images go with it."""
-    async with open_rig(tmp_path / "data", backend="docker") as found:
-        async with found.running():
-            yield found
-    assert await docker.left() == []
-    async with Docker(docker.url) as client:
-        for one in await client.images.list():
-            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
-                await client.images.delete(one["Id"], force=True)
-
-
 def job(rig: Rig, id: str, image: str, command: str = "", **fields: Any) -> Job:
     """A job of an image."""
     return rig.job(id, command, **{"layers": {}, "image": image, "queue": "ephemeral", **fields})

@@ -5,12 +5,10 @@ tests; where that is root, all of it once more as an ordinary user, and with a w
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,9 +24,9 @@ from flynn.plugins.host.sandbox import network
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from tests.contract.backend import printed, spec, start
 from tests.harness import free_port
+from tests.plugins.host.again import HOME, again_as_ordinary_user
 from tests.plugins.host.rig import SERVER, ask, open_rig
 from tests.plugins.host.sandbox.world import world
-from tests.plugins.host.test_hostile import ORDINARY, VERSION
 
 LIMIT = 20.0
 
@@ -414,26 +412,8 @@ def test_names_are_known_where_only_loopback_answers(tmp_path: Path) -> None:
 
 
 def test_all_of_it_as_an_ordinary_user() -> None:
-    """This file again, with a /dev/net/tun that such a user may open, as udev makes it."""
-    if os.geteuid() != 0:
-        return
-    python = shutil.which("python3", path="/usr/bin") or ""
-    version = subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=False) if python else None
-    if version is None or version.stdout.split() != [str(number) for number in sys.version_info[:2]]:
-        pytest.skip("there is no Python outside of root's directories that could run the tests")
-    packages = next(path for path in sys.path if path.endswith("site-packages"))
-    own = Path(tempfile.mkdtemp(prefix="flynn-"))  # Not in pytest's directory, which is root's alone.
-    os.chown(own, ORDINARY, ORDINARY)
-    env = {"PYTHONPATH": f"{Path.cwd()}:{packages}", "HOME": str(own), "PATH": "/usr/bin:/bin", "TMPDIR": str(own)}
-    tun = 'mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun && shift && exec "$@"'
-    words = [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--basetemp", str(own / "t"), __file__]
-    user = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
-    ended = subprocess.run(
-        ["unshare", "-m", "sh", "-c", tun, "sh", str(own), *user, *words],
-        env=env | {"REQUIRE_ENGINES": os.environ.get("REQUIRE_ENGINES", "")}, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
-    shutil.rmtree(own)
-    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-1000:]
-    assert "passed" in ended.stdout
-    assert "no network of its own" not in ended.stdout
+    """With a /dev/net/tun that such a user may open, as udev makes it."""
+    if os.geteuid() == 0:
+        tun = 'mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun && shift && exec "$@"'
+        told = again_as_ordinary_user(__file__, "unshare", "-m", "sh", "-c", tun, "sh", HOME)
+        assert "no network of its own" not in told

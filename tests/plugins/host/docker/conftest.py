@@ -1,0 +1,23 @@
+"""A host whose engine is as it was before, once its jobs and images are gone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiodocker import Docker
+
+from tests.docker import Engine
+from tests.plugins.host.rig import Rig, open_rig
+
+
+@pytest.fixture
+async def rig(docker: Engine, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A host with its agent, whose containers and images go with it."""
+    async with open_rig(tmp_path / "data", backend="docker") as found:
+        async with found.running():
+            yield found
+    assert await docker.left() == []
+    async with Docker(docker.url) as client:
+        for one in await client.images.list():
+            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
+                await client.images.delete(one["Id"], force=True)
