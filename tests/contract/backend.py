@@ -200,6 +200,24 @@ async def _leaves_nothing_behind(backend: Backend, dir: Path) -> None:
     assert told.stdout.stat().st_size == size + len("again\n")
 
 
+async def _ends_all_of_it_before_it_is_cleared_away(backend: Backend, dir: Path) -> None:
+    told = spec(dir, '(while :; do echo on; sleep 0.01; done) & echo made >"$OUT_DIR/slug"; sleep 0.2; exit 4')
+    running = await start(backend, told)
+    assert await running.wait() == 4
+    await running.end()
+    while (size := told.stdout.stat().st_size) != await _a_moment_later(told.stdout):
+        pass  # What was killed just now may have had a word on its way.
+    assert size
+    assert (dir / "out" / "slug").read_text() == "made\n"
+    await running.end()
+    await running.cleanup()
+
+
+async def _a_moment_later(path: Path) -> int:
+    await asyncio.sleep(0.1)
+    return path.stat().st_size
+
+
 async def _reads_from_a_pipe(backend: Backend, dir: Path) -> None:
     told = spec(dir, "cat; echo end", stdin=True)
     running = await start(backend, told)
@@ -397,7 +415,8 @@ async def _gives_the_network_that_it_can(backend: Backend, dir: Path) -> None:
 PARTS: list[Callable[[Backend, Path], Awaitable[None]]] = [
     _tells_what_it_runs, _hides_the_daemons_environment, _sources_profiles, _throws_changes_away, _tells_exit_codes,
     _sources_what_is_written_for_bash, _gives_a_build_a_source_to_change, _shows_what_lies_under_the_app,
-    _numbers_its_process, _signals_all_processes, _leaves_nothing_behind, _reads_from_a_pipe,
+    _numbers_its_process, _signals_all_processes, _leaves_nothing_behind,
+    _ends_all_of_it_before_it_is_cleared_away, _reads_from_a_pipe,
     _reads_nothing_without_a_pipe, _adopts_what_runs, _finds_the_exit_code_of_what_ended,
     _takes_no_other_process_for_its_own, _runs_nothing_that_is_not_written_down, _runs_commands_beside_it,
     _ends_commands_beside_it, _tells_where_it_is_counted, _keeps_what_is_written_to_a_bind,

@@ -174,6 +174,9 @@ class Running(Protocol):
     def seat(self) -> Seat:
         """Where to read what the job's processes take. Blocks for a moment: call it in a thread."""
 
+    async def end(self) -> None:
+        """After `wait`: kill what was left behind. Then nothing runs any more that was the job's."""
+
     async def cleanup(self) -> None:
         """After the end: kill what was left behind, remove what the backend made for this run."""
 

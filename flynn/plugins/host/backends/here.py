@@ -47,6 +47,9 @@ class RunningHere:
     def seat(self) -> Seat:
         return seat_of(self.dir, self.identity.pid)
 
+    async def end(self) -> None:
+        await asyncio.to_thread(self._end)
+
     async def cleanup(self) -> None:
         await asyncio.to_thread(self._clean)
 
@@ -60,6 +63,10 @@ class RunningHere:
 
     def _kill(self) -> None:
         raise NotImplementedError
+
+    def _end(self) -> None:
+        """As `end`. Blocks, as do all of these."""
+        self._kill()
 
     def _clean(self) -> None:
         raise NotImplementedError

@@ -170,6 +170,9 @@ class RunningContainer:
             return seat_among(self.made.process.pid)
         return Seat(ask=partial(told_by_engine, self.made.id))
 
+    async def end(self) -> None:
+        """The kernel has killed all with the first one (pid_namespaces(7))."""
+
     async def cleanup(self) -> None:
         self._killed_for_memory = 0
         if self.made:

@@ -91,8 +91,9 @@ def load(root: Path) -> list[Kept]:
             limiter.end(dir)
             remove_tree(dir)
     for kept in found:
-        if kept.state.state == "down":
-            sweep(root / kept.job.id)  # The daemon of before may not have come to that.
+        if kept.state.state == "down":  # The daemon of before may not have come to that.
+            limiter.end(root / kept.job.id)
+            sweep(root / kept.job.id)
     return found
 
 

@@ -75,12 +75,12 @@ class Life:
 
     @property
     def stopping(self) -> bool:
-        """Whether it has been told to stop."""
-        return self._stop_asked.is_set()
+        """Whether it has been told to stop, or has ended anyway."""
+        return self._stop_asked.is_set() or self.down.is_set()
 
     def stop(self, reason: str = "stopped", *signals: signal.Signals) -> None:
         """End it, whatever it is doing; by its own signal, or by others."""
-        if not self._stop_asked.is_set():
+        if not self.stopping:
             self._stop_reason, self._stop_signals = reason, signals or self._stop_signals
             self._stop_asked.set()
 
@@ -111,7 +111,7 @@ class Life:
             self.running = self.running or found(self.standing)
             await self.ground.logs.open(self.job)
             if await race(self._live(), self._asked(), self._too_long(), self._too_large()):
-                await self._stop()
+                await (self._clear() if self.down.is_set() else self._stop())
         except OSError as error:
             if not is_lack(error):
                 raise
@@ -119,7 +119,7 @@ class Life:
             self.standing.started()
             if self.running is None:
                 self.ground.ports.free(self.state.port)
-            return False
+            return self.down.is_set()
         return True
 
     async def _asked(self) -> bool:
@@ -193,15 +193,22 @@ class Life:
         return True
 
     async def _ended_once(self, ending: Ending) -> None:
-        if self.job.dockerfile:  # The engine may still be about it.
-            await self._clear()
-        async with asyncio.TaskGroup() as tasks:
-            left = tasks.create_task(self._left(ending), name=f"output of {self.job.id}")
-            await self._clear()
-        output = left.result()
+        """The job is down. For what a build has left others wait: it is told as soon as nothing of it runs any more,
+        and all else is cleared away then."""
+        waited = self.job.output and not self.job.dockerfile
+        await (self._end() if waited else self._clear())
+        output = await self._left(ending)
         reason = output.problem or ending.reason
         await self.standing.say(reason)
         self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)
+        if waited:
+            await self._clear()
+
+    async def _end(self) -> None:
+        """Have nothing of the process run any more, and its whole output in the log."""
+        if self.running:
+            await self.running.end()
+            await self.ground.logs.finish(self.job.id)
 
     async def _left(self, ending: Ending) -> Output:
         """What it has left, if it was to leave something."""
@@ -244,7 +251,8 @@ class Life:
             await self._clear()
         except Exception:  # Of one job, which shall not end the agent with all others.
             log.exception("what is left of %s cannot be cleared away", self.job.id)
-        self.standing.end(Ending("start", reason))
+        if not self.down.is_set():
+            self.standing.end(Ending("start", reason))
 
     def close_stdin(self) -> None:
         """Let the process see the end of its input."""

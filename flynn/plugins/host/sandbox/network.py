@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,9 @@ RESOLVER = "--ro-bind-data"
 RESOLV = Path("/etc/resolv.conf")
 PATH = f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin"
 TUN = Path("/dev/net/tun")
+
+PATIENCE = 1.0
+"""Seconds that pasta may take to be gone once it is killed."""
 
 TRY = 10.0
 """Seconds that the trial may take."""
@@ -174,8 +178,10 @@ def resolv(machine: Path = RESOLV) -> str:
 
 
 def end(dir: Path, boot: str) -> None:
-    """Leave nothing of it, though what should have ended it was killed."""
+    """Leave nothing of it, though what should have ended it was killed. Blocks for a moment."""
+    deadline = time.monotonic() + PATIENCE
     with contextlib.suppress(OSError, ValueError):
         pid, started = (dir / "pasta").read_text().split()
-        if alive(Identity(int(pid), float(started), boot)):
+        while alive(Identity(int(pid), float(started), boot)) and time.monotonic() < deadline:
             os.kill(int(pid), signal.SIGKILL)
+            time.sleep(0.005)

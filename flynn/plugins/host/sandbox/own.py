@@ -3,8 +3,8 @@
 It stays in this machine's network, as the parent of two. ARGV begins in a new network namespace, in which all that it
 shall not reach is prohibited by rules before anything leads out of it. `pasta` (passt(1)) carries what goes between
 that and the world, and is started again should it end. This program ends with the exit code of ARGV, 128 + N after
-signal N, and pasta with it; `DIR/pasta` says which process that is, should this one be killed. It reads `DIR/network`
-(`network.py`), and uses the standard library alone, to start fast.
+signal N, and kills pasta then; `DIR/pasta` says which process that is, should this one be killed. It reads
+`DIR/network` (`network.py`), and uses the standard library alone, to start fast.
 """
 
 import contextlib
@@ -216,8 +216,7 @@ def _watch(net: Net, child: int, pasta: int) -> int:
                 pasta = _attach(net, child)
     if pasta:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pasta, signal.SIGKILL)
-            os.waitpid(pasta, 0)
+            os.kill(pasta, signal.SIGKILL)  # Its device is tens of milliseconds on the way out: nobody waits for that.
     return _code(status)
 
 
@@ -227,4 +226,6 @@ def _code(status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Net(sys.argv[1]), sys.argv[2:]))
+    ended = main(Net(sys.argv[1]), sys.argv[2:])
+    sys.stderr.flush()
+    os._exit(ended)  # There is nothing to be tidied up.

@@ -67,15 +67,23 @@ class RunningSandbox(RunningHere):
             send(descendants(self.identity.pid), signal.SIGKILL)
             send([psutil.Process(self.identity.pid)], signal.SIGKILL)
 
+    def _end(self) -> None:
+        self._kill()
+        self._await_end()
+
     def _clean(self) -> None:
         self._kill()
         end(self.dir)
         network.end(self.dir, self.identity.boot)
-        deadline = time.monotonic() + PATIENCE
-        while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
-            time.sleep(0.005)  # pid 1 ends once all others have.
+        self._await_end()
         for name in ("upper", "work", "home"):
             remove_tree(self.dir / name)
+
+    def _await_end(self) -> None:
+        """pid 1 ends once all others have."""
+        deadline = time.monotonic() + PATIENCE
+        while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def _members(self) -> list[psutil.Process]:
         if not (inner := self._inner()):

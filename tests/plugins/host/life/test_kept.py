@@ -52,3 +52,16 @@ def test_a_file_without_any_is_removed_with_its_directory(tmp_path: Path, found:
     (tmp_path / "job-1" / "job.json").write_bytes(found)
     assert load(tmp_path) == []
     assert not (tmp_path / "job-1").exists()
+
+
+def test_what_stood_around_a_job_that_is_down_is_cleared_away(tmp_path: Path) -> None:
+    """A daemon that was killed between the two may have left it."""
+    dir, group = tmp_path / "jobs" / "job-1", tmp_path / "groups" / "job-1"
+    for folder in (dir / "upper", group):
+        folder.mkdir(parents=True)
+    (dir / "cgroup").write_bytes(msgspec.json.encode({"version": 2, "dirs": {"": str(group)}}))
+    down = replace(KEPT, state=replace(STATE, state="down"))
+    save(dir, down)
+    assert load(tmp_path / "jobs") == [down]
+    assert [path.name for path in dir.iterdir()] == ["job.json"]
+    assert not group.exists()

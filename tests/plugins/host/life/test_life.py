@@ -150,6 +150,20 @@ async def test_a_build_leaves_its_slug_on_the_shelf(rig: Rig) -> None:
     assert (down.exit_code, down.result, down.output.size) == (0, '{"a": 1}', 4)
 
 
+async def test_a_build_that_is_down_is_down_though_what_is_left_of_it_is_still_cleared_away(rig: Rig) -> None:
+    """Its assignment goes as soon as it is told to be down, which before would have stopped it."""
+    many = "seq 300 | xargs touch; "
+    for number in range(3):
+        id = f"build-{number}"
+        await rig.assign(rig.job(id, f'{many} echo a >"$OUT_DIR/slug.tgz"; echo last', queue="builders", output=True))
+        down = await rig.state(id, "down")
+        await rig.unassign(id)
+        while [path.name for path in rig.dir(id).iterdir()] != ["job.json"]:
+            await asyncio.sleep(0.005)
+        assert rig.node.mirror.facts.states[f"{down.host}/{id}"] == down
+        assert (down.exit_code, down.reason, await rig.printed(id)) == (0, "exited with code 0", ["last"])
+
+
 async def test_what_was_built_here_is_started_without_the_shelf(rig: Rig) -> None:
     """Unless it cannot be unpacked, which is told once it is asked for."""
     packed = 'tar -czf "$OUT_DIR/slug.tgz" -C "$APP_DIR" . && mkdir "$OUT_DIR/layers" && '
