@@ -49,8 +49,9 @@ def drop_remote(directory: Path, name: str) -> None:
 def ask_flynn(session: Session, directory: Path, url: str) -> None:
     """Have git ask this program for the token, for this URL alone, and nobody else: none is to keep it."""
     key = f"credential.{base(url)}.helper"
-    asked = shlex.join([sys.executable, "-I", "-S", client_file.__file__, session.target().url])
-    helper = f'!f() {{ if test "$1" = get; then exec {asked}; fi; }}; f'
+    grid = session.target().url
+    asked = shlex.join([grid, sys.executable, "-I", "-S", client_file.__file__, grid])
+    helper = f'!f() {{ if test "$1" = get; then set -- {asked}; . {shlex.quote(str(client_file.QUICK))}; fi; }}; f'
     git(directory, "config", "--local", "--replace-all", key, "")
     git(directory, "config", "--local", "--add", key, helper)
 

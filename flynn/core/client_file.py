@@ -1,7 +1,7 @@
 """What a daemon has written down for who talks to the grid: `client.json`, and who may find it where.
 
-Run as a program it is what git asks for the token at each push (gitcredentials(7)): `python3 -I -S client_file.py URL`.
-So it needs nothing but the standard library, and answers in a tenth of the time that `flynn` takes to begin.
+Run as a program it tells git the token (gitcredentials(7)): `python3 -I -S client_file.py URL`. So it needs nothing but
+the standard library, and answers in a tenth of the time that `flynn` takes to begin. git asks `git_token.sh` first.
 """
 
 import json
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 NAME = "client.json"
+
+QUICK = Path(__file__).with_name("git_token.sh")
+"""Tells git the token where that is plain, and asks this file else."""
 
 
 class Target(NamedTuple):

@@ -35,8 +35,8 @@ class BuilderConfig(Rules, frozen=True, forbid_unknown_fields=True):
     """What any build may take, and what this node takes: `limit` in MiB of packed source, `uploads` received at one
     time, builds `waiting` for a host (0: any number).
 
-    `push_limit`: MiB of one git push; `pushes` taken at one time, and as many fetches answered; `repositories`: MiB of
-    this node's disk for what was pushed, between two pushes.
+    `push_limit`: MiB of one git push; `pushes` taken at one time, and as many fetches and questions about refs
+    answered; `repositories`: MiB of this node's disk for what was pushed, between two pushes.
     """
 
     limit: Least = 512

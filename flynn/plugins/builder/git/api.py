@@ -25,6 +25,10 @@ from flynn.plugins.builder.git.repositories import Local
 
 SERVICES = ("git-receive-pack", "git-upload-pack")
 
+REFS = "info/refs"
+
+KINDS = {SERVICES[0]: "pushes", SERVICES[1]: "fetches", REFS: "questions about refs"}
+
 PROTOCOL = re.compile(r"[a-z0-9=:.-]{1,100}")
 
 AFTER = 60.0
@@ -39,7 +43,7 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Limits:
-    """`size`: bytes of a push. `pushes`, and as many fetches, at one time."""
+    """`size`: bytes of a push. `pushes`, and as many fetches, and as many questions about refs, at one time."""
 
     size: int
     pushes: int
@@ -50,7 +54,7 @@ class GitApi:
 
     def __init__(self, means: Means, limits: Limits, tasks: asyncio.TaskGroup) -> None:
         self._means, self._limits, self._tasks = means, limits, tasks
-        self._under_way = dict.fromkeys(SERVICES, 0)
+        self._under_way = dict.fromkeys(KINDS, 0)
         self._pushes: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[Route]:
@@ -93,9 +97,8 @@ class GitApi:
         name = query(request, Service).service
         if name not in SERVICES:
             raise Forbidden("only git's smart HTTP is spoken here: git 1.6.6 or newer asks for it by itself")
-        self._check(app)
         environ = _protocol(request)
-        async with self._means.repositories.opened(app) as local:
+        async with self._admitted(app, REFS), self._means.repositories.opened(app) as local:
             if name == SERVICES[1]:
                 _whole(local)
             words = (name.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", ".")
@@ -109,7 +112,8 @@ class GitApi:
     async def upload(self, request: web.Request, app: str) -> web.StreamResponse:
         """Objects that the client has not."""
         name = SERVICES[1]
-        async with self._admitted(request, app, name), self._means.repositories.opened(app) as local:
+        _check_type(request, name)
+        async with self._admitted(app, name), self._means.repositories.opened(app) as local:
             _whole(local)
             words = ("upload-pack", "--stateless-rpc", ".")
             async with self._means.git.running(local.place, words, _protocol(request)) as process:
@@ -119,7 +123,8 @@ class GitApi:
         """A push. Its answer has the lines of the build and the deploy as they come, and ends when the release serves,
         or says why it does not."""
         name = SERVICES[0]
-        async with self._admitted(request, app, name), self._means.repositories.opened(app) as local:
+        _check_type(request, name)
+        async with self._admitted(app, name), self._means.repositories.opened(app) as local:
             async with open_talk() as talk:
                 push = Push(self._means, local, talk)
                 task = self._begin(push, app)
@@ -165,13 +170,12 @@ class GitApi:
         )
 
     @asynccontextmanager
-    async def _admitted(self, request: web.Request, app: str, name: str) -> AsyncIterator[None]:
-        """One of those under way, for the length of a block. NotFound, Unsupported, Unavailable."""
-        if request.content_type != f"application/x-{name}-request":
-            raise Unsupported(f"the body is no application/x-{name}-request", type=request.content_type[:80])
+    async def _admitted(self, app: str, name: str) -> AsyncIterator[None]:
+        """One of those under way, for the length of a block. NotFound, Unavailable."""
         self._check(app)
         if self._under_way[name] >= self._limits.pushes:
-            raise Unavailable(f"this node takes {self._limits.pushes} pushes at a time already; try again in a moment")
+            many, kind = self._limits.pushes, KINDS[name]
+            raise Unavailable(f"this node takes {many} {kind} at a time already; try again in a moment")
         self._under_way[name] += 1
         try:
             yield
@@ -182,6 +186,11 @@ class GitApi:
         self._means.git.check()
         if app not in self._means.ctx.mirror.facts.apps:
             raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
+
+
+def _check_type(request: web.Request, name: str) -> None:
+    if request.content_type != f"application/x-{name}-request":
+        raise Unsupported(f"the body is no application/x-{name}-request", type=request.content_type[:80])
 
 
 def _whole(local: Local) -> None:

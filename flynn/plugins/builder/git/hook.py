@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flynn.core.errors import Invalid
+from flynn.core.errors import Invalid, Unavailable
 from flynn.plugins.builder.git.rules import Command, parse
 
 MOST = 10_000
@@ -126,9 +126,8 @@ def _settle(free: "asyncio.Future[None]") -> None:
 
 @asynccontextmanager
 async def open_talk() -> AsyncIterator[Talk]:
-    """Two pipes, for the length of a block."""
-    hear, told = os.pipe()
-    heard, tell = os.pipe()
+    """Two pipes, for the length of a block. Unavailable: this process has as many files open as it may."""
+    hear, told, heard, tell = _pipes()
     os.set_blocking(tell, False)
     reader = asyncio.StreamReader(limit=PIPE)
     talk = Talk(reader, tell, (told, heard))
@@ -142,3 +141,17 @@ async def open_talk() -> AsyncIterator[Talk]:
             transport.close()
     finally:
         talk.close()
+
+
+def _pipes() -> tuple[int, int, int, int]:
+    """Two pipes, each first the end that is read; or none. Unavailable."""
+    opened: list[int] = []
+    try:
+        opened += os.pipe()
+        opened += os.pipe()
+    except OSError as error:
+        for file in opened:
+            os.close(file)
+        raise Unavailable(f"this node cannot take a push now: {error.strerror}; push again in a moment") from None
+    hear, told, heard, tell = opened
+    return hear, told, heard, tell

@@ -12,7 +12,7 @@ HOOK = """\
     printf '%s\\n' "${0##*/}" "$GIT_QUARANTINE_PATH" "$GIT_SHALLOW_FILE"
     case $0 in
         *update) printf '%s %s %s\\n' "$2" "$3" "$1" ;;
-        *) cat ;;
+        *) while IFS= read -r line; do printf '%s\\n' "$line"; done ;;
     esac
     echo
 } > "/dev/fd/$FLYNN_TELL" || exit 1
@@ -33,6 +33,8 @@ CONFIG = """\
     hooksPath = {hooks}
     bigFileThreshold = 16m
     logAllRefUpdates = false
+    # While a push is looked at, all refs are asked for already: nothing is to be added, by the quickest program.
+    alternateRefsCommand = true
 [transfer]
     fsckObjects = true
 [receive]

@@ -185,6 +185,7 @@ class Push:
 
         try:
             new = await keeping
+            self._local.grown = True
             await self._means.packs.again(folder, new)
             await persist(self._ctx.store, self._ctx.mirror, kept, claim.fence)
         except FlynnError as error:

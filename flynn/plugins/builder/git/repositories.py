@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,8 @@ TRIES = 3
 @dataclass(eq=False)
 class Local:
     """The repository of an app on this disk. `known` is what it is brought to: the record, or none of its refs if the
-    shelf has `lost` a pack of them. `turn` is held by the push that is being decided, `lock` while refs change."""
+    shelf has `lost` a pack of them. It has `grown` if packs came to this disk. `turn` is held by the push that is being
+    decided, `lock` while refs change."""
 
     app: str
     place: Path
@@ -35,6 +36,7 @@ class Local:
     uses: int = 0
     used: float = 0.0
     lost: bool = False
+    grown: bool = False
 
 
 class Repositories:
@@ -58,7 +60,9 @@ class Repositories:
             async with local.lock:
                 await self.bring(local)
             yield local
-        await self._tidy()
+        if local.grown:
+            local.grown = False
+            await self._tidy()
 
     @asynccontextmanager
     async def using(self, local: Local) -> AsyncIterator[None]:
@@ -90,9 +94,9 @@ class Repositories:
     async def _bring(self, local: Local) -> None:
         for _ in range(TRIES):
             local.known = await self._record(local.app)
-            await asyncio.to_thread(self._ready, local)
+            lacking = await asyncio.to_thread(self._settled, local)
             try:
-                await self._fetch(local)
+                await self._fetch(local, lacking)
                 local.lost = False
                 break
             except NotFound:
@@ -101,7 +105,8 @@ class Repositories:
                     break
         if local.lost:
             local.known = model.Repository(app=local.app, branch=local.known.branch)
-        await asyncio.to_thread(_settle, local)
+        if lacking:
+            await asyncio.to_thread(_settle, local)
 
     async def _record(self, app: str) -> model.Repository:
         """As the store has it: who pushes may have learnt of the last push from another node."""
@@ -109,13 +114,19 @@ class Repositories:
         record = (await self._ctx.mirror.reach(item.revision)).repositories.get(app) if item else None
         return record or model.Repository(app=app)
 
-    def _ready(self, local: Local) -> None:
+    def _settled(self, local: Local) -> tuple[model.Pack, ...]:
+        """The packs that it lacks; if none, its refs are those that are known."""
         self._check_hooks()
         layout.prepare(local.place, self.hooks, self._limit)
+        there, known = layout.packs(local.place), {pack.name: pack.size for pack in local.known.packs}
         if local.uses == 1:
             layout.sweep(local.place)
-            for name in layout.packs(local.place).keys() - {pack.name for pack in local.known.packs}:
+            for name in there.keys() - known:
                 layout.drop_pack(local.place, name)
+        lacking = tuple(pack for pack in local.known.packs if there.get(pack.name) != pack.size)
+        if not lacking:
+            _settle(local)
+        return lacking
 
     def _check_hooks(self) -> None:
         """Unavailable: git would not ask whether a push may be."""
@@ -124,13 +135,12 @@ class Repositories:
             if not layout.hooks_run(self.hooks):
                 raise Unavailable(f"no program may run in {self.hooks} of this node, as git's hooks must (noexec?)")
 
-    async def _fetch(self, local: Local) -> None:
-        there = await asyncio.to_thread(layout.packs, local.place)
-        for pack in local.known.packs:
-            if there.get(pack.name) != pack.size:  # The index comes last: by it git sees the pack.
-                for blob, ending in ((pack.pack, "pack"), (pack.index, "idx")):
-                    path = layout.pack_path(local.place, pack.name, ending)
-                    await blobs.fetch(self._ctx, blob, path, leave=self._reserve)
+    async def _fetch(self, local: Local, lacking: Iterable[model.Pack]) -> None:
+        for pack in lacking:  # The index comes last: by it git sees the pack.
+            local.grown = True
+            for blob, ending in ((pack.pack, "pack"), (pack.index, "idx")):
+                path = layout.pack_path(local.place, pack.name, ending)
+                await blobs.fetch(self._ctx, blob, path, leave=self._reserve)
 
     async def _tidy(self) -> None:
         """Drop repositories that nobody uses: those of deleted apps, and past `space` those used longest ago."""

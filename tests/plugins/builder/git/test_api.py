@@ -15,6 +15,7 @@ from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
 from flynn.plugins.builder.git.endpoint import keep_route, make_route, routed, url
 from flynn.plugins.builder.git.push import Means
+from flynn.plugins.builder.git.repositories import Local
 from tests.harness import TestNode
 from tests.plugins.builder.git.conftest import put
 
@@ -94,6 +95,28 @@ async def test_more_pushes_than_a_node_takes(node: TestNode, api: GitApi) -> Non
     while sum(api._under_way.values()):
         await asyncio.sleep(0.01)
     assert (await ask(node, "/hello.git/git-receive-pack", b"0000", Content_Type=PUSH))[0] == 200
+
+
+async def test_more_questions_about_refs_than_a_node_takes(node: TestNode, means: Means, api: GitApi) -> None:
+    asked, going, bring = asyncio.Semaphore(0), asyncio.Event(), means.repositories.bring
+
+    async def slowly(local: Local) -> None:
+        asked.release()
+        await going.wait()
+        await bring(local)
+
+    means.repositories.bring = slowly  # type: ignore[method-assign]
+    where = "/{}.git/info/refs?service=git-upload-pack"
+    for app in ("one", "two"):
+        await put(node, keys.app(app), model.App(name=app, created=1.0))
+    questions = [asyncio.create_task(ask(node, where.format(app))) for app in ("one", "two")]
+    for _ in questions:
+        await asked.acquire()
+    status, _, body = await ask(node, where.format("hello"))
+    assert (status, b"takes 2 questions about refs at a time already" in body) == (503, True)
+    going.set()
+    assert [(await question)[0] for question in questions] == [200, 200]
+    assert (await ask(node, where.format("hello")))[0] == 200
 
 
 async def test_a_client_that_goes_away_leaves_no_git(node: TestNode, api: GitApi) -> None:

@@ -1,12 +1,13 @@
 """The talk between the daemon and git's hooks, with the real hook and the shell that runs it."""
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from flynn.core.errors import Invalid
+from flynn.core.errors import Invalid, Unavailable
 from flynn.plugins.builder.git import hook
 from flynn.plugins.builder.git.hook import Talk, open_talk
 from flynn.plugins.builder.git.layout import write_hooks
@@ -113,3 +114,22 @@ async def test_who_waits_for_a_hook_that_reads_nothing_goes_on_when_the_talk_is_
         await saying
         os.close(kept)
         assert talk.gone
+
+
+async def test_a_daemon_that_may_open_no_more_files_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = os.pipe
+    made: list[tuple[int, int]] = []
+
+    def few() -> tuple[int, int]:
+        if made:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(pipe())
+        return made[0]
+
+    monkeypatch.setattr(os, "pipe", few)
+    with pytest.raises(Unavailable, match="cannot take a push now: Too many open files; push again"):
+        async with open_talk():
+            pass
+    for file in made[0]:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(file)

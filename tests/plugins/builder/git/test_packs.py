@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -100,14 +101,14 @@ async def test_packs_that_became_one_meanwhile_are_not_lost(node: TestNode, mean
     known = node.mirror.facts.repositories["hello"]
     repositories, fetch = means.repositories, means.repositories._fetch
 
-    async def made_one_first(local: Local) -> None:
+    async def made_one_first(local: Local, lacking: Iterable[model.Pack]) -> None:
         """As another node does it, after the record was read here."""
         repositories._fetch = fetch  # type: ignore[method-assign]
         async with means.packs.keeping(source.pack(tmp_path / "one", commits[-1])) as keeping:
             packs = await keeping
             await put(node, keys.repository("hello"), replace(known, packs=packs))
         await means.packs.discard([known.packs[0].pack])
-        await fetch(local)
+        await fetch(local, lacking)
 
     repositories._fetch = made_one_first  # type: ignore[method-assign]
     async with repositories.opened("hello") as local:
