@@ -25,6 +25,8 @@ LIMITS = {
     ),
     "disk": ("head -c 900M /dev/zero > here; sleep 100", "out of disk: limit 256 MiB"),
     "cached": ('head -c 900M /dev/zero > "$1/here"; sleep 100', "out of disk: limit 256 MiB"),
+    "unseen": ('exec 3>"$1/held"; rm "$1/held"; head -c 900M /dev/zero >&3; sleep 100', "out of disk: limit 256 MiB"),
+    "gone": ("exec 3>held; rm held; head -c 900M /dev/zero >&3; sleep 100", "out of disk: limit 256 MiB"),
     "tmp": ("head -c 900M /dev/zero > /tmp/here", "the buildpack scripted ended with code 1; the lines above say why"),
     "forks": ("for i in $(seq 300); do sleep 60 & done; wait", "out of processes: limit 100; "),
     "time": ("trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & wait", "build took over 5 s"),

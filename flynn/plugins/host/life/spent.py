@@ -6,13 +6,14 @@ may still write, and now and then, as others may have made room meanwhile.
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core.disk import room
 from flynn.core.room import MIB, Room, words
 from flynn.plugins.host.life.standing import Standing
+from flynn.plugins.host.life.unlinked import held, places_of
 from flynn.plugins.host.trees import walk
 
 LOOK = 0.25
@@ -59,14 +60,22 @@ async def over(standing: Standing) -> str:
             return f"out of disk: the disk of {host} is nearly full ({words(left.free)} free)"
         if spent.is_surely_within(limit, left) and now < due:
             continue
-        spent, due = await asyncio.to_thread(measure, places, limit, left), now + AGAIN
+        spent, due = await asyncio.to_thread(_all, standing, places, limit, left), now + AGAIN
         if excess := spent.excess(limit):
             return excess
 
 
-def measure(places: Iterable[Path], limit: int, left: Room) -> Spent:
-    """What is in these trees; not all of it where that is too much already. Blocks."""
-    size = files = 0
+def _all(standing: Standing, places: Collection[Path], limit: int, left: Room) -> Spent:
+    """What is in these trees, and what the job has deleted there and holds open. Blocks."""
+    process = standing.kept.process
+    unlinked = held(process.pid, places_of(standing.job, places)) if process else 0
+    return measure(places, limit, left, unlinked)
+
+
+def measure(places: Iterable[Path], limit: int, left: Room, held: int = 0) -> Spent:
+    """What is in these trees, and the bytes that are `held` beside; not all of it where that is too much already.
+    Blocks."""
+    size, files = held, 0
     for place in places:
         for folder, names in walk(place):
             files += 1 + len(names)
