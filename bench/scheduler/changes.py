@@ -24,7 +24,7 @@ from flynn.core.etcd import open_etcd
 from flynn.core.facts import Facts
 from flynn.core.mirror import open_mirror
 from flynn.core.records import Lines
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 from tests.etcd import running_etcd
 
 APP = "hello"
@@ -119,7 +119,7 @@ async def _served(work: Path) -> AsyncIterator[Served]:
             types = process_types({"web": "exec python3 server.py"})
 
             def deployed(facts: Facts) -> Change:
-                return begin_deploy(facts, APP, artifact, types, {}, "", time.time())[0]
+                return begin_deploy(facts, APP, Draft(artifact, types, {}, ""), time.time())[0]
 
             with expecting("the app is there", LIMIT):
                 await mirror.until(lambda facts: APP in facts.apps, LIMIT)

@@ -12,15 +12,15 @@ from flynn.core.brick import Context
 from flynn.core.builds import latest
 from flynn.core.change import Change, carry_out
 from flynn.core.facts import Facts
-from flynn.core.follow import app_url, follow_delete, follow_deploy
+from flynn.core.follow import app_url, follow_delete
 from flynn.core.matching import wanted
 from flynn.core.once import once
 from flynn.core.records import AppInfo
 from flynn.core.version import etag, unless_changed
 from flynn.core.watched import Rows, Watch, Watched
-from flynn.core.web import LINES, Route, answer, body, lines, plain, query, send_line
+from flynn.core.web import LINES, Route, answer, body, lines, plain, query
 from flynn.plugins.controller import decide, volumes
-from flynn.plugins.controller.deployment_api import Turn, turn
+from flynn.plugins.controller.deployment_api import Turn, change_app
 from flynn.plugins.controller.jobs import jobs_of
 
 WORDS = (
@@ -107,20 +107,15 @@ class AppsApi:
         return answer(dict(sorted(decide.find_app(facts, app).env.items())), headers=etag(facts, keys.app(app)))
 
     async def set_env(self, request: web.Request, app: str) -> web.StreamResponse:
-        wanted = await body(request, NewEnv)
-        await turn(self.ctx, app, request)
-        before, now = self.ctx.mirror.facts, self.ctx.clock()
-        facts = await self._changed(
-            request, app, lambda facts: decide.set_env(facts, app, wanted.set, wanted.unset, now)
-        )
-        response = await lines(request)
-        deploy = facts.deploys.get(app)
-        if deploy and deploy.started == now:
-            await follow_deploy(self.ctx, app, deploy.new, response, before)
-        else:
-            told = "the config is kept for the first release" if not facts.apps[app].release else "nothing has changed"
-            await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
-        return response
+        new = await body(request, NewEnv)
+
+        def decided(facts: Facts, now: float) -> Change:
+            return decide.set_env(facts, app, new.set, new.unset, now)
+
+        def kept(facts: Facts) -> str:
+            return "nothing has changed" if facts.apps[app].release else "the config is kept for the first release"
+
+        return await change_app(self.ctx, request, app, decided, kept)
 
     async def _changed(self, request: web.Request, app: str, decider: Callable[[Facts], Change]) -> Facts:
         """The change carried out, if the app still has the version that the request wants."""

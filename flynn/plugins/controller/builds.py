@@ -16,7 +16,7 @@ from flynn.plugins.controller.deploy.settings import described_deploy
 from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.described import CRON, NAME, described
 from flynn.plugins.controller.jobs import Known, find_state, jobs_of
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 
 REASON = 500
 """Characters of a reason that a build may give."""
@@ -107,45 +107,37 @@ def _layered(facts: Facts, app: str, output: model.Artifact, keys: Sequence[str]
 
 
 def _release(
-    facts: Facts,
-    build: model.Build,
-    state: model.JobState,
-    output: model.Artifact,
-    now: float,
+    facts: Facts, build: model.Build, state: model.JobState, output: model.Artifact, now: float,
     strategies: Collection[str],
-) -> Change | None:
+) -> Change | None:  # fmt: skip
     deploy = facts.deploys.get(build.app)
     if deploy and deploy.state == "running":
         return None
     try:
-        built = msgspec.json.decode(state.result, type=Built)
-        processes = described(process_types(built.processes), built.described, built.file)
-        told = described_deploy(built.described, strategies, built.file)
-        cron = entries(built.described.get(CRON, {}), processes)
-        if not built.processes:
-            raise Invalid("it left no process type")
-        artifact = _layered(facts, build.app, output, built.layers)
+        draft, told = _drafted(facts, build, state.result, output, strategies)
     except msgspec.DecodeError as error:
         return _ended(build, "failed", f"it left no usable result ({error})", now, state.host)
     except Invalid as error:
         return _ended(build, "failed", f"{error}", now, state.host)
-    description = build.description or f"Deploy {artifact.sha256[:8]}"
-    change, version = begin_deploy(
-        facts,
-        build.app,
-        artifact,
-        processes,
-        facts.apps[build.app].env,
-        description,
-        now,
-        how=build.how,
-        told=told,
-        cron=cron,
-        commit=build.commit,
-    )
+    change, version = begin_deploy(facts, build.app, draft, now, build.how, told)
     ended = replace(build, state="complete", release=version, ended=now, host=state.host)
     return Change(
         puts={**change.puts, _key(build): ended},
         seen=(*change.seen, keys.state(state.host, state.id)),
         why=f"build {build.job} became v{version} of {build.app}",
     )
+
+
+def _drafted(
+    facts: Facts, build: model.Build, result: str, output: model.Artifact, strategies: Collection[str]
+) -> tuple[Draft, model.Deploying]:
+    """The release that a build's result is of, and what it says of deploys. DecodeError, Invalid: it is no good."""
+    built = msgspec.json.decode(result, type=Built)
+    processes = described(process_types(built.processes), built.described, built.file)
+    told = described_deploy(built.described, strategies, built.file)
+    cron = entries(built.described.get(CRON, {}), processes)
+    if not built.processes:
+        raise Invalid("it left no process type")
+    artifact = _layered(facts, build.app, output, built.layers)
+    description = build.description or f"Deploy {artifact.sha256[:8]}"
+    return Draft(artifact, processes, facts.apps[build.app].env, description, build.commit, cron=cron), told

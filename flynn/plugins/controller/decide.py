@@ -15,7 +15,7 @@ from flynn.plugins.controller.cancel import cancel
 from flynn.plugins.controller.deploy.settings import AS_SET
 from flynn.plugins.controller.jobs import RELEASE, find_job, jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE, leftovers
-from flynn.plugins.controller.releases import begin_deploy
+from flynn.plugins.controller.releases import Draft, begin_deploy
 from flynn.plugins.controller.routing import add_route
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -88,9 +88,8 @@ def set_env(facts: Facts, name: str, put: Mapping[str, str], unset: Iterable[str
     words = " and ".join(
         part for part in (f"Set {', '.join(put)}" if put else "", f"Unset {', '.join(unset)}" if unset else "") if part
     )
-    change, _ = begin_deploy(
-        facts, name, current.artifact, current.processes, env, words[:200], now, commit=current.commit
-    )
+    draft = Draft(current.artifact, current.processes, env, words[:200], current.commit)
+    change, _ = begin_deploy(facts, name, draft, now)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
 
@@ -105,18 +104,8 @@ def rollback(facts: Facts, name: str, version: int | None, now: float, how: mode
     old = find_release(facts, name, version)
     if version == app.release:
         raise Invalid(f"v{version} of {name} is the release that serves", app=name, release=version)
-    change, _ = begin_deploy(
-        facts,
-        name,
-        old.artifact,
-        old.processes,
-        old.env,
-        f"Rollback to v{version}",
-        now,
-        how=how,
-        cron=old.cron,
-        commit=old.commit,
-    )
+    draft = Draft(old.artifact, old.processes, old.env, f"Rollback to v{version}", old.commit, cron=old.cron)
+    change, _ = begin_deploy(facts, name, draft, now, how)
     changed = replace(app, env=old.env)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 

@@ -13,7 +13,7 @@ from flynn.plugins.controller.decide import find_app
 from flynn.plugins.controller.deploy.settings import AS_SET, described_deploy
 from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.described import CRON, described
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 
 _LABEL = r"[a-zA-Z0-9]+(-+[a-zA-Z0-9]+)*"
 _HOST = rf"{_LABEL}(\.{_LABEL})*(:[0-9]+)?/"
@@ -52,5 +52,6 @@ def deploy_image(
     processes = described(process_types(commands or {"web": ""}), said or {})
     told = described_deploy(said or {}, strategies)
     cron = entries((said or {}).get(CRON, {}), processes)
-    change, _ = begin_deploy(facts, name, artifact, processes, app.env, words[:200], now, how=how, told=told, cron=cron)
+    draft = Draft(artifact, processes, app.env, words[:200], cron=cron)
+    change, _ = begin_deploy(facts, name, draft, now, how, told)
     return change

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from flynn.core import model
+from flynn.core import keys, model
 from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import Conflict
 from flynn.core.facts import Facts
-from flynn.core.follow import ended_badly
+from flynn.core.follow import ended_badly, follow_deploy
 from flynn.core.once import once
 from flynn.core.records import Deployment, Ordered
-from flynn.core.web import Route, answer, body, query
+from flynn.core.version import unless_changed
+from flynn.core.web import Route, answer, body, lines, query, send_line
 from flynn.plugins.controller import decide
 from flynn.plugins.controller.deploy.orders import cancel, promote
 from flynn.plugins.controller.deploy.settings import BOUNDS, checked, set_deploying, settled
@@ -60,6 +61,24 @@ async def turn(ctx: Context, app: str, request: web.Request) -> None:
         await ctx.mirror.until(lambda facts: not under_way(facts, app), WAIT)
     except TimeoutError:
         raise Conflict(f"the deploy of {app} that is under way has not ended within {WAIT:g} s", app=app) from None
+
+
+async def change_app(
+    ctx: Context, request: web.Request, app: str, decide: Callable[[Facts, float], Change], kept: Callable[[Facts], str]
+) -> web.StreamResponse:
+    """Change an app, once it is its turn and if it still has the version that the request wants: the deploy that this
+    begins, to its end; or, where it begins none, what `kept` says."""
+    await turn(ctx, app, request)
+    before, now = ctx.mirror.facts, ctx.clock()
+    decided = unless_changed(request, keys.app(app), lambda facts: decide(facts, now))
+    facts = await carry_out(ctx.store, ctx.mirror, decided)
+    response = await lines(request)
+    deploy = facts.deploys.get(app)
+    if deploy and deploy.started == now:
+        await follow_deploy(ctx, app, deploy.new, response, before)
+    else:
+        await send_line(response, {"kind": "done", "ok": True, "message": kept(facts), "seconds": 0.0})
+    return response
 
 
 def under_way(facts: Facts, app: str) -> bool:

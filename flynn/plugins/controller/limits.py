@@ -9,7 +9,7 @@ from flynn.core.change import Change
 from flynn.core.errors import Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller.decide import find_app
-from flynn.plugins.controller.releases import begin_deploy, limited
+from flynn.plugins.controller.releases import Draft, begin_deploy, limited
 
 Limits = Mapping[str, Mapping[str, int]]
 """Process type, name of the limit, number."""
@@ -53,9 +53,8 @@ def set_limits(facts: Facts, name: str, put: Limits, unset: Mapping[str, Iterabl
     if release is None or limited(release.processes, changed.limits) == release.processes:
         return Change(puts={keys.app(name): changed}, why=f"limits of {name}")
     words = f"Limit {', '.join(sorted({**put, **unset}))}"[:200]
-    change, _ = begin_deploy(
-        facts, name, release.artifact, release.processes, app.env, words, now, changed.limits, commit=release.commit
-    )
+    draft = Draft(release.artifact, release.processes, app.env, words, release.commit, limits=changed.limits)
+    change, _ = begin_deploy(facts, name, draft, now)
     return Change(puts={**change.puts, keys.app(name): changed}, seen=change.seen, why=change.why)
 
 

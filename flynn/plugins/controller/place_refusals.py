@@ -36,11 +36,6 @@ def none_fits(ground: Ground, want: Want) -> str:
     return begin + _counted(told)
 
 
-def same_words(reason: str, other: str) -> bool:
-    """Whether two reasons differ in their numbers at most."""
-    return _words(reason) == _words(other)
-
-
 @lru_cache(1024)
 def _words(reason: str) -> str:
     return NUMBER.sub("", reason)

@@ -1,6 +1,7 @@
 """How a release is made and its deploy begun: by a build, a change of config, or a rollback. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -44,52 +45,59 @@ def _limited(process: model.ProcessType, limits: Mapping[str, int]) -> model.Pro
     )
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What a release shall be made of. `limits`, `mounts` by process type, and `cron`, what runs by the clock: where
+    they are None, those that the app has, or the release that serves. `commit`: what was built."""
+
+    artifact: model.Artifact
+    processes: Mapping[str, model.ProcessType]
+    env: Mapping[str, str]
+    description: str
+    commit: str = ""
+    limits: Mapping[str, Mapping[str, int]] | None = None
+    mounts: Mounts | None = None
+    cron: Mapping[str, model.Cron] | None = None
+
+
 def begin_deploy(
-    facts: Facts,
-    app: str,
-    artifact: model.Artifact,
-    processes: Mapping[str, model.ProcessType],
-    env: Mapping[str, str],
-    description: str,
-    now: float,
-    limits: Mapping[str, Mapping[str, int]] | None = None,
-    mounts: Mounts | None = None,
-    how: model.Deploying = AS_SET,
-    told: model.Deploying = AS_SET,
-    cron: Mapping[str, model.Cron] | None = None,
-    commit: str = "",
+    facts: Facts, app: str, draft: Draft, now: float, how: model.Deploying = AS_SET, told: model.Deploying = AS_SET
 ) -> tuple[Change, int]:
     """The change that makes a release and starts its deploy; its version. Conflict: a deploy is under way.
 
-    `limits`, `mounts`: by process type, if not those of the app. `told`: by the app's own file, of deploys from now on;
-    `how`: of this one; `cron`: what runs by the clock, if not that of the release that serves; `commit` was built.
+    `told`: by the app's own file, of deploys from now on; `how`: of this one.
     """
     check_none_under_way(facts, app)
-    version, kept = next_version(facts, app), facts.apps[app]
-    types = mounted(processes, kept.mounts if mounts is None else mounts)
-    release = model.Release(
-        app=app,
-        version=version,
-        created=now,
-        artifact=artifact,
-        processes=limited(types, kept.limits if limits is None else limits),
-        env=dict(env),
-        description=description,
-        cron=dict(_cron(facts, kept) if cron is None else cron),
-        commit=commit,
-    )
-    if serves := facts.releases.get(f"{app}/{kept.release}"):
-        release = replace(release, made=same_types(serves, release))
+    kept, release = facts.apps[app], _release(facts, app, draft, now)
     deploying = merged(kept.deploying, told)
     deploy = model.Deploy(
-        app=app, old=kept.release, new=version, started=now, stepped=now, how=settled(facts, deploying, how)
+        app=app, old=kept.release, new=release.version, started=now, stepped=now, how=settled(facts, deploying, how)
     )
-    puts: dict[str, model.Record] = {keys.release(app, version): release, keys.deploy(app): deploy}
+    puts: dict[str, model.Record] = {keys.release(app, release.version): release, keys.deploy(app): deploy}
     if app not in facts.formations:
         puts[keys.formation(app)] = model.Formation(app=app, counts=first_counts(release))
     if deploying != kept.deploying:
         puts[keys.app(app)] = replace(kept, deploying=deploying)
-    return Change(puts=puts, seen=(keys.app(app), keys.formation(app)), why=f"deploy {app} v{version}"), version
+    why = f"deploy {app} v{release.version}"
+    return Change(puts=puts, seen=(keys.app(app), keys.formation(app)), why=why), release.version
+
+
+def _release(facts: Facts, app: str, draft: Draft, now: float) -> model.Release:
+    kept = facts.apps[app]
+    types = mounted(draft.processes, kept.mounts if draft.mounts is None else draft.mounts)
+    release = model.Release(
+        app=app,
+        version=next_version(facts, app),
+        created=now,
+        artifact=draft.artifact,
+        processes=limited(types, kept.limits if draft.limits is None else draft.limits),
+        env=dict(draft.env),
+        description=draft.description,
+        cron=dict(_cron(facts, kept) if draft.cron is None else draft.cron),
+        commit=draft.commit,
+    )
+    serves = facts.releases.get(f"{app}/{kept.release}")
+    return replace(release, made=same_types(serves, release)) if serves else release
 
 
 def check_none_under_way(facts: Facts, app: str) -> None:

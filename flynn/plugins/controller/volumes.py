@@ -15,7 +15,7 @@ from flynn.plugins.controller.jobs import jobs_of
 from flynn.plugins.controller.leftovers import AT_ONCE
 from flynn.plugins.controller.limits import ONE_OFF
 from flynn.plugins.controller.mounts import Mounts, check_together, check_type, mounted, parse, without
-from flynn.plugins.controller.releases import begin_deploy
+from flynn.plugins.controller.releases import Draft, begin_deploy
 
 MOST = 50
 """Volumes of an app."""
@@ -156,17 +156,8 @@ def _mounted(
         return Change(puts={key: app}, seen=seen, why=f"mounts of {app.name}")
     formation = facts.formations.get(app.name)
     one_writer.check(app.name, mounted(release.processes, app.mounts), one_writer.least(formation))
-    change, _ = begin_deploy(
-        facts,
-        app.name,
-        release.artifact,
-        release.processes,
-        app.env,
-        words[:200],
-        now,
-        mounts=app.mounts,
-        commit=release.commit,
-    )
+    draft = Draft(release.artifact, release.processes, app.env, words[:200], release.commit, mounts=app.mounts)
+    change, _ = begin_deploy(facts, app.name, draft, now)
     return Change(puts={**change.puts, key: app}, seen=(*change.seen, *seen), why=change.why)
 
 

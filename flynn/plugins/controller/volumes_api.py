@@ -10,14 +10,13 @@ from flynn.core.brick import Context
 from flynn.core.change import Change, carry_out
 from flynn.core.errors import NotFound
 from flynn.core.facts import Facts
-from flynn.core.follow import follow_deploy
 from flynn.core.once import once
 from flynn.core.records import VolumeInfo
-from flynn.core.version import etag, unless_changed
-from flynn.core.web import LINES, Route, answer, body, lines, query, send_line
+from flynn.core.version import etag
+from flynn.core.web import LINES, Route, answer, body, query
 from flynn.plugins.controller import volumes
 from flynn.plugins.controller.decide import find_app
-from flynn.plugins.controller.deployment_api import Turn, turn
+from flynn.plugins.controller.deployment_api import Turn, change_app
 
 
 class NewVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,23 +110,8 @@ class VolumesApi:
         return answer(told, headers=etag(facts, keys.app(app)))
 
     async def set_mounts(self, request: web.Request, app: str) -> web.StreamResponse:
-        wanted = await body(request, NewMounts)
-        await turn(self.ctx, app, request)
-        before, now = self.ctx.mirror.facts, self.ctx.clock()
-        facts = await carry_out(
-            self.ctx.store,
-            self.ctx.mirror,
-            unless_changed(
-                request,
-                keys.app(app),
-                lambda facts: volumes.set_mounts(facts, app, wanted.set, wanted.unset, now),
-            ),
-        )
-        response = await lines(request)
-        deploy = facts.deploys.get(app)
-        if deploy and deploy.started == now:
-            await follow_deploy(self.ctx, app, deploy.new, response, before)
-        else:
-            told = "the mounts are kept for what starts next"
-            await send_line(response, {"kind": "done", "ok": True, "message": told, "seconds": 0.0})
-        return response
+        new = await body(request, NewMounts)
+        return await change_app(
+            self.ctx, request, app, lambda facts, now: volumes.set_mounts(facts, app, new.set, new.unset, now),
+            lambda _: "the mounts are kept for what starts next",
+        )  # fmt: skip

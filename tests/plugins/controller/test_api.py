@@ -16,7 +16,7 @@ from flynn.core.errors import Unavailable
 from flynn.core.facts import encode
 from flynn.core.store import Op, Put, Unchanged
 from flynn.plugins.controller.brick import Controller, ControllerConfig
-from flynn.plugins.controller.releases import begin_deploy
+from flynn.plugins.controller.releases import Draft, begin_deploy
 from tests.core.outage import Line
 from tests.harness import TestNode, open_node
 from tests.plugins.host.test_clocks import Clock
@@ -89,7 +89,7 @@ async def deploy(node: TestNode, app: str, command: str = "serve") -> None:
     """Begin the deploy of a release as an ended build would, and wait until it is over."""
     facts = node.mirror.facts
     types = {"web": model.ProcessType(command=command, serves=True), "worker": model.ProcessType(command="work")}
-    change, version = begin_deploy(facts, app, SLUG, types, facts.apps[app].env, "test", time.time())
+    change, version = begin_deploy(facts, app, Draft(SLUG, types, facts.apps[app].env, "test"), time.time())
     await commit(node.store, facts, change)
     await node.mirror.until(
         lambda f: (d := f.deploys.get(app)) is not None and d.new == version and d.state != "running", 10

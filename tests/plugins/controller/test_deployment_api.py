@@ -7,7 +7,7 @@ import pytest
 
 from flynn.core import model
 from flynn.core.change import commit
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 from tests.harness import TestNode
 from tests.plugins.controller.test_api import SLUG, call, deploy, node
 
@@ -25,7 +25,7 @@ async def canary(node: TestNode) -> None:
     """A canary of v2, which waits to be promoted."""
     await call(node, "PATCH", "/v1/apps/hello/deployment", CANARY)
     facts = node.mirror.facts
-    change, _ = begin_deploy(facts, "hello", SLUG, process_types({"web": "two"}), {}, "", 1.0)
+    change, _ = begin_deploy(facts, "hello", Draft(SLUG, process_types({"web": "two"}), {}, ""), 1.0)
     await commit(node.store, facts, change)
     await node.mirror.until(lambda f: f.deploys["hello"].held > 0, 10)
 

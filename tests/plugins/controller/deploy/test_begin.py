@@ -12,7 +12,7 @@ from flynn.plugins.controller.deploy.orders import cancel, promote
 from flynn.plugins.controller.deploy.settings import checked, described_deploy, set_deploying, settled
 from flynn.plugins.controller.deploy.strategies import OWN
 from flynn.plugins.controller.limits import set_limits
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 from tests.plugins.controller.world import SLUG, World
 
 PROCFILE = {"web": "serve", "worker": "work"}
@@ -22,7 +22,8 @@ def begun(world: World, commands: Mapping[str, str] = PROCFILE, **how: object) -
     """The next release of the app, and its deploy."""
     app = world.facts.apps["hello"]
     going = checked("test", how, OWN)
-    world.write(begin_deploy(world.facts, "hello", SLUG, process_types(commands), app.env, "", world.now, how=going)[0])
+    draft = Draft(SLUG, process_types(commands), app.env, "")
+    world.write(begin_deploy(world.facts, "hello", draft, world.now, going)[0])
 
 
 def served(commands: Mapping[str, str] = PROCFILE, hosts: int = 1, **counts: int) -> World:
@@ -138,7 +139,9 @@ def test_what_is_said_last_counts() -> None:
 def test_the_apps_own_file_sets_it() -> None:
     world = served()
     told = described_deploy({"deploy": {"strategy": "canary", "share": 0.2, "hold": 30}}, OWN)
-    change, _ = begin_deploy(world.facts, "hello", SLUG, process_types({"web": "x"}), {}, "", world.now, told=told)
+    change, _ = begin_deploy(
+        world.facts, "hello", Draft(SLUG, process_types({"web": "x"}), {}, ""), world.now, told=told
+    )
     world.write(change)
     assert world.facts.deploys["hello"].how == replace(told, batch=1)
     assert world.facts.apps["hello"].deploying == told

@@ -20,7 +20,7 @@ from flynn.core.store import Item, Op, Put, Range, Store, Unchanged
 from flynn.plugins.controller.brick import Controller, ControllerConfig
 from flynn.plugins.controller.deploy.orders import cancel
 from flynn.plugins.controller.deploy.strategies import OWN
-from flynn.plugins.controller.releases import begin_deploy, process_types
+from flynn.plugins.controller.releases import Draft, begin_deploy, process_types
 from tests.harness import TestNode, open_node
 from tests.plugins.controller.test_api import SLUG, obedient
 
@@ -95,7 +95,7 @@ async def begin(node: TestNode, number: int, chance: random.Random) -> None:
     how = model.Deploying(
         strategy=chance.choice([name for name in OWN if name != "canary"]), batch=chance.randint(1, 2)
     )
-    change, _ = begin_deploy(facts, "hello", SLUG, types, {}, "", time.time(), how=how)
+    change, _ = begin_deploy(facts, "hello", Draft(SLUG, types, {}, ""), time.time(), how)
     await node.mirror.reach(await commit(node.store, facts, change))
 
 
