@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "client_file errors model explained frozen quantile room route_stats keepalive exposition usage lazy records",
     "keys",
-    "store groups locked logframe moment ticks",
+    "store decoding groups locked logframe moment ticks",
     "facts",
     "change queue_room builds logquery logform logmerge matching",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
@@ -51,7 +51,7 @@ PURE = [
     ),
     *("flynn/plugins/controller/route_ports.py", "flynn/plugins/controller/route_rules.py"),
     *("flynn/plugins/controller/volumes.py", "flynn/plugins/controller/mounts.py"),
-    "flynn/plugins/controller/described.py",
+    *("flynn/plugins/controller/described.py", "flynn/plugins/controller/news.py"),
     *("flynn/core/builds.py", "flynn/plugins/builder/start.py", "flynn/plugins/builder/cancel.py"),
     *("flynn/core/queue_room.py", "flynn/plugins/controller/line.py", "flynn/plugins/controller/backoff.py"),
     *("flynn/plugins/controller/cancel.py", "flynn/plugins/controller/queue_limits.py"),

@@ -3,20 +3,17 @@
 A photo never changes; a commit makes a new one that shares what did not change, and costs only what did.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 
 from flynn.core import keys, model
+from flynn.core.decoding import by_table, decode, split
 from flynn.core.frozen import EMPTY, Frozen, diff
 from flynn.core.groups import OWNERS, Group, line, regrouped
 from flynn.core.store import Batch, Item, Unchanged
-
-log = logging.getLogger(__name__)
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -52,9 +49,9 @@ class Facts:
         A record that cannot be read is left out, and logged; its stamp is there, so that it can be written over.
         """
         stamps, records = dict(self.stamps), dict[str, dict[str, model.Record | None]]()
-        for name, items in _by_table(batch).items():
+        for name, items in by_table(batch).items():
             written = {rest: item for rest, item in items.items() if item}
-            records[name] = {rest: _decode(name, item) if item else None for rest, item in items.items()}
+            records[name] = {rest: decode(name, item) if item else None for rest, item in items.items()}
             marks = {rest: Stamp(item.created, item.revision) for rest, item in written.items()}
             stamps[name] = stamps.get(name, EMPTY).changed(marks, items.keys() - written.keys())
         return self._changed(batch.revision, stamps, records)
@@ -64,7 +61,7 @@ class Facts:
         is guarded by what is there."""
         records = dict[str, dict[str, model.Record | None]]()
         for key, record in (*puts.items(), *((key, None) for key in deletes)):
-            table, rest = _split(key)
+            table, rest = split(key)
             records.setdefault(table, {})[rest] = record
         return self._changed(self.revision, self.stamps, records)
 
@@ -87,11 +84,11 @@ class Facts:
         return Facts(revision, tables, stamps, groups)
 
     def get(self, key: str) -> model.Record | None:
-        table, rest = _split(key)
+        table, rest = split(key)
         return self._table(table).get(rest)
 
     def stamp(self, key: str) -> Stamp | None:
-        table, rest = _split(key)
+        table, rest = split(key)
         return self.stamps.get(table, EMPTY).get(rest)
 
     def unchanged(self, key: str) -> Unchanged:
@@ -281,35 +278,3 @@ def changed(before: Facts, after: Facts) -> Changes:
 def encode(record: model.Record) -> bytes:
     """The JSON that the store keeps of a record."""
     return msgspec.json.encode(record)
-
-
-def _split(key: str) -> tuple[str, str]:
-    table, _, rest = key.partition("/")
-    return table, rest
-
-
-def _by_table(batch: Batch) -> dict[str, dict[str, Item | None]]:
-    """By table and the rest of the key: what was written, None for what is gone."""
-    found: dict[str, dict[str, Item | None]] = {}
-    for item in batch.puts:
-        table, rest = _split(item.key)
-        found.setdefault(table, {})[rest] = item
-    for key in batch.deletes:
-        table, rest = _split(key)
-        found.setdefault(table, {})[rest] = None
-    return found
-
-
-@lru_cache
-def _decoder(table: str) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(keys.TABLES[table])
-
-
-def _decode(table: str, item: Item) -> model.Record | None:
-    if table not in keys.TABLES:
-        return None
-    try:
-        return cast(model.Record, _decoder(table).decode(item.value))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        log.error("the record at %s cannot be read and is passed over: %s", item.key, error)
-        return None

@@ -39,8 +39,9 @@ from flynn.plugins.controller.events import api as events
 from flynn.plugins.controller.events.chronicle import Chronicle, Witness
 from flynn.plugins.controller.forgetting import forget
 from flynn.plugins.controller.moment import Limits
+from flynn.plugins.controller.news import news
 from flynn.plugins.controller.place import Ground
-from flynn.plugins.controller.planner import Planner, news
+from flynn.plugins.controller.planner import Planner
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.receipts_taker import Taker
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec.structs import replace
-
 from flynn.core import model
 from flynn.core.change import Change
 from flynn.core.facts import Changes, Facts, changed
 from flynn.plugins.controller.moment import Limits, Moment
+from flynn.plugins.controller.news import is_other
 from flynn.plugins.controller.place import TELL
 from flynn.plugins.controller.placing import AT_ONCE, Kept, Placing
 from flynn.plugins.controller.plan import Part, Plan, plan_app
@@ -43,32 +42,6 @@ APPS: Mapping[str, Callable[[str, Any], str]] = {
 
 PLACES = ("apps", "formations", "queues", "jobs", "states", "volumes")
 """The tables that say where a queued job may go, apart from the hosts."""
-
-
-UNREAD = frozenset(("events", "idempotency", "routers"))
-"""Tables that no plan reads."""
-
-
-def news(old: Facts) -> Callable[[Facts], bool]:
-    """Asks of each photo in turn whether a plan may be another than on `old`: not if all that has changed since is what
-    hosts tell of their load, and what no plan reads."""
-    seen = old
-
-    def asked(facts: Facts) -> bool:
-        nonlocal seen
-        before, seen = seen, facts
-        return any(table not in UNREAD and _said_more(table, pairs) for table, pairs in changed(before, facts).items())
-
-    return asked
-
-
-def _said_more(table: str, pairs: Iterable[tuple[str, Any, Any]]) -> bool:
-    return table != "hosts" or any(_is_other(was, host) for _, was, host in pairs)
-
-
-def _is_other(was: model.Host | None, host: model.Host | None) -> bool:
-    """Whether a host has come, gone or become another; one that tells only its load is what it was."""
-    return was is None or host is None or replace(was, load=host.load) != host
 
 
 @dataclass
@@ -188,7 +161,7 @@ class Planner:
         """Which hosts have come, gone or become others."""
         others = {name for name, _, _ in changes.get("wishes", ())}
         for name, was, host in changes.get("hosts", ()):
-            if _is_other(was, host):
+            if is_other(was, host):
                 others.add(name)
         if others:
             self._hosts_changed(others)

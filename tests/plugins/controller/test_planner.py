@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.plugins.controller import wishes
+from flynn.plugins.controller.news import news
 from flynn.plugins.controller.place import FRESH, TELL
-from flynn.plugins.controller.planner import Planner, news
+from flynn.plugins.controller.planner import Planner
 from tests.plugins.controller.world import World
 
 APPS, HOSTS = ("one", "two"), ("a", "b", "c")
