@@ -12,10 +12,10 @@ from flynn.plugins.controller.queue_limits import Queues
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds. `settle`: how long the processes of a new release must be up before they take over;
-    `deploy`: how long a step of a deploy may take. `strategies`: the deploy strategies that there are.
-    `queues`: what may start and run at once. `rebalance`: how many jobs may be moved at a time for better
-    spread (0: none is), each after it has been up for `rest`."""
+    """Times in seconds. `settle`: how long the processes of a new release must be up before they take over; `deploy`:
+    how long a step of a deploy may take; `lost`: how long a host that is gone keeps its jobs. `strategies`: the deploy
+    strategies that there are. `queues`: what may start and run at once. `rebalance`: how many jobs may be moved at a
+    time for better spread (0: none is), each after it has been up for `rest`."""
 
     settle: float = 10.0
     deploy: float = 300.0
