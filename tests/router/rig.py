@@ -39,20 +39,21 @@ Answer = Callable[[Call], Awaitable[bytes | None]]
 
 
 @dataclass(eq=False)
-class App:
-    """An app: `answer` gives the bytes to send, or None to close. With `whole`, the body is read before it is asked."""
+class Served:
+    """What serves at `address`, by `talk`; `conns` counts its connections, `open` those that are."""
 
-    answer: Answer
-    whole: bool = True
-    port: int = 0
-    conns: int = 0
-    open: int = 0
-    calls: list[Call] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    port: int = field(default=0, init=False)
+    conns: int = field(default=0, init=False)
+    open: int = field(default=0, init=False)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from its beginning to its end."""
+        raise NotImplementedError
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -60,24 +61,36 @@ class App:
         self.tasks.add(task)
         self.conns += 1
         self.open += 1
-        number = self.conns
         try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                body = await read_body(head, reader) if self.whole else b""
-                call = Call(head, body, number, reader, writer)
-                self.calls.append(call)
-                data = await self.answer(call)
-                if data is None:
-                    return
-                writer.write(data)
-                await writer.drain()
+            await self.talk(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.open -= 1
             writer.close()
             self.tasks.discard(task)
+
+
+@dataclass(eq=False)
+class App(Served):
+    """An app: `answer` gives the bytes to send, or None to close. With `whole`, the body is read before it is asked."""
+
+    answer: Answer
+    whole: bool = True
+    calls: list[Call] = field(default_factory=list)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = self.conns
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await read_body(head, reader) if self.whole else b""
+            call = Call(head, body, number, reader, writer)
+            self.calls.append(call)
+            data = await self.answer(call)
+            if data is None:
+                return
+            writer.write(data)
+            await writer.drain()
 
 
 def always(data: bytes | None) -> Answer:

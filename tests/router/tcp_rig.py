@@ -12,7 +12,7 @@ from flynn.core.model import Route
 from flynn.router.listen import bound, close
 from flynn.router.tcp_ports import Ports
 from tests.harness import free_port
-from tests.router.rig import PATIENCE, Rig, Talk, open_rig, until
+from tests.router.rig import PATIENCE, Rig, Served, Talk, open_rig, until
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -26,33 +26,13 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @dataclass(eq=False)
-class App:
-    """What serves at `address`; `conns` counts its connections, `open` those that are."""
+class App(Served):
+    """Serves what the function `serving` says."""
 
-    serve: Serve
-    port: int = 0
-    conns: int = 0
-    open: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    serving: Serve
 
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        self.conns += 1
-        self.open += 1
-        try:
-            await self.serve(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self.open -= 1
-            self.tasks.discard(task)
-            writer.close()
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.serving(reader, writer)
 
 
 @dataclass(eq=False)
@@ -70,7 +50,7 @@ class TcpRig:
 
     async def app(self, serve: Serve = echo, backlog: int = 1024) -> App:
         app = App(serve)
-        server = await asyncio.start_server(app, "127.0.0.1", 0, backlog=backlog)
+        server = await asyncio.start_server(app.serve, "127.0.0.1", 0, backlog=backlog)
         app.port = server.sockets[0].getsockname()[1]
 
         async def stop() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.harness import free_port
 from tests.router.rig import GET, OK, App, Call, Rig, always, open_rig, until
+from tests.router.tcp_rig import silent
 
 POST = b"POST /p HTTP/1.1\r\nHost: app.test\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -62,25 +63,16 @@ async def test_an_instance_that_returns_is_used_again_at_once_when_it_is_the_onl
 
 
 async def test_connect_timeout() -> None:
-    # A listener with a full backlog: the kernel drops each further SYN.
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = []
-        for _ in range(3):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-            fillers.append(filler)
-        async with open_rig(connect_timeout=0.2) as rig:
-            rig.show(f"127.0.0.1:{listener.getsockname()[1]}")
-            assert await code(rig) == (503, "H19")
-            app = await rig.app(always(OK))
-            rig.show(f"127.0.0.1:{listener.getsockname()[1]}", app.address)
-            for _ in range(4):
-                assert (await rig.ask()).status == 200
-        for filler in fillers:
-            filler.close()
+    listener, fillers = silent()
+    async with open_rig(connect_timeout=0.2) as rig:
+        rig.show(f"127.0.0.1:{listener.getsockname()[1]}")
+        assert await code(rig) == (503, "H19")
+        app = await rig.app(always(OK))
+        rig.show(f"127.0.0.1:{listener.getsockname()[1]}", app.address)
+        for _ in range(4):
+            assert (await rig.ask()).status == 200
+    for sock in (listener, *fillers):
+        sock.close()
 
 
 @pytest.mark.parametrize(
