@@ -57,11 +57,14 @@ def ask_flynn(session: Session, directory: Path, url: str) -> None:
 
 
 async def push_url(client: "Client", app: str) -> str:
-    """Where this machine can push an app to: by a router, which leads to any node; else to the node that it asks."""
+    """Where this machine can push an app to: by a router, which leads to any node; else to the node that it asks. Who
+    asks that one by https pushes to it so, too: a router's http would show the token."""
     direct = f"{client.url}/{app}.git"
     try:
         routed = (await client.repository(app)).url
     except FlynnError:
+        return direct
+    if direct.startswith("https:") and not routed.startswith("https:"):
         return direct
     return routed if routed and await client.answers_git(routed, PROBE) else direct
 

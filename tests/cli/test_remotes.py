@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flynn.cli.worktree import push_url
+from flynn.core import records
 from tests.cli.fake import TOKEN, FakeGrid
 from tests.cli.shell import Shell
 
@@ -57,6 +59,32 @@ async def test_a_router_that_answers_git_is_the_remote(tree: Shell, grid: FakeGr
     grid.git_url = "http://git.flynn.localhost:9/hello.git"
     added = await tree("remote", "add", "other", "-a", "hello")
     assert added.out == f"Git remote other added: {grid.url}/hello.git\n", "nobody answers at that one"
+
+
+class Asked:
+    """A client of the node at `url`, where a router leads to `routed` and answers."""
+
+    def __init__(self, url: str, routed: str) -> None:
+        self.url, self._routed = url, routed
+
+    async def repository(self, app: str) -> records.RepositoryInfo:
+        return records.RepositoryInfo(app=app, url=self._routed, branch="main", commit="", pushed=0.0, size=0)
+
+    async def answers_git(self, url: str, limit: float) -> bool:
+        return url == self._routed
+
+
+@pytest.mark.parametrize(
+    ("node", "routed", "pushed_to"),
+    [
+        ("http://a:7000", "http://git.x/shop.git", "http://git.x/shop.git"),
+        ("https://a", "http://git.x/shop.git", "https://a/shop.git"),
+        ("https://a", "https://git.x/shop.git", "https://git.x/shop.git"),
+        ("https://a", "", "https://a/shop.git"),
+    ],
+)
+async def test_who_asks_by_https_shows_the_token_to_nobody_between(node: str, routed: str, pushed_to: str) -> None:
+    assert await push_url(Asked(node, routed), "shop") == pushed_to  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("words", "names"), [(("-r", "staging"), "staging"), (("-r", ""), ""), (("--no-remote",), "")])

@@ -7,15 +7,21 @@ from msgspec.structs import replace
 
 from flynn.core import keys, model
 from flynn.core.change import Change
-from flynn.core.errors import Conflict
+from flynn.core.errors import Conflict, Invalid
 from flynn.core.facts import Facts
 from flynn.plugins.controller.deploy.settings import AS_SET, merged, settled
 from flynn.plugins.controller.jobs import RELEASE, next_version, slot_of
 from flynn.plugins.controller.mounts import Mounts, mounted
 
+TAKEN = {"run": "one-off jobs", "build": "builds"}
+"""What no process type is called: whose type has that name, with limits and logs of its own."""
+
 
 def process_types(commands: Mapping[str, str]) -> dict[str, model.ProcessType]:
-    """Process types from a Procfile's lines: `web` and `…-web` serve on $PORT, the others have none."""
+    """Process types from a Procfile's lines: `web` and `…-web` serve on $PORT, the others have none. Invalid: one has a
+    name of ours."""
+    if taken := next((type for type in commands if type in TAKEN), ""):
+        raise Invalid(f"no process type is called {taken}: that is the type of {TAKEN[taken]}; call it otherwise")
     return {
         type: model.ProcessType(command=command, serves=type == "web" or type.endswith("-web"))
         for type, command in commands.items()

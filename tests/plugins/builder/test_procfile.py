@@ -40,6 +40,12 @@ def test_what_cannot_be_called_anything(name: str) -> None:
         called("line 1", name)
 
 
+@pytest.mark.parametrize(("name", "whose"), [("run", "one-off jobs"), ("RUN", "one-off jobs"), ("build", "builds")])
+def test_what_is_called_as_jobs_of_ours(name: str, whose: str) -> None:
+    with pytest.raises(BuildFailed, match=f"line 2: no process type is called {name.lower()}, the type of {whose}"):
+        called("line 2", name)
+
+
 RUBY = """---
 addons:
 - heroku-postgresql

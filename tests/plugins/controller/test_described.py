@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from flynn.core.errors import Invalid
 from flynn.core.model import Check, ProcessType
 from flynn.plugins.controller.described import described
-from flynn.plugins.controller.releases import limited
+from flynn.plugins.controller.releases import limited, process_types
 
 TYPES = {"web": ProcessType(command="serve", serves=True), "worker": ProcessType(command="work")}
 
@@ -16,6 +16,12 @@ TYPES = {"web": ProcessType(command="serve", serves=True), "worker": ProcessType
 def of(type: str, **said: Any) -> ProcessType:
     """That type, when the file says this of it."""
     return described(TYPES, {"processes": {type: said}})[type]
+
+
+@pytest.mark.parametrize("name", ["run", "build"])
+def test_no_process_type_is_called_as_jobs_of_ours(name: str) -> None:
+    with pytest.raises(Invalid, match=f"no process type is called {name}: that is the type of .*; call it otherwise"):
+        process_types({"web": "serve", name: "work"})
 
 
 def test_nothing_said_changes_nothing() -> None:

@@ -118,11 +118,13 @@ def blobs_of(facts: Facts) -> set[str]:
 
 
 @asynccontextmanager
-async def made_one(git: Git, place: Path, scratch: Path) -> AsyncIterator[Path]:
-    """A directory with one pack of all that the refs of a repository lead to. GitFailed."""
+async def made_one(git: Git, place: Path, scratch: Path, limit: float) -> AsyncIterator[Path]:
+    """A directory with one pack of all that the refs of a repository lead to. GitFailed; Unavailable: it takes over
+    `limit` seconds."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
+    words = ("pack-objects", "--revs", "--all", "--delta-base-offset", "-q", str(folder / "pack"))
     try:
-        await git.output(place, "pack-objects", "--revs", "--all", "--delta-base-offset", "-q", str(folder / "pack"))
+        await git.output(place, *words, limit=limit)
         yield folder
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

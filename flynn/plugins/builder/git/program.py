@@ -64,28 +64,19 @@ class Git:
         }
         return {**own, **more}
 
-    async def output(self, place: Path, *words: str, environ: Mapping[str, str] | None = None) -> bytes:
-        """What git prints in the repository `place`. GitFailed; Unavailable: it took too long."""
+    async def output(
+        self, place: Path, *words: str, environ: Mapping[str, str] | None = None, limit: float = LIMIT
+    ) -> bytes:
+        """What git prints in the repository `place`. GitFailed; Unavailable: it took over `limit` seconds."""
         try:
-            async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
+            async with asyncio.timeout(limit), self.running(place, words, environ or {}, asks=False) as process:
                 out, err = await process.output()
         except TimeoutError:
-            raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
+            raise Unavailable(f"git {words[0]} took over {limit:g} s") from None
         if process.returncode:
             said = err.decode(errors="replace").strip()[:KEPT] or f"git {words[0]}: {process.returncode}"
             raise GitFailed(said, code=process.returncode)
         return out
-
-    async def start(self, place: Path, most: int, *words: str, environ: Mapping[str, str] | None = None) -> bytes:
-        """The first `most` bytes of what git prints in the repository `place`. Unavailable: it took too long."""
-        start = b""
-        try:
-            async with asyncio.timeout(LIMIT), self.running(place, words, environ or {}, asks=False) as process:
-                while len(start) < most and (piece := await process.stdout.read(most - len(start))):
-                    start += piece
-        except TimeoutError:
-            raise Unavailable(f"git {words[0]} took over {LIMIT:g} s") from None
-        return start
 
     def running(
         self,

@@ -37,6 +37,8 @@ class Local:
     used: float = 0.0
     lost: bool = False
     grown: bool = False
+    heavy: int = 0
+    """Packs that could not be made one."""
 
 
 class Repositories:

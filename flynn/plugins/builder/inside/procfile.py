@@ -11,6 +11,9 @@ NAME_LIMIT = 40
 THEIRS = re.compile(r"[A-Za-z0-9_-]+")
 """What Heroku takes for the name of a process type."""
 
+TAKEN = {"run": "one-off jobs", "build": "builds"}
+"""What flynn's own jobs have for their type."""
+
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PAIR = re.compile(r"(?P<name>[^:\s]+)\s*:(?:\s+(?P<value>.*))?")
 
@@ -43,6 +46,8 @@ def called(where: str, name: str) -> str:
             f"{where}: {_shown(name)} is no good process type name: use letters, digits and single dashes, start with "
             f"a letter, {NAME_LIMIT} characters at most"
         )
+    if plain in TAKEN:
+        raise BuildFailed(f"{where}: no process type is called {plain}, the type of {TAKEN[plain]}; call it otherwise")
     return plain
 
 

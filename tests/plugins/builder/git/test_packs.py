@@ -3,8 +3,11 @@
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace as replace_means
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,9 +15,10 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.errors import Full, Unavailable
 from flynn.core.store import Delete
+from flynn.plugins.builder.git import consolidate as consolidating
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.consolidate import consolidate
-from flynn.plugins.builder.git.packs import MANY, Packs
+from flynn.plugins.builder.git.packs import MANY, Packs, made_one
 from flynn.plugins.builder.git.push import Means
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from tests.harness import TestNode
@@ -161,6 +165,51 @@ async def test_many_packs_become_one_and_the_old_ones_go(node: TestNode, means: 
     while await blobs(node) != {one.pack, one.index}:
         await asyncio.sleep(0.02)
     collecting.cancel()
+
+
+async def test_packs_that_are_too_much_are_left_until_there_are_twice_as_many(
+    node: TestNode, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consolidating, "MANY", 2)
+    source = Source(tmp_path / "source")
+    await pushed(node, means, source, tmp_path, 2)
+    full = replace_means(means, reserve=1 << 60)
+    await consolidate(full, "hello")
+    async with means.repositories.opened("hello") as local:
+        assert local.heavy == 2
+    await consolidate(means, "hello")
+    assert len(node.mirror.facts.repositories["hello"].packs) == 2, "these were too much"
+    monkeypatch.setattr(consolidating, "LIMIT", 0.0)
+    local.heavy = 0
+    await consolidate(means, "hello")
+    assert local.heavy == 2
+    monkeypatch.setattr(consolidating, "LIMIT", 60.0)
+    for number in range(2):
+        folder = source.pack(tmp_path / f"more-{number}", source.commit(f"more {number}"), "HEAD~1")
+        async with means.packs.keeping(folder) as keeping:
+            known = node.mirror.facts.repositories["hello"]
+            refs = {MAIN: source.git("rev-parse", "HEAD")}
+            await put(node, keys.repository("hello"), replace(known, refs=refs, packs=(*known.packs, *await keeping)))
+    await consolidate(means, "hello")
+    assert (len(node.mirror.facts.repositories["hello"].packs), local.heavy) == (1, 0)
+
+
+async def test_what_was_pushed_is_fetched_while_packs_become_one(
+    node: TestNode, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consolidating, "MANY", 2)
+
+    @asynccontextmanager
+    async def asked_meanwhile(*words: Any) -> AsyncIterator[Path]:
+        async with made_one(*words) as folder:
+            async with asyncio.timeout(10), means.repositories.opened("hello") as local:
+                assert len(local.known.packs) == 2
+            yield folder
+
+    monkeypatch.setattr(consolidating, "made_one", asked_meanwhile)
+    await pushed(node, means, Source(tmp_path / "source"), tmp_path, 2)
+    await consolidate(means, "hello")
+    assert len(node.mirror.facts.repositories["hello"].packs) == 1
 
 
 async def test_a_disk_that_takes_nothing_ends_nothing_but_what_needs_it(
