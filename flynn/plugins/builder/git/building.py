@@ -45,12 +45,16 @@ class Told:
 
     def __init__(self, say: Say) -> None:
         self._say = say
+        self.heard = asyncio.Event()
+        """Set when there was a line."""
+
         self.released = False
         """The build is over, and what was built is being deployed."""
 
         self.last: Line | None = None
 
     async def write(self, data: bytes) -> None:
+        self.heard.set()
         line = msgspec.json.decode(data, type=Line)
         self.released = self.released or line.get("kind") == "release"
         if line.get("kind") == "done":

@@ -41,19 +41,23 @@ class Packs:
         self._kept: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def keeping(self, folder: Path) -> AsyncIterator["asyncio.Task[tuple[model.Pack, ...]]"]:
-        """The packs in a directory, while they are put on the shelf. After the block those go that no record names. The
-        task raises Full, Unavailable."""
+    async def keeping(
+        self, folder: Path, after: asyncio.Event | None = None
+    ) -> AsyncIterator["asyncio.Task[tuple[model.Pack, ...]]"]:
+        """The packs in a directory, while they are put on the shelf, once that event is set. After the block those go
+        that no record names. The task raises Full, Unavailable."""
         names: list[str] = []
         try:
-            async with beside(self._keep_all(folder, names), "packs to the shelf") as task:
+            async with beside(self._keep_all(folder, names, after), "packs to the shelf") as task:
                 yield task
         finally:
             self._kept.subtract(names)
             self._kept = +self._kept
             await self.discard(names)
 
-    async def _keep_all(self, folder: Path, names: list[str]) -> tuple[model.Pack, ...]:
+    async def _keep_all(self, folder: Path, names: list[str], after: asyncio.Event | None) -> tuple[model.Pack, ...]:
+        if after:
+            await after.wait()
         found = []
         for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
             if match := NAME.fullmatch(path.name):

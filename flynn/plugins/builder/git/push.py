@@ -98,7 +98,7 @@ class Push:
                 raise Conflict(f"{self._local.known.branch} is the branch that deploys now; push again")
             job = await self._begun(await making, verdict)
             folder = Path(asked.quarantine) / "pack"
-            async with self._means.packs.keeping(folder) as keeping:
+            async with self._means.packs.keeping(folder, self._told.heard) as keeping:  # The build begins first.
                 if not await self._deployed(job, keeping):
                     return
                 async with self._local.lock:  # Until git has changed its ref to what is kept.

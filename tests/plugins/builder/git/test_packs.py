@@ -237,6 +237,20 @@ async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_p
     assert list((tmp_path / "pending").iterdir()) == []
 
 
+async def test_packs_that_are_kept_after_something_else(node: TestNode, means: Means, tmp_path: Path) -> None:
+    source, after = Source(tmp_path / "source"), asyncio.Event()
+    folder = source.pack(tmp_path / "pack", source.commit("later"))
+    async with means.packs.keeping(folder, after) as keeping:
+        await asyncio.wait([keeping], timeout=0.05)
+        assert await blobs(node) == set()
+        after.set()
+        [pack] = await keeping
+        assert await blobs(node) == {pack.pack, pack.index}
+    async with means.packs.keeping(folder, asyncio.Event()):
+        pass
+    assert await blobs(node) == set(), "who leaves before that waits for nothing"
+
+
 async def test_packs_that_another_node_took_away_are_put_there_again(
     node: TestNode, means: Means, tmp_path: Path
 ) -> None:

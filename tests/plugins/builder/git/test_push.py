@@ -1,5 +1,6 @@
 """A push from its hook's question to the answer, where its build does not come to its end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -78,7 +79,7 @@ async def test_a_build_that_nobody_takes_is_ended_and_said_to_be(
 
 
 async def test_what_cannot_be_kept_ends_the_build(node: TestNode, means: Means, tmp_path: Path) -> None:
-    async def full(folder: Path, names: list[str]) -> tuple[model.Pack, ...]:
+    async def full(folder: Path, names: list[str], after: asyncio.Event | None) -> tuple[model.Pack, ...]:
         raise Full("no room is left")
 
     means.packs._keep_all = full  # type: ignore[method-assign]
