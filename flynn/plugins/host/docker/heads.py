@@ -1,7 +1,9 @@
-"""What builds of Dockerfiles leave in the engine without a name: the image that each stage has ended with.
+"""What builds of Dockerfiles leave in the engine: the image that each stage has ended with, which has no name, and what
+the engine has pulled for them to begin with.
 
-What these stand on makes the next build of the app quick, so those of its last build are kept; those of builds before
-are removed, else each deploy would take disk for good. The engine removes with one what nothing else stands on.
+Both make the next build of the app quick, so those of its last build are kept; those of builds before are removed, else
+each deploy would take disk for good. The engine removes with one what nothing else stands on. An image that it had
+before is somebody else's.
 """
 
 import logging
@@ -13,25 +15,33 @@ from pathlib import Path
 
 import msgspec
 from aiodocker import Docker, DockerError
+from msgspec.structs import replace
 
 log = logging.getLogger(__name__)
 
-STAGE = re.compile(r"Step \d+/\d+ : FROM ", re.IGNORECASE)
+STAGE = re.compile(r"Step \d+/\d+ : FROM (?:--\S+ )*(\S+)?", re.IGNORECASE)
+PULLED = re.compile(r"Status: Downloaded newer image for (\S+)")
 MADE = re.compile(r" --->(?: ([0-9a-f]{12})$)?")
 """How the engine begins a line that tells of an image, or of what it does to make one."""
 
 
 class Stages:
-    """Reads what the engine says while it builds. `heads`: an image a stage, but for those that it begins with."""
+    """Reads what the engine says while it builds. `heads`: an image a stage, but for those that it begins with;
+    `named`: what it calls these; `pulled`: those that the engine did not have."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
         self._is_based = False
+        self.named: set[str] = set()
+        self.pulled: set[str] = set()
 
     def take(self, line: str) -> None:
-        if STAGE.match(line):
+        if stage := STAGE.match(line):
             self._found.append("")
             self._is_based = False
+            self.named.add(whole(stage[1] or ""))
+        elif pulled := PULLED.match(line):
+            self.pulled.add(whole(pulled[1]))
         elif (made := MADE.match(line)) and self._found:
             if self._is_based and made[1]:
                 self._found[-1] = made[1]
@@ -42,11 +52,19 @@ class Stages:
         return {head for head in self._found if head}
 
 
+def whole(name: str) -> str:
+    """The name of an image with its tag."""
+    return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
 class Told(msgspec.Struct, frozen=True):
-    """`kept`: of the last build of each app; `old`: to be removed."""
+    """`kept`: of the last build of each app; `old`: to be removed. `bases`: what the last build of each app began with,
+    if the engine has it by us; `unused`: what others did, to be removed."""
 
     kept: dict[str, list[str]] = {}
     old: list[str] = []
+    bases: dict[str, list[str]] = {}
+    unused: list[str] = []
 
 
 class Heads:
@@ -69,17 +87,36 @@ class Heads:
             self._building -= 1
             if stages.heads:
                 self._keep({**self.told.kept, app: sorted(stages.heads)})
+            self._base(app, stages)
 
     async def remove(self, client: Docker, apps: Collection[str]) -> None:
         """Let go of those of earlier builds, and of apps that are not among these. Not while something is built."""
         self._keep({app: heads for app, heads in self.told.kept.items() if app in apps})
+        self._stand({app: names for app, names in self.told.bases.items() if app in apps})
         for head in () if self._building else self.told.old:
             if not self._building and await _gone(client, head):
-                self._set(Told(self.told.kept, [old for old in self.told.old if old != head]))
+                self._set(replace(self.told, old=[old for old in self.told.old if old != head]))
+        for name in () if self._building else self.told.unused:
+            if not self._building and await _let_go(client, name):
+                self._set(replace(self.told, unused=[one for one in self.told.unused if one != name]))
 
     def _keep(self, kept: dict[str, list[str]]) -> None:
-        there = _all(kept)
-        self._set(Told(kept, sorted(({*self.told.old} | _all(self.told.kept)) - there)))
+        old = sorted(({*self.told.old} | _all(self.told.kept)) - _all(kept))
+        self._set(replace(self.told, kept=kept, old=old))
+
+    def _base(self, app: str, stages: Stages) -> None:
+        """What a build of the app began with, as far as the engine has it only by us. A stage that begins with what is
+        in a variable does not say what that is: then none of those of before goes."""
+        ours = _all(self.told.bases) | {*self.told.unused} | stages.pulled
+        named = (stages.named & ours) | stages.pulled
+        if not stages.named or any("$" in name for name in stages.named):
+            named |= {*self.told.bases.get(app, ())}
+        if named or app in self.told.bases:
+            self._stand({**self.told.bases, app: sorted(named)})
+
+    def _stand(self, bases: dict[str, list[str]]) -> None:
+        unused = sorted(({*self.told.unused} | _all(self.told.bases)) - _all(bases))
+        self._set(replace(self.told, bases=bases, unused=unused))
 
     def _set(self, told: Told) -> None:
         if told == self.told:
@@ -95,6 +132,15 @@ class Heads:
 
 def _all(kept: dict[str, list[str]]) -> set[str]:
     return {head for heads in kept.values() for head in heads}
+
+
+async def _let_go(client: Docker, name: str) -> bool:
+    """Whether the engine has it no more by this name. It refuses as long as a container is of it."""
+    try:
+        await client.images.delete(name)
+    except DockerError as error:
+        return error.status == 404
+    return True
 
 
 async def _gone(client: Docker, head: str) -> bool:

@@ -14,7 +14,7 @@ from flynn.core.model import Job
 from flynn.plugins.builder import inside
 from flynn.plugins.builder.start import COMMAND
 from flynn.plugins.host.docker import images
-from flynn.plugins.host.docker.heads import Stages
+from flynn.plugins.host.docker.heads import Heads, Stages
 from flynn.plugins.host.docker.image_build import tag_of
 from flynn.plugins.host.docker.pulled import Pulled
 from tests.conftest import engine
@@ -189,6 +189,64 @@ async def test_of_what_builds_leave_without_a_name_only_the_last_ones_stays(
     assert "---> Using cache" in [line.strip() for line in await rig.printed("build-3")]
     async with Docker(docker.url) as client:
         await client.images.inspect(base)
+
+
+async def test_what_was_pulled_to_begin_with_goes_when_no_last_build_began_with_it(
+    rig: Rig, registry: Registry, docker: Engine
+) -> None:
+    """But not what the engine had before, and not while another app's last build began with it."""
+    at = f"127.0.0.1:{registry.port}"
+    for name in ("base:2", "theirs:1"):
+        registry.add(name, image())
+
+    async def tags() -> set[str]:
+        async with Docker(docker.url) as client, asyncio.TaskGroup() as tasks:
+            await images.Images(rig.node.node.data / "host", tasks).keep(set(), set(), {"hello", "other"})
+            found = [tag for one in await client.images.list() for tag in one["RepoTags"] or ()]
+            return {tag.removeprefix(f"{at}/") for tag in found if tag.startswith(at)}
+
+    async with Docker(docker.url) as client:
+        await client.images.pull(f"{at}/theirs:1")
+    builds = [("hello", "base:1"), ("other", "base:1"), ("hello", "theirs:1"), ("other", "base:2"), ("hello", "base:2")]
+    left = [{"base:1"}, {"base:1"}, {"base:1"}, {"base:2"}, {"base:2"}]
+    for number, ((app, base), expected) in enumerate(zip(builds, left, strict=True)):
+        files = {"Dockerfile": f"FROM {at}/{base}\nCOPY x /x\n", "x": f"{number}"}
+        await rig.assign(build(rig, f"build-{number}", files, app=app))
+        assert (await rig.state(f"build-{number}", "down")).exit_code == 0, await rig.printed(f"build-{number}")
+        assert await tags() == {"theirs:1", *expected}, (number, app, base)
+
+
+BEGINS = """Step 1/5 : ARG BASE=x
+Step 2/5 : FROM --platform=linux/amd64 busybox AS one
+latest: Pulling from library/busybox
+Status: Downloaded newer image for busybox:latest
+Step 3/5 : FROM registry.example.com:5000/a/b@sha256:12 AS two
+Step 4/5 : from registry.example.com:5000/a/b
+Step 5/5 : FROM $BASE"""
+
+
+def test_the_engine_says_what_the_stages_begin_with() -> None:
+    stages = Stages()
+    for line in BEGINS.splitlines():
+        stages.take(line)
+    at = "registry.example.com:5000/a/b"
+    assert stages.named == {"busybox:latest", f"{at}@sha256:12", f"{at}:latest", "$BASE:latest"}
+    assert stages.pulled == {"busybox:latest"}
+
+
+def test_a_stage_that_does_not_say_what_it_begins_with_lets_nothing_go(tmp_path: Path) -> None:
+    heads = Heads(tmp_path / "heads")
+    for lines in (BEGINS, "Step 2/5 : FROM $BASE"):
+        with heads.building("hello") as stages:
+            for line in lines.splitlines():
+                stages.take(line)
+    assert (heads.told.bases, heads.told.unused) == ({"hello": ["busybox:latest"]}, [])
+    with heads.building("hello") as stages:
+        stages.take("Step 1/1 : FROM scratch")
+    assert (Heads(tmp_path / "heads").told.bases, heads.told.unused) == ({"hello": []}, ["busybox:latest"])
+    with heads.building("other") as stages:
+        stages.take("Step 1/1 : FROM busybox")
+    assert (heads.told.bases["other"], heads.told.unused) == (["busybox:latest"], [])
 
 
 def test_the_engine_says_which_images_the_stages_of_a_build_end_with() -> None:
