@@ -6,10 +6,12 @@ Each job then lives by itself (`life.py`).
 import asyncio
 import contextlib
 import dataclasses
+import operator
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Never
 
 import psutil
 from msgspec.structs import replace
@@ -20,6 +22,7 @@ from flynn.core.blobs import fetch
 from flynn.core.brick import Context
 from flynn.core.builds import cache_of
 from flynn.core.facts import Facts
+from flynn.core.frozen import EMPTY
 from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
 from flynn.plugins.host.backends.backend import Backend
@@ -49,9 +52,6 @@ from flynn.plugins.host.usage.meter import Meter
 from flynn.plugins.host.usage.usage_api import UsageApi
 
 MIB = 1024 * 1024
-CONCERN = ("jobs", "volumes", "stored")
-"""What the agent acts on when it changes; all else is looked at then."""
-
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -102,8 +102,7 @@ class Agent:
             offered = self.ctx.metrics.offering("host", usage.part)
             with self.ctx.web.serving(*api.routes(), *shippers.routes()), offered:
                 self.ctx.ready()
-                async for facts in self.ctx.mirror.photos(*CONCERN):
-                    self._pass(facts)
+                await self._follow()
 
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
@@ -191,7 +190,7 @@ class Agent:
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
         """Adopt what runs, tell again what ended, clear the store of what is true no more."""
-        assigned = mine(facts.jobs, self.ctx.host)
+        assigned = mine(facts.jobs_by_host.get(self.ctx.host, EMPTY), self.ctx.host)
         for one in sorted(kept, key=lambda kept: kept.state.since):
             self.jobs[one.job.id] = one.job
             if one.state.state == "down":
@@ -215,11 +214,35 @@ class Agent:
         lost = [s.id for key, s in facts.states.items() if key.startswith(f"{host}/") and s.id not in known]
         return [*(k for k in dead if k.rpartition("/")[2] not in alive), *(keys.state(host, id) for id in lost)]
 
+    async def _follow(self) -> None:
+        """A look at each photo that concerns this host, at once; for ever. What raises there ends it."""
+        failed: asyncio.Future[Never] = asyncio.get_running_loop().create_future()
+        seen: list[object] = []
+
+        def look(facts: Facts) -> None:
+            concern = self._concern(facts)
+            if len(seen) == len(concern) and all(map(operator.is_, seen, concern)):
+                return
+            seen[:] = concern
+            try:
+                self._pass(facts)
+            except Exception as error:
+                if not failed.done():
+                    failed.set_exception(error)
+
+        with self.ctx.mirror.listening(look):
+            look(self.ctx.mirror.facts)
+            await failed
+
+    def _concern(self, facts: Facts) -> list[object]:
+        """What is to be acted on when it changes; all else is looked at then."""
+        return [facts.jobs_by_host.get(self.ctx.host), facts.volumes, facts.stored]
+
     def _pass(self, facts: Facts) -> None:
         """One look, and what follows from it."""
         ended = [Ended(kept.job.id, kept.job.app) for kept in self.ended.values()]
         fresh = self.ctx.mirror.stale_since is None
-        assigned = mine(facts.jobs, self.ctx.host)
+        assigned = mine(facts.jobs_by_host.get(self.ctx.host, EMPTY), self.ctx.host)
         plan = decide(assigned, self.lives.keys(), ended, fresh)
         full = self.ground.disk.full or self._refused
         began = [a.job.id for a in plan.begin if (a.stop or not full) and self._begin(a)]
