@@ -6,12 +6,10 @@ Each job then lives by itself (`life.py`).
 import asyncio
 import contextlib
 import dataclasses
-import operator
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Never
 
 import psutil
 from msgspec.structs import replace
@@ -27,6 +25,7 @@ from flynn.core.model import Assignment, Host, Job, JobState
 from flynn.plugins.host.api import Api
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import IMAGES, Choice
+from flynn.plugins.host.concern import follow
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.budget import budget
 from flynn.plugins.host.disk.caches import Caches
@@ -102,7 +101,7 @@ class Agent:
             offered = self.ctx.metrics.offering("host", usage.part)
             with self.ctx.web.serving(*api.routes(), *shippers.routes()), offered:
                 self.ctx.ready()
-                await self._follow()
+                await follow(self.ctx.mirror, self.ctx.host, self._pass)
 
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
@@ -213,30 +212,6 @@ class Agent:
         dead = [keys.instance(i.service, i.id) for i in facts.services.values() if i.host == host and i.job]
         lost = [s.id for key, s in facts.states.items() if key.startswith(f"{host}/") and s.id not in known]
         return [*(k for k in dead if k.rpartition("/")[2] not in alive), *(keys.state(host, id) for id in lost)]
-
-    async def _follow(self) -> None:
-        """A look at each photo that concerns this host, at once; for ever. What raises there ends it."""
-        failed: asyncio.Future[Never] = asyncio.get_running_loop().create_future()
-        seen: list[object] = []
-
-        def look(facts: Facts) -> None:
-            concern = self._concern(facts)
-            if len(seen) == len(concern) and all(map(operator.is_, seen, concern)):
-                return
-            seen[:] = concern
-            try:
-                self._pass(facts)
-            except Exception as error:
-                if not failed.done():
-                    failed.set_exception(error)
-
-        with self.ctx.mirror.listening(look):
-            look(self.ctx.mirror.facts)
-            await failed
-
-    def _concern(self, facts: Facts) -> list[object]:
-        """What is to be acted on when it changes; all else is looked at then."""
-        return [facts.jobs_by_host.get(self.ctx.host), facts.volumes, facts.stored]
 
     def _pass(self, facts: Facts) -> None:
         """One look, and what follows from it."""

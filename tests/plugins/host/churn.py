@@ -64,8 +64,10 @@ def prepare(data: Path) -> None:
     (data / "blobs" / hashlib.sha256(blob).hexdigest()).write_bytes(blob)
 
 
-def live(data: Path, backend: str, seed: int, told: Connection) -> None:
-    """One life of a daemon: it says when it is ready, and goes on until it is killed."""
+def live(data: Path, backend: str, seed: int, told: Connection, engine: str) -> None:
+    """One life of a daemon: it says when it is ready, and goes on until it is killed. `engine`: where Docker is."""
+    if engine:
+        os.environ["DOCKER_HOST"] = engine
     asyncio.run(_live(data, backend, seed, told))
 
 

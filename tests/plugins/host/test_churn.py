@@ -15,26 +15,26 @@ from flynn.plugins.host.life.kept import load
 from tests.plugins.host import churn
 from tests.plugins.host.rig import HOST, Rig
 
-KILLS = {"sandbox": 50, "process": 20}
-"""By backend: what the agent itself does is the same in both."""
+KILLS = {"sandbox": 50, "process": 20, "docker": 20}
+"""By backend: what the agent itself does is the same in all."""
 
 READY = 20.0
 """Seconds that a daemon may take to be ready on a slow machine."""
 
 
 @pytest.mark.heavy
-async def test_killed_daemons_lose_nothing(light_backend: Backend, tmp_path: Path) -> None:
+async def test_killed_daemons_lose_nothing(backend: Backend, tmp_path: Path) -> None:
     seed = int(os.environ.get("CHURN_SEED") or random.randrange(1 << 32))
     print(f"CHURN_SEED={seed} does it again")
     chance = random.Random(seed)
     churn.prepare(tmp_path)
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([churn.__name__])
-    for _ in range(KILLS[light_backend.name]):
-        await asyncio.to_thread(_live_and_die, server, tmp_path, light_backend.name, chance)
-    async with churn.open_churn(tmp_path, light_backend.name) as rig, rig.running():
+    for _ in range(KILLS[backend.name]):
+        await asyncio.to_thread(_live_and_die, server, tmp_path, backend.name, chance)
+    async with churn.open_churn(tmp_path, backend.name) as rig, rig.running():
         await _quiet(rig)
-        await _check(rig, tmp_path, KILLS[light_backend.name])
+        await _check(rig, tmp_path, KILLS[backend.name])
         await rig.assign(*(a.job for a in rig.node.mirror.facts.jobs.values()), stop=True)
         await rig.node.mirror.until(lambda f: all(s.state == "down" for s in f.states.values()), 20)
         assert list(churn.marked(tmp_path)) == []
@@ -44,7 +44,8 @@ async def test_killed_daemons_lose_nothing(light_backend: Backend, tmp_path: Pat
 def _live_and_die(server: ForkServerContext, data: Path, backend: str, chance: random.Random) -> None:
     """One life of a daemon: most get to work, some not even that far."""
     ours, its = server.Pipe()
-    daemon = server.Process(target=churn.live, args=(data, backend, chance.randrange(1 << 32), its), daemon=True)
+    told = (data, backend, chance.randrange(1 << 32), its, os.environ.get("DOCKER_HOST", ""))
+    daemon = server.Process(target=churn.live, args=told, daemon=True)
     daemon.start()
     try:
         if chance.random() < 0.3:

@@ -64,6 +64,7 @@ class RunningContainer:
         return bool(self.made and self.made.process.pid) and not self._ended
 
     async def pid(self) -> int:
+        await self._learn()
         while self.made and self.made.local and self.alive():
             if found := first_child(self.made.process.pid):
                 return found
@@ -86,7 +87,8 @@ class RunningContainer:
         pause, refusals = SOON, 0
         while self.made and refusals < REFUSALS:
             try:
-                await (gone(self.made.process) if self.made.local else _stopped(self.made.id))
+                if self.made.process.pid:
+                    await (gone(self.made.process) if self.made.local else _stopped(self.made.id))
                 state = await self._state(self.made)
                 if not state["Running"]:
                     return await self._end(self.made, state)
@@ -118,7 +120,14 @@ class RunningContainer:
             self.made = seen(made.id, state["Pid"], made.logged)  # Somebody has started it again by hand.
         return state
 
+    async def _learn(self) -> None:
+        """Its first process, which a daemon that was killed while it started the container could not write down."""
+        if self.made and not self.made.process.pid and not self._ended:
+            with contextlib.suppress(FlynnError):
+                await self._state(self.made)
+
     async def signal(self, number: int) -> None:
+        await self._learn()
         if self.made and self.made.local and self._may():
             first = self.made.process
             await asyncio.to_thread(lambda: send(_inside(first.pid) if alive(first) else [], number))
@@ -127,6 +136,7 @@ class RunningContainer:
 
     async def kill(self) -> None:
         """By the kernel, if it can be: it ends all processes of a container with the first one (pid_namespaces(7))."""
+        await self._learn()
         if self.made and self.made.local and self._may():
             if self.alive():
                 send([psutil.Process(self.made.process.pid)], signal.SIGKILL)

@@ -13,7 +13,9 @@ from aiodocker import Docker
 
 from flynn.core.errors import StartError
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
+from flynn.plugins.host.docker.container import RunningContainer
 from flynn.plugins.host.docker.docker import MODES, DockerBackend, _patiently
+from flynn.plugins.host.docker.made import Made, save, unborn
 from flynn.plugins.host.docker.overlay import USER
 from tests.contract import backend as contract
 from tests.contract.backend import output, printed, spec
@@ -57,6 +59,24 @@ async def test_it_is_nobody(backend: DockerBackend, tmp_path: Path) -> None:
     _, lines = await inside(backend, tmp_path, f"id -u; id -un; id -G; hostname; {wanted}")
     assert lines[:4] == [str(USER), "app", str(USER), "job-1"]
     assert [line.split()[1] for line in lines[4:]] == ["0" * 16] * 3 + ["1", "2"]
+
+
+async def test_one_whose_start_was_not_written_down_can_be_ended(backend: DockerBackend, tmp_path: Path) -> None:
+    """As its daemon was killed in that moment: the next one knows the container, but not its process."""
+    (tmp_path / "job").mkdir()
+    wanted = spec(tmp_path, "echo here; exec sleep 60")
+    running = await contract.start(backend, wanted)
+    async with asyncio.timeout(LIMIT):
+        await printed(wanted, b"here")
+    assert isinstance(running, RunningContainer)
+    assert running.made
+    save(wanted.dir, Made(running.made.id, unborn()))
+    found = backend.adopt(wanted.dir, unborn())
+    assert await found.pid()
+    await backend.adopt(wanted.dir, unborn()).kill()
+    async with asyncio.timeout(LIMIT):
+        assert await found.wait() == 137
+    await found.cleanup()
 
 
 async def test_it_sees_nothing_of_the_machine(backend: DockerBackend, docker: Engine, tmp_path: Path) -> None:
