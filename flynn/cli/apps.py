@@ -1,11 +1,11 @@
 """create, apps, info, delete."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from flynn.cli import show
+from flynn.cli.confirm import ask_for_name
 from flynn.cli.options import app_verb, grid_verb
 from flynn.cli.progress import Progress
 from flynn.cli.session import REMOTE, Session, app_of_remote, git_remote
@@ -63,20 +63,10 @@ def delete(session: Session, name: str, yes: bool, confirm: str, volumes: bool) 
     if confirm not in ("", "-", app):
         raise Invalid(f"--confirm {confirm} is not the app's name, {app}; nothing was deleted")
     if not yes and not confirm:
-        ask_for_name(app, show.processes(info), volumes)
+        rest = ", its releases, and its volumes with all their data" if volumes else " and its releases"
+        ask_for_name(app, f"{app} ({show.processes(info)}){rest}")
     done = session.follow(lambda client: client.delete(app, volumes), Progress(session.json))
     if app_of_remote(git_remote(Path.cwd())) == app:
         drop_remote(Path.cwd(), REMOTE)
     if not session.json:
         click.echo(done.get("message") or f"{app} is deleted")
-
-
-def ask_for_name(app: str, running: str, volumes: bool) -> None:
-    """Have the user type the app's name. Invalid: something else came, nothing is deleted."""
-    what = ", its releases, and its volumes with all their data" if volumes else " and its releases"
-    click.echo(f"{app} ({running}){what} will be gone for good.", err=True)
-    click.echo(f"Type {app} to delete it: ", nl=False, err=True)
-    typed = sys.stdin.readline().strip()
-    if typed != app:
-        told = f"{typed!r} was typed" if typed else "nothing was typed"
-        raise Invalid(f"{told}, not {app!r}; nothing was deleted (-y deletes without asking)")

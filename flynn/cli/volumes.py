@@ -1,15 +1,14 @@
 """volume."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import click
 
 from flynn.cli.config import deployed
+from flynn.cli.confirm import ask_for_name
 from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
 from flynn.cli.words import table
-from flynn.core.errors import Invalid
 from flynn.core.records import VolumeInfo
 
 
@@ -71,7 +70,7 @@ def volume_delete(session: Session, name: str, yes: bool, lost: bool) -> None:
     """Delete a volume with all its data, which nobody may mount any more. The app itself may be deleted already."""
     app = session.app()
     if not yes:
-        ask_for_name(app, name)
+        ask_for_name(name, f"The volume {name} of {app} and all its data")
     gone = session.ask(lambda client: client.delete_volume(app, name, lost))
     session.show(gone, lambda gone: [f"Deleting the volume {name} of {app}... {_deleted(gone, lost)}"])
 
@@ -82,16 +81,6 @@ def _deleted(gone: VolumeInfo, lost: bool) -> str:
     if gone.away:
         return f"noted: {gone.host}, which has the data, is away and deletes it when it is back"
     return f"done, on {gone.host}" if gone.host else "done"
-
-
-def ask_for_name(app: str, name: str) -> None:
-    """Have the user type the volume's name. Invalid: something else came, nothing is deleted."""
-    click.echo(f"The volume {name} of {app} and all its data will be gone for good.", err=True)
-    click.echo(f"Type {name} to delete it: ", nl=False, err=True)
-    typed = sys.stdin.readline().strip()
-    if typed != name:
-        told = f"{typed!r} was typed" if typed else "nothing was typed"
-        raise Invalid(f"{told}, not {name!r}; nothing was deleted (-y deletes without asking)")
 
 
 def _list(session: Session) -> None:
