@@ -1,6 +1,5 @@
 """A directory served over https by a certificate of its own, as a git repository or a tar on the net would be."""
 
-import datetime
 import functools
 import http.server
 import ssl
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.certificate import make_certificate
 
 NAME = "localhost"
 
@@ -28,7 +27,7 @@ class Site:
 @contextmanager
 def serving(root: Path, keep: Path) -> Iterator[Site]:
     """`root` over https for the length of a block; certificate and key are made in `keep`."""
-    certificate = make_certificate(keep)
+    certificate = make_certificate(keep / "site.pem", x509.DNSName(NAME))
     handler = functools.partial(Quiet, directory=str(root))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -50,27 +49,3 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
-
-
-def make_certificate(folder: Path) -> Path:
-    """A file with a key and a certificate for `NAME`, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "site.pem"
-    pem = serialization.Encoding.PEM
-    told = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(told + made.public_bytes(pem))
-    return path

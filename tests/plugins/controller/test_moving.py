@@ -38,6 +38,16 @@ def test_a_turnover_never_leaves_fewer_up_and_ends_with_those_wanted(jobs: list[
         assert not any(job.moving for job in left)
 
 
+def served(*hosts: str, **counts: int) -> World:
+    """Hosts, and the app hello in service on them."""
+    world = World()
+    for host in hosts:
+        world.host(host)
+    world.app("hello", **counts)
+    world.run()
+    return world
+
+
 def drained(world: World, host: str, force: bool = False, timeout: float = 0.0) -> None:
     world.write(wishes.drain(world.facts, host, force, timeout, world.now))
 
@@ -47,10 +57,7 @@ def places(world: World, app: str) -> list[str]:
 
 
 def test_a_drained_host_is_left_once_others_are_up() -> None:
-    world = World()
-    world.host("a")
-    world.app("hello", web=2)
-    world.run()
+    world = served("a", web=2)
     world.host("b")
     drained(world, "a")
     world.settle()
@@ -63,10 +70,7 @@ def test_a_drained_host_is_left_once_others_are_up() -> None:
 
 
 def test_what_has_no_other_place_stays_where_it_is() -> None:
-    world = World()
-    world.host("a")
-    world.app("hello", web=1)
-    world.run()
+    world = served("a", web=1)
     drained(world, "a")
     world.run()
     (waits,) = world.facts.queues.values()
@@ -79,10 +83,7 @@ def test_what_has_no_other_place_stays_where_it_is() -> None:
 
 
 def test_what_has_not_moved_yet_stays_when_the_drain_is_called_off() -> None:
-    world = World()
-    world.host("a")
-    world.app("hello", web=2)
-    world.run()
+    world = served("a", web=2)
     before = {a.job.id for a in world.facts.jobs.values()}
     drained(world, "a")
     world.settle()
@@ -95,10 +96,7 @@ def test_what_has_not_moved_yet_stays_when_the_drain_is_called_off() -> None:
 
 
 def test_those_that_leave_are_the_first_to_stop() -> None:
-    world = World()
-    world.host("a")
-    world.app("hello", web=2)
-    world.run()
+    world = served("a", web=2)
     world.host("b")
     drained(world, "a")
     world.settle()
@@ -120,10 +118,7 @@ def test_a_job_that_could_not_begin_on_a_drained_host_is_replaced_too() -> None:
 
 
 def test_a_drained_host_that_dies_loses_its_jobs_as_any_other() -> None:
-    world = World()
-    world.host("a")
-    world.app("hello", web=2)
-    world.run()
+    world = served("a", web=2)
     drained(world, "a")
     world.lose("a")
     world.host("b")
@@ -205,10 +200,7 @@ def test_of_what_is_too_much_those_without_a_host_go_first_then_those_that_leave
 
 def test_what_is_not_well_stops_before_what_serves() -> None:
     """A process that its check found unwell is up still, but nobody's requests reach it."""
-    world = World()
-    world.host("a")
-    world.app("hello", web=2)
-    world.run()
+    world = served("a", web=2)
     world.write(Change(deletes=(keys.instance("hello-web", "hello-web-2"),)))
     world.put(keys.formation("hello"), replace(world.facts.formations["hello"], counts={"web": 1}))
     world.settle()

@@ -1,7 +1,6 @@
 """Real servers that take lines: syslog over TCP or TLS, and HTTP. They may be slow, close in the middle, or be away."""
 
 import asyncio
-import datetime
 import ipaddress
 import json
 import ssl
@@ -11,10 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificate import make_certificate
 from tests.harness import free_port
 
 
@@ -104,26 +101,7 @@ class Collector:
 
 def certificate(dir: Path) -> tuple[Path, ssl.SSLContext]:
     """A certificate of 127.0.0.1 that signs itself, and what a server does with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    cert, private = dir / "cert.pem", dir / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    found = make_certificate(dir / "cert.pem", x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, private)
-    return cert, context
+    context.load_cert_chain(found)
+    return found, context

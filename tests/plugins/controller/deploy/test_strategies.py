@@ -32,6 +32,14 @@ def served(hosts: int = 1, **counts: int) -> World:
     return world
 
 
+def passes(world: World, times: int, seconds: float) -> None:
+    """So many times a plan that the hosts obey, each followed by so many seconds."""
+    for _ in range(times):
+        world.settle()
+        world.obey()
+        world.now += seconds
+
+
 def test_one_by_one() -> None:
     world = served(web=2, worker=2)
     world.deploy("hello", "web", "worker", strategy="one-by-one")
@@ -132,10 +140,7 @@ def test_a_canary_is_a_few_beside_all_others_and_then_rolls_on() -> None:
     world = served(web=5, worker=1)
     world.deploy("hello", "web", "worker", strategy="canary", share=0.2, hold=20, batch=3)
     begun = world.now
-    for _ in range(5):
-        world.settle()
-        world.obey()
-        world.now += 2
+    passes(world, 5, 2)
     assert world.up("hello") == {(1, "web"): 5, (1, "worker"): 1, (2, "web"): 1, (2, "worker"): 1}
     deploy = world.facts.deploys["hello"]
     assert deploy.reason == "the canary of v2 is up; v2 goes on once it has done well for 20 s"
@@ -147,10 +152,7 @@ def test_a_canary_is_a_few_beside_all_others_and_then_rolls_on() -> None:
 def test_a_canary_without_a_time_waits_for_its_promotion() -> None:
     world = served(web=3)
     world.deploy("hello", "web", strategy="canary")
-    for _ in range(100):
-        world.settle()
-        world.obey()
-        world.now += 60
+    passes(world, 100, 60)
     assert world.up("hello") == {(1, "web"): 3, (2, "web"): 1}
     assert "`flynn deployment promote -a hello` goes on" in world.facts.deploys["hello"].reason
     world.write(promote(world.facts, "hello"))
@@ -161,10 +163,7 @@ def test_a_canary_without_a_time_waits_for_its_promotion() -> None:
 def test_a_canary_that_is_cancelled_leaves_the_old_release_as_it_was() -> None:
     world = served(web=3)
     world.deploy("hello", "web", strategy="canary")
-    for _ in range(5):
-        world.settle()
-        world.obey()
-        world.now += 2
+    passes(world, 5, 2)
     before = {a.job.id for a in world.facts.jobs.values() if a.job.release == 1}
     world.write(cancel(world.facts, "hello", world.now))
     assert world.trace("hello") == ["-1 web v2"]
@@ -259,10 +258,7 @@ def test_processes_of_a_release_that_failed_are_given_up_in_the_end() -> None:
 def test_a_scale_during_a_deploy_is_right_for_both(strategy: str, count: int) -> None:
     world = served(web=3)
     world.deploy("hello", "web", strategy=strategy, hold=8)
-    for _ in range(3):
-        world.settle()
-        world.obey()
-        world.now += 2
+    passes(world, 3, 2)
     world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": count}))
     world.run(100)
     assert world.up("hello") == ({(2, "web"): count} if count else {})
@@ -271,10 +267,7 @@ def test_a_scale_during_a_deploy_is_right_for_both(strategy: str, count: int) ->
 def test_a_cancelled_deploy_gives_back_what_was_scaled_meanwhile() -> None:
     world = served(web=3)
     world.deploy("hello", "web", strategy="one-by-one")
-    for _ in range(3):
-        world.settle()
-        world.obey()
-        world.now += 2
+    passes(world, 3, 2)
     world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 5}))
     world.settle()
     world.write(cancel(world.facts, "hello", world.now))
