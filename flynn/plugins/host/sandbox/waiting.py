@@ -20,7 +20,8 @@ from flynn.plugins.host.sandbox import network
 ENV = {"PATH": "/usr/bin:/bin"}
 
 BECOME = GO + ". /proc/self/fd/{}"
-"""What it is to be is a line of the shell, in a file: its arguments must be known before it begins."""
+"""What it is to be is a line of the shell, in a file: its arguments must be known before it begins. The file goes on
+with the arguments of bubblewrap, which closes it once they are read: a job shall have no file open but its own."""
 
 MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
 """The files that become the job's."""
@@ -28,13 +29,12 @@ MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
 
 @dataclass(frozen=True)
 class Waiting:
-    """`files`: what bubblewrap is given, by the option that takes it. `code` and `told` are what the shell becomes, and
-    bubblewrap's arguments. `refused`: what its network does not reach, if it has one of its own (`own`)."""
+    """`files`: what bubblewrap is given, by the option that takes it. `told`: what the shell becomes, and bubblewrap's
+    arguments. `refused`: what its network does not reach, if it has one of its own (`own`)."""
 
     dir: Path
     gate: Gate
     files: Mapping[str, int]
-    code: int
     told: int
     own: bool
     refused: tuple[str, ...]
@@ -51,8 +51,8 @@ class Waiting:
 
     def become(self, argv: Sequence[str], words: Sequence[str]) -> None:
         """Say what it shall be once it goes: `argv`, and bubblewrap's arguments. OSError: the disk is full."""
-        fill(self.told, b"".join(word.encode() + b"\0" for word in words))
-        fill(self.code, os.fsencode(f"exec {shlex.join(argv)}\n"))
+        code = os.fsencode(f"exec {shlex.join(argv)}\n")
+        fill(self.told, code + b"".join(word.encode() + b"\0" for word in words), len(code))
 
     def move(self, spec: Spec, limiter: Limiter, hold: Hold) -> None:
         """It is that job's from now on. NotStarted; OSError: the disk is full or broken."""
@@ -85,23 +85,23 @@ def begin(
         if filter:  # What is run beside the job needs it too.
             files["--seccomp"] = _new(dir / "seccomp", os.O_RDWR, stack)
             fill(files["--seccomp"], filter)
-        code, told = _memory("code", stack), _memory("bwrap arguments", stack)
-        script, argv = BECOME.format(code), list[str]()
+        told = _memory("bwrap arguments", stack)
+        script, argv = BECOME.format(told), list[str]()
         if refused is not None:
             network.write(dir, port, refused)
             script, argv = 'exec "$@"', [*network.words(dir), "/bin/sh", "-c", script]
-        kept = [code, told, *files.values(), *more]
+        kept = [told, *files.values(), *more]
         env = ENV if refused is None else {**BARE, **ENV}
         gate = stack.enter_context(opened(argv, env, (dir / "stdout", dir / "stderr"), stdin, kept, hold, script))
-        return Waiting(dir, gate, files, code, told, refused is not None, tuple(refused or ()), stack.pop_all())
+        return Waiting(dir, gate, files, told, refused is not None, tuple(refused or ()), stack.pop_all())
 
 
-def fill(file: int, data: bytes) -> None:
-    """Put this into it, to be read from its beginning. OSError: the disk is full or broken."""
+def fill(file: int, data: bytes, begin: int = 0) -> None:
+    """Put this into it, to be read from there on. OSError: the disk is full or broken."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)
+    os.lseek(file, begin, os.SEEK_SET)
 
 
 def _memory(name: str, stack: contextlib.ExitStack) -> int:

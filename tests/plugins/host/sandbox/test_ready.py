@@ -77,6 +77,20 @@ async def test_the_next_job_is_what_was_kept_ready(ahead: SandboxBackend, tmp_pa
     assert group is None or not any(dir.exists() for dir in group.dirs)
 
 
+@pytest.mark.parametrize("network", ["host", "own"])
+async def test_a_job_has_no_file_open_but_its_own(ahead: SandboxBackend, tmp_path: Path, network: str) -> None:
+    if network not in ahead.networks:
+        pytest.skip(f"no network of its own here: {ahead.no_own}")
+    for number in (1, 2):  # One that begins now, one that was ready.
+        command = "for file in /proc/$$/fd/*; do readlink $file || :; done"
+        wanted = told(tmp_path, f"job-{number}", command, network=network)
+        await ran(ahead, wanted)
+        await kept(ahead, network == "own")
+        found = wanted.stdout.read_text().splitlines()
+        assert found[0] == "/dev/null"
+        assert {path.rpartition("/")[2] for path in found[1:]} == {"stdout", "stderr"}, found
+
+
 async def test_none_is_given_twice(ahead: SandboxBackend, tmp_path: Path) -> None:
     await ran(ahead, told(tmp_path, "job-0", "true"))
     waiting = await kept(ahead)
