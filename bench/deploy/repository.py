@@ -27,8 +27,10 @@ class Repository:
         self.env = env
 
     def make(self) -> None:
-        """Copy the example, and commit it."""
-        shutil.copytree(EXAMPLE, self.path)
+        """Copy the example, and commit it; but not the bytecode that a start leaves there: a change within the same
+        second would not be seen."""
+        shutil.copytree(EXAMPLE, self.path, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.path / ".gitignore").write_text("__pycache__/\n")
         self.git("init", "--quiet", f"--initial-branch={BRANCH}")
         self.git("config", "user.name", "bench")
         self.git("config", "user.email", "bench@example.com")

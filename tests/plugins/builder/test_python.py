@@ -1,5 +1,9 @@
 """The buildpack python: which lock file counts, what is installed again, and what is taken as it was."""
 
+import asyncio
+import os
+import py_compile
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,6 +132,18 @@ async def test_the_hooks_of_the_app_are_run_with_what_was_installed(tmp_path: Pa
     done = await built(files, tmp_path / "app", kit, cache)
     assert "       before\n" in done.text
     assert "       after 7\n" in done.text
+
+
+async def test_bytecode_that_was_committed_is_not_believed(tmp_path: Path, kit: Path, cache: Path) -> None:
+    folder = write_app(tmp_path / "app", {**WEB, "requirements.txt": "", "inner/words.py": "A = 3\n"})
+    py_compile.compile(str(folder / "inner/words.py"), doraise=True)
+    time = (folder / "inner/words.py").stat().st_mtime
+    (folder / "inner/words.py").write_text("A = 4\n")
+    os.utime(folder / "inner/words.py", (time, time))  # As all files of a commit have.
+    done = await build(folder, kit, cache)
+    assert done.code == 0, done.text
+    says = [str(folder / ".venv/bin/python"), "-c", "import words; print(words.A)"]
+    assert await asyncio.to_thread(subprocess.check_output, says, cwd=folder / "inner", text=True) == "4\n"
 
 
 DJANGO = {

@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
     build = begin(arguments)
     uv = os.path.join(os.environ.get("TOOLS_DIR", ""), "bin", "uv")
     settle(build)
+    forget_bytecode(build.dir)
     hook(build, "pre_compile")
     python = find_python(build, uv)
     say(f"Using Python {python.version}")
@@ -75,6 +76,17 @@ def settle(build: Build) -> None:
         os.environ.setdefault("SSL_CERT_FILE", bundle)
     if index := os.environ.get("PIP_INDEX_URL"):
         os.environ.setdefault("UV_DEFAULT_INDEX", index)
+
+
+def forget_bytecode(top: str) -> None:
+    """Remove the bytecode that came with the source. Python believes it by the second in which a file was changed, and
+    all files of a commit are of one second: it may be that of the file as it was before."""
+    for folder, folders, _ in os.walk(top):
+        if "__pycache__" in folders:
+            import shutil
+
+            shutil.rmtree(os.path.join(folder, "__pycache__"), ignore_errors=True)
+        folders[:] = [name for name in folders if name[0] != "." and name not in ("__pycache__", "node_modules")]
 
 
 def hook(build: Build, name: str) -> None:
