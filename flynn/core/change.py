@@ -31,6 +31,11 @@ class Change(msgspec.Struct, frozen=True):
     def ops(self) -> list[Op]:
         return [*(Put(key, encode(record)) for key, record in self.puts.items()), *map(Delete, self.deletes)]
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is written."""
+        return sum([len(op.value) for op in self.ops() if isinstance(op, Put)])
+
     def guarded(self) -> dict[str, None]:
         """Everything written, removed or read that is to be as it was, in order."""
         keys = dict.fromkeys((*self.puts, *self.deletes, *self.seen))

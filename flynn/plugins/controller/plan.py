@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from flynn.core.change import Change, applied, together
 from flynn.core.facts import Facts
+from flynn.core.store import VALUE_LIMIT
 from flynn.plugins.controller.builds import end_build
 from flynn.plugins.controller.cron.due import due
 from flynn.plugins.controller.deploy.move import move_deploy
@@ -85,11 +86,13 @@ def plan_app(facts: Facts, app: str, moment: Moment) -> Part:
 
 
 def joined(changes: Sequence[Change]) -> list[Change]:
-    """Changes that were decided each on what those before it lead to, as one: as many of the first as it may have. The
-    others are planned on the next photo."""
+    """Changes that were decided each on what those before it lead to, as one: as many of the first as it may have, and
+    as a store takes at once: each job of an app has all of its config. The others are planned on the next photo."""
     one, *rest = changes
+    size = one.size
     for change in rest:
-        if len(one.puts) + len(one.deletes) >= AT_ONCE:
+        size += change.size
+        if len(one.puts) + len(one.deletes) >= AT_ONCE or size > VALUE_LIMIT:
             break
         one = together(one, change)
     return [one]

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Invalid
+from flynn.core.store import VALUE_LIMIT
 from flynn.plugins.builder.cancel import cancel_build
 from flynn.plugins.controller import decide, wishes
 from flynn.plugins.controller.deploy_image import deploy_image
@@ -433,6 +434,23 @@ def test_a_deploy_of_many_processes_begins_with_the_first_of_them() -> None:
     assert 0 < len(world.facts.jobs) < 20
     world.run()
     assert world.up("hello") == {(1, "web"): 60}
+
+
+def test_no_commit_is_larger_than_a_store_takes_however_large_a_config_is() -> None:
+    """Each job has all of it: as many are begun with the end of the build as fit."""
+    world = grid("a", "b", "c")
+    env = {f"CERT_{number}": "x" * 60_000 for number in range(4)}
+    world.put(keys.app("hello"), model.App(name="hello", created=1.0, env=env))
+    world.put(keys.formation("hello"), model.Formation(app="hello", counts={"web": 12}))
+    build(world, "hello")
+    world.settle()
+    (a,) = world.facts.jobs.values()
+    world.tell(a, "down", exit_code=0, output=SLUG, result='{"processes": {"web": "serve"}}')
+    assert max(change.size for change in world.plan().changes) <= VALUE_LIMIT
+    while world.step():
+        assert max([change.size for change in world.plan().changes], default=0) <= VALUE_LIMIT
+    world.run()
+    assert world.up("hello") == {(1, "web"): 12}
 
 
 def test_what_an_app_says_of_its_types_reaches_its_jobs() -> None:

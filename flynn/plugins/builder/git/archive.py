@@ -17,7 +17,7 @@ from flynn.plugins.builder.git.beside import beside
 from flynn.plugins.builder.git.body import CHUNK, GZIP
 from flynn.plugins.builder.git.commit import Looked, Objects, look, notes, succeeded
 from flynn.plugins.builder.git.modules import FILE, Submodule, described, submodules
-from flynn.plugins.builder.git.program import GitFailed
+from flynn.plugins.builder.git.program import GitFailed, last_words
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 """How a file begins that only names one which Git LFS has (git-lfs, docs/spec.md)."""
@@ -74,7 +74,8 @@ async def _make(objects: Objects, new: str, old: str, path: Path, reserve: int) 
 async def _pack(objects: Objects, new: str, looking: "asyncio.Task[Looked]", path: Path, reserve: int) -> bool:
     """Whether the source has an entry of ours. git begins before it is known whether all is well with the commit."""
     archive = ("archive", "--format=tar", new)
-    async with objects.git.running(objects.place, archive, objects.environ, asks=False) as process:
+    running = objects.git.running(objects.place, archive, objects.environ, asks=False)
+    async with running as process, beside(last_words(process.stderr), "git errors") as said:
         looked = await looking
         modules = await _modules(objects, new) if looked.modules else ()
         try:
@@ -82,7 +83,7 @@ async def _pack(objects: Objects, new: str, looking: "asyncio.Task[Looked]", pat
                 target.take(_entry(FILE, described(modules)) if modules else b"")
                 while chunk := await process.stdout.read(CHUNK):
                     await asyncio.to_thread(target.take, chunk)
-                await succeeded(process, "archive")
+                await succeeded(process, said, "archive")
         except OSError as error:
             raise Full(f"the source cannot be kept in {path.parent}: {error.strerror}") from None
     return bool(modules)

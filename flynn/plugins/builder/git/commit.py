@@ -1,12 +1,13 @@
 """A commit that was pushed, as git has it, beside the one that it follows: asked of one process of git."""
 
 import codecs
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core.child import Child
 from flynn.core.errors import Invalid
+from flynn.plugins.builder.git.beside import beside
 from flynn.plugins.builder.git.body import CHUNK
 from flynn.plugins.builder.git.program import Git, GitFailed, last_words
 
@@ -29,10 +30,11 @@ class Objects:
 
     async def read(self, *words: str) -> AsyncGenerator[bytes, None]:
         """What git prints, piece by piece. Invalid: it failed."""
-        async with self.git.running(self.place, words, self.environ, asks=False) as process:
+        running = self.git.running(self.place, words, self.environ, asks=False)
+        async with running as process, beside(last_words(process.stderr), "git errors") as said:
             while chunk := await process.stdout.read(CHUNK):
                 yield chunk
-            await succeeded(process, words[0])
+            await succeeded(process, said, words[0])
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,19 @@ def parsed(id: str, start: bytes) -> Commit:
     return Commit(id, fields.get(b"tree", b"").decode(), parents, _text(message, fields.get(b"encoding", b"utf-8")))
 
 
-async def succeeded(process: Child, name: str) -> None:
-    """Wait for the end of git, which prints no more. Invalid: it failed."""
-    said = await last_words(process.stderr)
+async def succeeded(process: Child, said: Awaitable[str], name: str) -> None:
+    """Wait for the end of git, which prints no more. `said`: its `last_words`, read from its beginning on, as it waits
+    when nobody reads them (a warning for each line of a .gitattributes, say). Invalid: it failed."""
+    words = await said
     if await process.wait():
-        raise Invalid(f"git {name}: {said[:500]}")
+        raise Invalid(f"git {name}: {words[-500:]}")
 
 
 async def _object(process: Child) -> tuple[str, bytes]:
     """The kind of the next object that git tells of, and its first bytes; of one that is not there, that. Invalid."""
     words = (await process.stdout.readline()).split()
     if not words:
-        await succeeded(process, "cat-file")
+        await succeeded(process, last_words(process.stderr), "cat-file")
         raise Invalid("git cat-file ended before its time")
     if len(words) != 3:
         return MISSING, b""

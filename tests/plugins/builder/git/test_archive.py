@@ -1,5 +1,6 @@
 """The source of a commit, with the real git."""
 
+import asyncio
 import tarfile
 from pathlib import Path
 
@@ -60,6 +61,14 @@ async def test_a_commit_is_packed_as_it_is(objects: Objects, source: Source, tmp
             assert found["run.sh"].mode & 0o100
             assert not found["Procfile"].mode & 0o100
     assert not path.exists()
+
+
+async def test_git_may_have_much_to_say_of_a_commit(objects: Objects, source: Source) -> None:
+    """A warning for each of these lines: more than the pipe of its standard error holds."""
+    lines = "".join(f"!name{number} text\n" for number in range(3000))
+    commit = committed(source, {"Procfile": "web: x\n", ".gitattributes": lines})
+    async with asyncio.timeout(10):
+        assert (await made(objects, commit)).looked.new.id == commit
 
 
 async def test_submodules_are_named_in_the_source(objects: Objects, source: Source, tmp_path: Path) -> None:
