@@ -30,6 +30,10 @@ LEFT_OUT = frozenset({".git", ".slugignore"})
 """Names at the top that no app needs to run."""
 
 
+TIMELESS = ".profile.d/"
+"""What is below it is sourced, whenever it was written."""
+
+
 class Entry:
     """What goes into the tar as `name`: a file, a directory, a link, or what no tar holds."""
 
@@ -51,7 +55,7 @@ def newest(top: str) -> int:
 
 def write_tar(top: str, path: str, only: str = "", without: Collection[str] = (), newest: int | None = None) -> int:
     """Pack the tree at `top` into the file `path`; its size in bytes. `only` what is in this directory, or all but what
-    is `without`. `newest`: the time of what is newer. BuildFailed names what cannot be packed."""
+    is `without`. `newest`: the time of what is newer, if it has none of its own. BuildFailed: it cannot be packed."""
     import tarfile
 
     try:
@@ -155,9 +159,12 @@ def _add(tar: tarfile.TarFile, entry: Entry, newest: int | None) -> None:
 
 
 def _time(entry: Entry, newest: int | None) -> int:
-    """When it was changed; but what the build has made has the time of the newest file of its source, else each build
-    would make another slug. Bytecode says by their times which modules it is of, so these keep them."""
+    """When it was changed; but what each build makes anew, and nobody asks the time of, has that of the newest file of
+    its source: else each would make another slug. All other files that a build has made keep theirs: by it a browser is
+    told that it has a page already, and another build may have made another page of as many bytes."""
     changed = int(entry.status.st_mtime)
-    if newest is None or (entry.name.endswith(".py") and stat.S_ISREG(entry.status.st_mode)):
+    if newest is None:
         return changed
-    return min(changed, newest) if stat.S_ISREG(entry.status.st_mode) else newest
+    if stat.S_ISREG(entry.status.st_mode):
+        return min(changed, newest) if entry.name.startswith(TIMELESS) or entry.name.endswith(".pyc") else changed
+    return newest

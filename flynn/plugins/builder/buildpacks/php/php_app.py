@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     if build.has("composer.json"):
         install(build, version, load(build))
     os.makedirs(build.path(".php"), exist_ok=True)
-    shutil.copy(own(__file__, "router.php"), build.path(".php", "router.php"))
+    shutil.copy2(own(__file__, "router.php"), build.path(".php", "router.php"))
     root = next((name for name in ("public", "web") if build.has(name, "index.php")), ".")
     build.web(f"php -S 0.0.0.0:$PORT -t {root} .php/router.php")
     build.profile("php.sh", PROFILE)

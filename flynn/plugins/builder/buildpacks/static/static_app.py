@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     shutil.copy2(own(__file__, "static_server.py"), build.path(".static", "server.py"))
     shutil.copy2(own(__file__, "static_rules.py"), build.path(".static", "static_rules.py"))
     if rules:
-        shutil.copy(build.path("static.json"), build.path(".static", "static.json"))
+        shutil.copy2(build.path("static.json"), build.path(".static", "static.json"))
     build.web(f"python3 .static/server.py {found}")
     tell(f"Serving {'the top directory' if found == '.' else found + '/'}")
 
