@@ -67,7 +67,7 @@ class Layers:
     ) -> None:
         self.ctx, self.root, self.limit, self.needed, self.tasks = ctx, root, limit, needed, tasks
         self.leave = leave
-        self._coming: dict[str, asyncio.Task[Path | Exception]] = {}
+        self._coming: dict[str, asyncio.Task[Path | Exception | None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def get(self, sha256: str) -> Path:
@@ -75,12 +75,11 @@ class Layers:
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise Invalid(f"{sha256[:80]!r} names no blob; a layer is named by its SHA-256 digest")
         home = self.root / sha256
-        if sha256 not in self._coming:
-            if (home / "size").is_file():
-                os.utime(home / "size")
-                return home / "tree"
-            self._begin(sha256, fetch=True)
-        found = await asyncio.shield(self._coming[sha256])
+        if sha256 not in self._coming and (home / "size").is_file():
+            os.utime(home / "size")
+            return home / "tree"
+        while not (found := await asyncio.shield(self._coming.get(sha256) or self._begin(sha256, fetch=True))):
+            pass  # What was offered is no good, or there was no room for it at that moment.
         if isinstance(found, Exception):
             raise found
         return found
@@ -94,17 +93,22 @@ class Layers:
             os.link(packed, self._packed(sha256), follow_symlinks=False)
             self._begin(sha256, fetch=False)
 
-    def _begin(self, sha256: str, fetch: bool) -> None:
+    def _begin(self, sha256: str, fetch: bool) -> "asyncio.Task[Path | Exception | None]":
         coming = self.tasks.create_task(self._guarded(sha256, fetch), name=f"layer {sha256[:12]}")
         self._coming[sha256] = coming
         coming.add_done_callback(lambda _: self._coming.pop(sha256, None))
+        return coming
 
-    async def _guarded(self, sha256: str, fetch: bool) -> Path | Exception:
-        """What came of it, for all who wait: an error shall not end the agent's other tasks."""
+    async def _guarded(self, sha256: str, fetch: bool) -> Path | Exception | None:
+        """What came of it, for all who wait: an error shall not end the agent's other tasks. None: it is to be fetched,
+        as what was offered could not be unpacked."""
         try:
             return await self._made(sha256, fetch)
         except Exception as error:
-            return error
+            if fetch:
+                return error
+            self.ctx.log.info("the layer %s cannot be had from what was made here: %s", sha256[:12], error)
+            return None
 
     def _packed(self, sha256: str) -> Path:
         return self.root / f"{sha256}.tgz"
