@@ -36,6 +36,12 @@ def stat(pid: int) -> Stat | None:
         return None
 
 
+def over(pid: int) -> bool:
+    """Whether it has ended, be it that nobody has taken note yet. OSError as above."""
+    found = stat(pid)
+    return found is None or found.over
+
+
 def first_child(pid: int) -> int:
     """The oldest child of `pid` (which has one thread) that runs a program of its own, or 0.
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from flynn.plugins.host.backends.beside import run_beside, write_environ
 from flynn.plugins.host.backends.here import RunningHere
 from flynn.plugins.host.backends.identity import Identity, boot_id, gone, identify
 from flynn.plugins.host.backends.launch import Gate, descendants, launch, opened, processes, send
-from flynn.plugins.host.limits.cgroup import kill_each, members
+from flynn.plugins.host.backends.proc import over
+from flynn.plugins.host.limits.cgroup import PATIENCE, kill_each, members
 from flynn.plugins.host.limits.limiter import Limiter, end, group_of
 from flynn.plugins.host.race import race
 from flynn.plugins.host.trees import copy_tree, own, remove_tree
@@ -129,6 +131,14 @@ class RunningProcess(RunningHere):
         if group := group_of(self.dir):
             kill_each(group, spare=self.identity.pid)
         send(self._all(), signal.SIGKILL)
+
+    def _end(self) -> None:
+        """One that is killed first comes to the end of what it has asked the kernel for, as to write to a file."""
+        deadline = time.monotonic() + PATIENCE
+        self._kill()
+        while any(not over(one.pid) for one in self._all()) and time.monotonic() < deadline:
+            time.sleep(0.005)
+            self._kill()
 
     def _clean(self) -> None:
         self._kill()

@@ -15,6 +15,7 @@ from flynn.plugins.host.backends.here import RunningHere
 from flynn.plugins.host.backends.identity import boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.probe import last_line
+from flynn.plugins.host.backends.proc import over
 from flynn.plugins.host.limits.cgroup import PATIENCE, members
 from flynn.plugins.host.limits.limiter import end, group_of
 from flynn.plugins.host.sandbox import network
@@ -82,7 +83,7 @@ class RunningSandbox(RunningHere):
     def _await_end(self) -> None:
         """pid 1 ends once all others have."""
         deadline = time.monotonic() + PATIENCE
-        while (inner := self._inner()) and not dead(inner) and time.monotonic() < deadline:
+        while (inner := self._inner()) and not over(inner) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def _members(self) -> list[psutil.Process]:
@@ -110,11 +111,3 @@ class RunningSandbox(RunningHere):
                 with contextlib.suppress(msgspec.DecodeError):
                     found |= msgspec.json.decode(line)
         return msgspec.convert(found, _Status)
-
-
-def dead(pid: int) -> bool:
-    """Whether it has ended, be it that nobody has taken note yet."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return True
