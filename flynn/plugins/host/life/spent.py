@@ -68,7 +68,8 @@ async def over(standing: Standing) -> str:
 def _all(standing: Standing, places: Collection[Path], limit: int, left: Room) -> Spent:
     """What is in these trees, and what the job has deleted there and holds open. Blocks."""
     process = standing.kept.process
-    unlinked = held(process.pid, places_of(standing.job, places)) if process else 0
+    pid = (process and process.pid) or standing.state.pid  # Who stands for a container is no process.
+    unlinked = held(pid, places_of(standing.job, places)) if pid else 0
     return measure(places, limit, left, unlinked)
 
 
