@@ -69,6 +69,7 @@ class Limiter:
         """The groups for a run of a job, written down first. Blocks for a moment. NotStarted: the kernel refuses."""
         if self.hierarchy is None:
             return
+        end(spec.dir)  # A daemon that was killed while it gave the job others (`give`) has left them.
         try:
             _save(spec.dir, self.hierarchy.at(spec.id))
             fresh(self.hierarchy, spec.id, spec.limits)

@@ -7,9 +7,8 @@ ends, as their standard input is closed then; their directories and groups are c
 
 import asyncio
 import contextlib
-import itertools
 import logging
-import os
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,8 +27,6 @@ AFTER = {False: 0.05, True: 1.0}
 
 IDLE = 300.0
 """Seconds for which one is kept that nobody asks for."""
-
-NUMBERS = itertools.count(1)
 
 Make = Callable[[Path, str, Sequence[str] | None], Waiting]
 """Begins one in a directory that is made, in groups of that name, with a network of its own (or None)."""
@@ -94,7 +91,7 @@ class Ready:
     def _add(self, own: bool) -> None:
         if own in self._kept or self._ended:
             return
-        name = f"_{os.getpid()}-{next(NUMBERS)}"
+        name = f"_{secrets.token_hex(8)}"  # Never used again: a job may still be said to have the groups of that name.
         dir = self.dir / name
         try:
             dir.mkdir(mode=0o700, parents=True)

@@ -128,8 +128,12 @@ class SandboxBackend:
 
     @contextlib.contextmanager
     def ahead(self) -> Iterator[None]:
-        """Keep sandboxes ready for the jobs that come, until the block ends. On the loop."""
+        """Keep sandboxes ready for the jobs that come, until the block ends. On the loop. None, where a job's directory
+        is on another disk: what is kept has its files open, and they are moved there."""
         remove_tree(self.data / "ready")
+        if not _on_one_disk(self.data, self.limiter.data / "jobs"):
+            yield
+            return
         self.ready = Ready(self.data / "ready", self._wait)
         try:
             yield
@@ -199,6 +203,10 @@ class SandboxBackend:
         write_environ(spec.dir, env)
         for tree in spec.stack if mode == "copy" else ():
             copy_tree(tree, spec.dir / "upper")
+
+
+def _on_one_disk(*paths: Path) -> bool:
+    return len({path.stat().st_dev for path in paths if path.exists()}) < 2
 
 
 def _is_full(path: Path) -> bool:

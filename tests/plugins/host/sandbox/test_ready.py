@@ -1,7 +1,9 @@
 """Sandboxes that wait for jobs before there are any."""
 
 import asyncio
+import importlib
 import os
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flynn.plugins.host.backends.backend import Limits, Running, Spec
+from flynn.plugins.host.backends.backend import Limits, NotStarted, Running, Spec
+from flynn.plugins.host.backends.proc import over
 from flynn.plugins.host.limits.limiter import group_of
+from flynn.plugins.host.sandbox import ready
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from flynn.plugins.host.sandbox.waiting import Waiting
 from tests.contract.backend import spec, start
 from tests.plugins.host.sandbox.test_network import apart as apart
 
 LIMIT = 20.0
+
+SHM = Path("/dev/shm")
 
 
 @pytest.fixture
@@ -122,6 +128,49 @@ async def test_what_has_died_is_not_given(ahead: SandboxBackend, tmp_path: Path)
     assert not waiting.dir.exists()
 
 
+async def test_no_name_is_used_again(tmp_path: Path) -> None:
+    """Not by a daemon with the pid of one before: directories of jobs still name the groups that these had then."""
+    names: list[str] = []
+
+    def make(dir: Path, name: str, refused: object) -> Waiting:
+        names.append(name)
+        raise NotStarted("not here")
+
+    for number in (1, 2):
+        importlib.reload(ready).Ready(tmp_path, make).used(False)
+        async with asyncio.timeout(LIMIT):
+            while len(names) < number:
+                await asyncio.sleep(0.01)
+    assert len({*names}) == 2
+
+
+async def test_groups_that_a_killed_daemon_gave_a_job_go_with_its_next_run(
+    ahead: SandboxBackend, tmp_path: Path
+) -> None:
+    if (hierarchy := ahead.limiter.hierarchy) is None:
+        pytest.skip("there are no groups here")
+    await ran(ahead, told(tmp_path, "job-1", "true"))
+    waiting, wanted = await kept(ahead), told(tmp_path, "job-2", "exec sleep 60")
+    ahead.limiter.give(wanted, waiting.dir)
+    wanted.stdout.touch()
+    running = await start(ahead, wanted)
+    assert waiting.dir.name not in hierarchy.present()
+    await running.kill()
+    await running.wait()
+    await running.cleanup()
+
+
+async def test_none_is_kept_where_jobs_are_on_another_disk(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk here")
+    with tempfile.TemporaryDirectory(dir=SHM) as other:
+        (sandbox.limiter.data / "jobs").symlink_to(other)
+        with sandbox.ahead():
+            for number in (1, 2):
+                await ran(sandbox, told(Path(other), f"job-{number}", "true"))
+                assert sandbox.ready is None
+
+
 @pytest.mark.parametrize("own", [False, True])
 async def test_they_end_with_the_agent(sandbox: SandboxBackend, tmp_path: Path, own: bool) -> None:
     if own and sandbox.no_own:
@@ -168,7 +217,7 @@ async def test_a_network_is_ready_for_the_next_job(apart: SandboxBackend, tmp_pa
         await running.kill()
         await running.wait()
         await running.cleanup()
-        assert not psutil.pid_exists(int(carrier.split()[0]))
+        assert over(int(carrier.split()[0]))
 
 
 async def test_one_that_refuses_something_else_is_not_given(apart: SandboxBackend, tmp_path: Path) -> None:
