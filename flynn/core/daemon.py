@@ -80,7 +80,7 @@ async def _live(
         if node.etcd:
             await own_name(node, store, mirror, lease)
         write_client_file(node, grid)
-        server = Web(grid.token, stale_since=lambda: mirror.stale_since)
+        server = Web(grid.token, stale_since=lambda: mirror.stale_since, is_starting=lambda: not up.is_set())
         metrics = Metrics()
         http = await stack.enter_async_context(open_http(grid.token))
         await stack.enter_async_context(serve(server, node.address, node.port, estate))

@@ -135,6 +135,16 @@ async def test_a_port_is_free_again_after_serving() -> None:
                 assert response.status == 404
 
 
+async def test_what_a_node_does_not_answer_yet_is_not_said_to_be_nowhere() -> None:
+    port, starting = free_port(), [True]
+    web = Web("t", is_starting=lambda: starting[0])
+    async with serve(web, "127.0.0.1", port), aiohttp.ClientSession() as http:
+        for status in (503, 404):
+            async with http.get(f"http://127.0.0.1:{port}/hello.git/info/refs") as response:
+                assert response.status == status
+            starting[0] = False
+
+
 async def test_the_lag_of_the_loop_is_seen() -> None:
     async with LoopLag.measuring() as lag, asyncio.timeout(10):
         assert lag.snapshot() == {"median": 0.0, "worst": 0.0}

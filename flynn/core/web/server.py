@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from flynn import __version__
-from flynn.core.errors import FlynnError, NotFound, TooLarge, Unsupported
+from flynn.core.errors import FlynnError, NotFound, TooLarge, Unavailable, Unsupported
 from flynn.core.records import STALE_SINCE
 from flynn.core.web.answers import answer
 from flynn.core.web.bodies import BODY_LIMIT, ROUTE
@@ -28,16 +28,17 @@ BEGUN: Any = web.RequestKey("begun", bool) if hasattr(web, "RequestKey") else "f
 
 class Web:
     """Routes by path, behind the grid's token. `clock`: seconds that nobody sets; `stale_since`: since
-    when the store is away, if it is."""
+    when the store is away, if it is; `is_starting`: whether there will be more routes soon."""
 
     def __init__(
         self,
         token: str,
         clock: Callable[[], float] = time.monotonic,
         stale_since: Callable[[], float | None] = lambda: None,
+        is_starting: Callable[[], bool] = lambda: False,
     ) -> None:
         self._guard = Guard(token, clock)
-        self._stale_since = stale_since
+        self._stale_since, self._is_starting = stale_since, is_starting
         self._routes: dict[tuple[str, str], tuple[re.Pattern[str], Route]] = {}
         self._fronts: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -140,6 +141,8 @@ class Web:
         if allowed:
             told = f"{request.method[:40]} is not for {path[:200]}; use {', '.join(allowed)}"
             raise HttpError(405, told, allow=allowed)
+        if self._is_starting():
+            raise Unavailable("this node is starting and does not answer that yet; try again in a moment")
         raise NotFound(f"there is nothing at {path[:200]}")
 
 
