@@ -52,3 +52,29 @@ async def test_who_keeps_silent_is_named(tmp_path: Path, kit: Path) -> None:
         assert lines == [f"       (cat has said nothing for {s} s)\n".encode() for s in ("0.5", "1")]
         (tmp_path / "go").write_text("now\n")
         assert (await output.read()).endswith(b"       done\n")
+
+
+TOLD_AT_ONCE = """
+import os, signal, time
+from inside import BuildFailed
+from inside.__main__ import limit_time
+from inside.run import run_here
+limit_time()
+try:
+    run_here(lambda: time.sleep(60), '/', {}, meanwhile=lambda: os.kill(os.getpid(), signal.SIGTERM))
+except BuildFailed as error:
+    print(error)
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("nothing is left")
+"""
+
+
+async def test_a_build_that_is_told_to_end_while_it_forks_leaves_nothing(kit: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-B", "-c", TOLD_AT_ONCE, cwd=kit, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(LIMIT):
+        said, _ = await process.communicate()
+    assert said == b"the build was stopped\nnothing is left\n"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from flynn.core import blobs, model
-from flynn.core.errors import FlynnError
+from flynn.core.errors import FlynnError, Unavailable
 from flynn.core.facts import Facts
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.beside import beside
@@ -45,7 +45,7 @@ class Packs:
         self, folder: Path, after: asyncio.Event | None = None
     ) -> AsyncIterator["asyncio.Task[tuple[model.Pack, ...]]"]:
         """The packs in a directory, while they are put on the shelf, once that event is set. After the block those go
-        that no record names. The task raises Full, Unavailable."""
+        that no record names. The task raises Full, Unavailable: also where the files go meanwhile."""
         names: list[str] = []
         try:
             async with beside(self._keep_all(folder, names, after), "packs to the shelf") as task:
@@ -59,9 +59,12 @@ class Packs:
         if after:
             await after.wait()
         found = []
-        for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
-            if match := NAME.fullmatch(path.name):
-                found.append(await self._keep(match[1], path, names))
+        try:
+            for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
+                if match := NAME.fullmatch(path.name):
+                    found.append(await self._keep(match[1], path, names))
+        except FileNotFoundError:  # git has tidied up.
+            raise Unavailable("its pusher left before all of it was on the shelf") from None
         return tuple(found)
 
     async def _keep(self, name: str, path: Path, names: list[str]) -> model.Pack:

@@ -52,6 +52,10 @@ DRAIN = 10.0
 """Seconds for which the rest of the output is waited for, once all that wrote it has been ended."""
 
 
+ENDING = (signal.SIGALRM, signal.SIGTERM)
+"""What ends a build before its time (`limit_time`)."""
+
+
 class Ended:
     """`code`: the exit code of a program, 128 + N when signal N ended it. `reason`: its last line, if that is marked as
     a failure."""
@@ -95,13 +99,18 @@ def run_here(
     here, and quick."""
     sys.stdout.flush()
     pipe, out = os.pipe()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # What they have Python do is for this process alone.
     pid = os.fork()
     if pid == 0:
         os.close(pipe)
         _be(main, cwd, env, out)
     os.close(out)
-    meanwhile()
-    return _followed(pid, pipe, quiet)
+
+    def begun() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        meanwhile()
+
+    return _followed(pid, pipe, quiet, begun)
 
 
 def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) -> None:
@@ -109,8 +118,9 @@ def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) ->
     code = 1
     try:
         os.setsid()
-        for number in (signal.SIGALRM, signal.SIGTERM):
+        for number in ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(out, 2)
@@ -133,11 +143,12 @@ def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) ->
             os._exit(code)
 
 
-def _followed(pid: int, pipe: int, quiet: float) -> Ended:
+def _followed(pid: int, pipe: int, quiet: float, meanwhile: Callable[[], None] = lambda: None) -> Ended:
     """Print what a program prints, which has a session of its own, until it has ended. Then what it has left behind
     there ends, and so it does where the build breaks off."""
     printer, status = Printer(), None
     try:
+        meanwhile()
         status = _last(pid, pipe, printer, quiet)
     finally:
         _end_session(pid)

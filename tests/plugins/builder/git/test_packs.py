@@ -251,6 +251,17 @@ async def test_packs_that_are_kept_after_something_else(node: TestNode, means: M
     assert await blobs(node) == set(), "who leaves before that waits for nothing"
 
 
+async def test_a_pusher_who_leaves_takes_away_what_was_to_be_kept(node: TestNode, means: Means, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    folder = source.pack(tmp_path / "pack", source.commit("pushed"))
+    [index] = folder.glob("*.idx")
+    index.unlink()
+    async with means.packs.keeping(folder) as keeping:
+        with pytest.raises(Unavailable, match="its pusher left"):
+            await keeping
+    assert await blobs(node) == set()
+
+
 async def test_packs_that_another_node_took_away_are_put_there_again(
     node: TestNode, means: Means, tmp_path: Path
 ) -> None:
