@@ -49,14 +49,17 @@ class Child:
         return out, err
 
     async def end(self) -> None:
-        """Have it end with all that it began. It is asked nicely first: it may have something to tidy up."""
-        for number, limit in ((signal.SIGTERM, TERM), (signal.SIGKILL, None)):
-            if self.returncode is None:
-                self._signal(number)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(limit):
-                        await self.wait()
-        self._signal(signal.SIGKILL)  # What it began, if it is still there.
+        """Have it end with all that it began. It is asked nicely first: it may have something to tidy up. Who is
+        cancelled waits no longer, and it is killed."""
+        try:
+            for number, limit in ((signal.SIGTERM, TERM), (signal.SIGKILL, None)):
+                if self.returncode is None:
+                    self._signal(number)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(limit):
+                            await self.wait()
+        finally:
+            self._signal(signal.SIGKILL)  # What it began, if it is still there.
 
     async def open(self) -> None:
         """Watch for its end, and open the pipes."""

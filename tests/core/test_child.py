@@ -76,6 +76,17 @@ async def test_who_heeds_nothing_is_killed(tmp_path: Path, monkeypatch: pytest.M
         assert process.returncode == -9
 
 
+async def test_who_is_cancelled_while_it_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
+    async with asyncio.timeout(20):
+        async with child(("sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"), tmp_path, PATH) as process:
+            await process.stdout.readline()
+            ending = asyncio.create_task(process.end())
+            await asyncio.sleep(0)
+            ending.cancel()
+            assert await process.wait() == -9
+        assert ending.cancelled()
+
+
 async def test_where_the_kernel_cannot_tell_of_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(pid: int) -> int:
         raise OSError
