@@ -8,7 +8,7 @@ import msgspec
 from flynn.core import model
 from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts, encode
-from flynn.core.store import Delete, Op, Put, Store, Unchanged
+from flynn.core.store import COMMIT_LIMIT, VALUE_LIMIT, Delete, Op, Put, Store, Unchanged
 
 if TYPE_CHECKING:
     from flynn.core.mirror import Mirror
@@ -35,6 +35,12 @@ class Change(msgspec.Struct, frozen=True):
     def size(self) -> int:
         """Bytes of what is written."""
         return sum([len(op.value) for op in self.ops() if isinstance(op, Put)])
+
+    @property
+    def fits(self) -> bool:
+        """Whether a store takes it in one commit, with some guards besides."""
+        most = len(self.puts) + len(self.deletes) <= COMMIT_LIMIT and len(self.guarded()) <= COMMIT_LIMIT
+        return most and self.size <= VALUE_LIMIT
 
     def guarded(self) -> dict[str, None]:
         """Everything written, removed or read that is to be as it was, in order."""

@@ -106,7 +106,8 @@ class Placing:
 
 
 def _joined(chosen: Sequence[Change], given: Iterable[Change]) -> Iterator[Change]:
-    """What was chosen and what is given; what queues jobs, and what moves these on, as one."""
+    """What was chosen and what is given; what queues jobs, and what moves these on, as one. Where that would be more
+    than a commit takes, a job stays in its queue until the next photo."""
     queues = {key: change for change in chosen for key in _queued(change)}
     yield from (change for change in chosen if not _queued(change))
     for change in given:
@@ -114,7 +115,10 @@ def _joined(chosen: Sequence[Change], given: Iterable[Change]) -> Iterator[Chang
         if not key:
             yield change
             continue
-        one = _at_once(queues.pop(key), change, key)
+        one = _at_once(queues[key], change, key)
+        if len(queues[key].puts) > 1 and not one.fits:
+            continue
+        del queues[key]
         left = [other for other in _queued(one) if other in queues]
         queues.update(dict.fromkeys(left, one))
         if not left:

@@ -70,6 +70,20 @@ def test_the_newest_makes_way_and_the_service_comes_after_it() -> None:
     assert place(world) == []
 
 
+def test_so_many_may_make_way_for_a_deploy_that_it_takes_more_than_a_commit() -> None:
+    world = grid(a=8192, b=8192, c=8192, d=8192, e=8192)
+    for number in range(5 * 28):
+        batch(world, f"job-{number}", 290)
+    release = world.release(APP, "web")
+    world.put(keys.release(APP, 1), replace(release, processes={"web": model.ProcessType(command="run", memory=8000)}))
+    world.put(keys.formation(APP), model.Formation(app=APP, counts={"web": 5}))
+    world.put(keys.deploy(APP), model.Deploy(app=APP, old=0, new=1, started=world.now, stepped=world.now))
+    world.settle()
+    assert len(stopped(world)) == 5 * 28
+    world.run()
+    assert world.up(APP) == {(1, "web"): 5}
+
+
 def test_one_that_was_not_begun_goes_back_to_its_queue() -> None:
     world = grid(a=512)
     batch(world, "job", begun=False)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.facts import Facts, encode
-from flynn.core.store import Batch, Item
+from flynn.core.store import VALUE_LIMIT, Batch, Item, check_commit
 from flynn.plugins.controller.deploy.settings import settled
 from flynn.plugins.controller.jobs import jobs_of, ready
 from flynn.plugins.controller.plan import Limits, Plan, plan
@@ -99,6 +99,8 @@ class World:
         """Plan once and carry it all out; how many changes there were."""
         changes = self.plan().changes
         for change in changes:
+            check_commit(change.ops(), change.guards(self.facts))
+            assert change.size <= VALUE_LIMIT
             self.write(change)
         return len(changes)
 
