@@ -169,12 +169,20 @@ def checked(networks: Sequence[str]) -> None:
 
 def resolv(machine: Path = RESOLV) -> str:
     """What its /etc/resolv.conf says: who answers, and else what the machine's own says."""
+    return "\n".join([f"nameserver {DNS}", *_said(machine, "search", "domain", "options"), ""])
+
+
+def servers(machine: Path = RESOLV) -> tuple[str, ...]:
+    """Whom the machine asks for names now. pasta reads that once, when it begins."""
+    return tuple(_said(machine, "nameserver"))
+
+
+def _said(machine: Path, *names: str) -> list[str]:
     try:
         lines = machine.read_text(errors="replace").splitlines()
     except OSError:
-        lines = []
-    kept = [line for line in lines if line.split()[:1] in (["search"], ["domain"], ["options"])]
-    return "\n".join([f"nameserver {DNS}", *kept, ""])
+        return []
+    return [line for line in lines if line.split()[:1] and line.split()[0] in names]
 
 
 def end(dir: Path, boot: str) -> None:

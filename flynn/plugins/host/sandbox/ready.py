@@ -50,8 +50,8 @@ class Ready:
         return self._kept.get(own)
 
     def take(self, refused: Sequence[str] | None) -> Waiting | None:
-        """One whose network refuses just this (None: with the machine's own), if it is ready; the caller ends it or
-        sets it going."""
+        """One whose network refuses just this (None: with the machine's own), and is still right, if it is ready; the
+        caller ends it or sets it going."""
         own, wanted = refused is not None, tuple(refused or ())
         with self._lock:
             self._refused = wanted if own else self._refused
@@ -59,7 +59,7 @@ class Ready:
             if kept is None or (kept.alive() and not kept.ready()):
                 return None
             del self._kept[own]
-        if kept.alive() and kept.refused == wanted:
+        if kept.alive() and kept.is_as(wanted):
             return kept
         leave(kept)
         return None

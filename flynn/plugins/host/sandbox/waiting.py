@@ -30,7 +30,8 @@ MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
 @dataclass(frozen=True)
 class Waiting:
     """`files`: what bubblewrap is given, by the option that takes it. `told`: what the shell becomes, and bubblewrap's
-    arguments. `refused`: what its network does not reach, if it has one of its own (`own`)."""
+    arguments. `refused`: what its network does not reach, if it has one of its own (`own`); `servers`: whom that asks
+    for names."""
 
     dir: Path
     gate: Gate
@@ -38,6 +39,7 @@ class Waiting:
     told: int
     own: bool
     refused: tuple[str, ...]
+    servers: tuple[str, ...]
     open: contextlib.ExitStack
 
     def ready(self) -> bool:
@@ -48,6 +50,10 @@ class Waiting:
 
     def alive(self) -> bool:
         return alive(self.gate.identity)
+
+    def is_as(self, refused: tuple[str, ...]) -> bool:
+        """Whether its network, if it has one of its own, is as one that begins now, which does not reach these."""
+        return self.refused == refused and (not self.own or self.servers == network.servers())
 
     def become(self, argv: Sequence[str], words: Sequence[str]) -> None:
         """Say what it shall be once it goes: `argv`, and bubblewrap's arguments. OSError: the disk is full."""
@@ -86,14 +92,14 @@ def begin(
             files["--seccomp"] = _new(dir / "seccomp", os.O_RDWR, stack)
             fill(files["--seccomp"], filter)
         told = _memory("bwrap arguments", stack)
-        script, argv = BECOME.format(told), list[str]()
+        script, argv, servers = BECOME.format(told), list[str](), network.servers()
         if refused is not None:
             network.write(dir, port, refused)
             script, argv = 'exec "$@"', [*network.words(dir), "/bin/sh", "-c", script]
         kept = [told, *files.values(), *more]
         env = ENV if refused is None else {**BARE, **ENV}
         gate = stack.enter_context(opened(argv, env, (dir / "stdout", dir / "stderr"), stdin, kept, hold, script))
-        return Waiting(dir, gate, files, told, refused is not None, tuple(refused or ()), stack.pop_all())
+        return Waiting(dir, gate, files, told, refused is not None, tuple(refused or ()), servers, stack.pop_all())
 
 
 def fill(file: int, data: bytes, begin: int = 0) -> None:

@@ -14,7 +14,7 @@ import pytest
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Running, Spec
 from flynn.plugins.host.backends.proc import over
 from flynn.plugins.host.limits.limiter import group_of
-from flynn.plugins.host.sandbox import ready
+from flynn.plugins.host.sandbox import network, ready
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from flynn.plugins.host.sandbox.waiting import Waiting
 from tests.contract.backend import spec, start
@@ -83,15 +83,15 @@ async def test_the_next_job_is_what_was_kept_ready(ahead: SandboxBackend, tmp_pa
     assert group is None or not any(dir.exists() for dir in group.dirs)
 
 
-@pytest.mark.parametrize("network", ["host", "own"])
-async def test_a_job_has_no_file_open_but_its_own(ahead: SandboxBackend, tmp_path: Path, network: str) -> None:
-    if network not in ahead.networks:
+@pytest.mark.parametrize("kind", ["host", "own"])
+async def test_a_job_has_no_file_open_but_its_own(ahead: SandboxBackend, tmp_path: Path, kind: str) -> None:
+    if kind not in ahead.networks:
         pytest.skip(f"no network of its own here: {ahead.no_own}")
     for number in (1, 2):  # One that begins now, one that was ready.
         command = "for file in /proc/$$/fd/*; do readlink $file || :; done"
-        wanted = told(tmp_path, f"job-{number}", command, network=network)
+        wanted = told(tmp_path, f"job-{number}", command, network=kind)
         await ran(ahead, wanted)
-        await kept(ahead, network == "own")
+        await kept(ahead, kind == "own")
         found = wanted.stdout.read_text().splitlines()
         assert found[0] == "/dev/null"
         assert {path.rpartition("/")[2] for path in found[1:]} == {"stdout", "stderr"}, found
@@ -231,3 +231,22 @@ async def test_one_that_refuses_something_else_is_not_given(apart: SandboxBacken
         assert not waiting.dir.exists()
         after = await kept(apart, own=True)
         assert "10.77.0.0/16" in after.refused
+
+
+async def test_one_that_asks_others_for_names_than_the_machine_does_now_is_not_given(
+    apart: SandboxBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with apart.ahead():
+        await ran(apart, told(tmp_path, "job-1", "true", network="own"))
+        waiting = await kept(apart, own=True)
+        monkeypatch.setattr(network, "servers", lambda: ("nameserver 10.77.0.1",))
+        running = await ran(apart, told(tmp_path, "job-2", "true", network="own"))
+        assert running.identity != waiting.gate.identity
+        assert not waiting.alive()
+        assert (await kept(apart, own=True)).servers == ("nameserver 10.77.0.1",)
+
+
+def test_who_is_asked_for_names_is_read_anew(tmp_path: Path) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.1\nsearch a\n\nnameserver 10.0.0.2\n")
+    assert network.servers(tmp_path / "resolv.conf") == ("nameserver 10.0.0.1", "nameserver 10.0.0.2")
+    assert network.servers(tmp_path / "none") == ()
