@@ -60,6 +60,8 @@ def judge(known: model.Repository, commands: Sequence[Command]) -> Verdict:
     if wanted.deletes:
         raise Invalid(f"{branch} is the branch that deploys and is not deleted; `flynn delete` deletes the app")
     there = known.refs.get(wanted.ref, "")
+    if there == wanted.new:  # That of a pusher who left, say, and whose deploy went on.
+        raise Conflict(f"{branch} is at {there[:10]} already, as you push it: another push of it has been deployed")
     if there != ("" if wanted.creates else wanted.old):
         now = f"is at {there[:10]} now" if there else "is not there any more"
         raise Conflict(f"{branch} {now}: another push was faster; fetch it (git fetch), and push again")

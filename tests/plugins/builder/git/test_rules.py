@@ -58,6 +58,8 @@ def test_who_was_slower_is_told_where_the_branch_is() -> None:
         judge(kept, [Command(A, C, MAIN)])
     with pytest.raises(Conflict, match="main is at bbbbbbbbbb now"):
         judge(kept, [Command(ZERO, C, MAIN)])
+    with pytest.raises(Conflict, match="main is at bbbbbbbbbb already, as you push it"):
+        judge(kept, [Command(A, B, MAIN)])
     with pytest.raises(Conflict, match="not there any more"):
         judge(Repository(app="hello", branch="main"), [Command(A, C, MAIN)])
 
