@@ -21,8 +21,8 @@ HOW = """\
 - What runs is `flynn daemon` with its own store, a process like any other, and the backend `sandbox`. The remote and
   its credentials are those that `flynn create` sets up. flynn and the builds run on the system's own Python.
 - A push is measured from the start of `git push` to the first answer that has the new release's words: the app is
-  asked through the router again and again on one connection, 10 ms apart, as the bare one is. When the push itself ends is shown
-  beside it: the new process must be well for a while first (half a second here).
+  asked through the router again and again on one connection, 10 ms apart, as the bare one is. When the push itself
+  ends is shown beside it: the new process must be well for a while first (half a second here).
 - The parts of P1 without flynn, one after the other: `git push` over HTTP to git's own `git http-backend`,
   `git archive` as tar.gz, and the line of the Procfile started by a shell, its packages installed already, until it
   answers with 200.

@@ -108,18 +108,22 @@ class Placing:
 def _joined(chosen: Sequence[Change], given: Iterable[Change]) -> Iterator[Change]:
     """What was chosen and what is given; what queues jobs, and what moves these on, as one. Where that would be more
     than a commit takes, a job stays in its queue until the next photo."""
-    queues = {key: change for change in chosen for key in _queued(change)}
-    yield from (change for change in chosen if not _queued(change))
+    queues: dict[str, Change] = {}
+    for change in chosen:
+        if found := _queued(change):
+            queues.update(dict.fromkeys(found, change))
+        else:
+            yield change
     for change in given:
         key = next((key for key in (*change.puts, *change.deletes) if key in queues), "")
         if not key:
             yield change
             continue
-        one = _at_once(queues[key], change, key)
-        if len(queues[key].puts) > 1 and not one.fits:
+        one, alone = _at_once(queues[key], change, key), len(queues[key].puts) == 1
+        if not alone and not one.fits:
             continue
         del queues[key]
-        left = [other for other in _queued(one) if other in queues]
+        left = [] if alone else [other for other in _queued(one) if other in queues]
         queues.update(dict.fromkeys(left, one))
         if not left:
             yield one
@@ -135,6 +139,9 @@ def _queued(change: Change) -> list[str]:
 def _at_once(queues: Change, moved: Change, key: str) -> Change:
     """Both in one. What follows from the entry in the queue follows here from the job's name, which was made up just
     now: no host has a job of that name."""
+    if len(queues.puts) == 1 and not queues.deletes:  # Of these there may be a thousand at once.
+        deletes = tuple(each for each in moved.deletes if each != key)
+        seen = (*queues.seen, *moved.seen)
+        return Change(puts=moved.puts, deletes=deletes, seen=seen, why=moved.why, follows=moved.follows)
     one = together(replace(queues, puts={name: put for name, put in queues.puts.items() if name != key}), moved)
-    why = moved.why if len(queues.puts) == 1 else one.why
-    return replace(one, deletes=tuple(each for each in one.deletes if each != key), why=why)
+    return replace(one, deletes=tuple(each for each in one.deletes if each != key))
