@@ -6,6 +6,7 @@ Every node watches what is told, so that the next leader knows where the last on
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flynn.core.brick import Context
@@ -17,8 +18,9 @@ from flynn.core.model import Event
 from flynn.plugins.controller.events.derive import Known, begun, derive, last_of
 from flynn.plugins.controller.events.history import KEPT, newest, pages, surplus, written
 
-GATHER = 0.05
-"""Seconds from a change to its event: more of them are written at once."""
+GATHER = 0.2
+"""Seconds from a change to its event: more of them are written at once, and what follows from the change is decided
+first."""
 
 PAUSE = 0.5
 """Seconds from one commit of events to the next: two in a second at most."""
@@ -32,13 +34,16 @@ LOOK = 600.0
 SLICE = 200
 """Changes since the last leader that are looked at before others get their turn."""
 
+Heard = tuple[Facts, Facts, float]
+"""A photo, the next one, and when that was heard of."""
+
 
 @dataclass(eq=False)
 class Witness:
     """Keeps the newest photo of which it is sure that all in it was told. `note` hears of every photo."""
 
     _photos: deque[Facts] = field(default_factory=deque)
-    _table: object = None
+    _table: object = ""
 
     def note(self, facts: Facts) -> None:
         """Events of a photo's cursor follow photos that show the events before: those are kept, until they are told."""
@@ -72,6 +77,10 @@ class Chronicle:
     witness: Witness
     lost: float
     _seen: Facts = field(default_factory=Facts)
+    _heard: deque[Heard] = field(default_factory=deque)
+    _known: int = 0
+    """The revision until which it was found out what happened."""
+
     _told: deque[Event] = field(default_factory=deque)
     _dropped: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,14 +97,21 @@ class Chronicle:
             await asyncio.sleep(RETRY)
 
     def _hear(self, facts: Facts) -> None:
-        """One more commit: what happened by it."""
-        before, self._seen = self._seen, facts
-        self._add(event for event in derive(Known(before), facts, self.ctx.clock(), self.lost) if event)
+        """One more commit: what happened by it is found out later."""
+        self._heard.append((self._seen, facts, self.ctx.clock()))
+        self._seen = facts
+        self._wake.set()
+
+    async def _find_out(self) -> None:
+        """What happened by all that was heard until now."""
+        for _ in range(len(self._heard)):
+            before, facts, now = self._heard.popleft()
+            self._add(event for event in derive(Known(before), facts, now, self.lost) if event)
+            self._known = facts.revision
+            await asyncio.sleep(0)
 
     def _add(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._told.append(event)
-            self._wake.set()
+        self._told.extend(events)
         while len(self._told) > KEPT:
             self._told.popleft()
             self._dropped += 1
@@ -103,6 +119,7 @@ class Chronicle:
     async def _go_on(self) -> None:
         """What happened after the last that was told, whoever told it. What happens meanwhile comes after that."""
         facts = self._seen = self.ctx.mirror.facts
+        self._heard.clear()
         self._told, self._dropped, found = deque(), 0, []
         now = self.ctx.clock()
         for at, event in enumerate(derive(self.witness.known(facts), facts, now, self.lost)):
@@ -110,27 +127,33 @@ class Chronicle:
                 found.append(event)
             if at % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
-        meanwhile, self._told = self._told, deque()
-        self._add([*sorted(found, key=lambda event: event.time), *meanwhile])
+        self._add(sorted(found, key=lambda event: event.time))
+        self._known = facts.revision
         self._wake.set()
 
     async def _write_for_ever(self) -> None:
+        clock = asyncio.get_running_loop().time
+        looked = clock() - LOOK
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             await asyncio.sleep(GATHER)
             self._wake.clear()
+            await self._find_out()
+            if not self._told and clock() - looked < LOOK:
+                continue
             if self.claim.held:
+                looked = clock()
                 await self._write()
+            else:
+                self._wake.set()  # It may be again, though nothing more happens.
 
     async def _write(self) -> None:
         """Write down what was heard. Conflict, Unavailable: some of it could not be."""
         here, now = self.ctx.mirror.facts, self.ctx.clock()
         told, dropped, self._told, self._dropped = list(self._told), self._dropped, deque(), 0
         if told or not here.events or surplus(pages(here), (), now):
-            for change in written(here, told, self._seen.revision, now, dropped):
+            for change in written(here, told, self._known, now, dropped):
                 await self.ctx.mirror.reach(await commit(self.ctx.store, here, change, self.claim.fence))
                 await asyncio.sleep(PAUSE)
