@@ -27,7 +27,7 @@ LARGE = 1 << 30
 SLOWLY = 4.0
 """Seconds that it is slow."""
 
-COUNT = 2
+COUNT = 6
 """Bodies that each client moves in one sample."""
 
 SPLICED: Any = {"name": "haproxy-splice", "more": "  option splice-auto\n", "connections": 100}
