@@ -42,6 +42,9 @@ class FakeGrid:
     buildpacks: list[str] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
     cut: bool = False
+    """Streams break off after their last line; `then` is what the next one answers."""
+
+    then: list[dict[str, Any]] = field(default_factory=list)
     open: bool = False
     """Streams go on after their last line."""
 
@@ -300,6 +303,7 @@ class FakeGrid:
         if self.open:
             await asyncio.sleep(60)
         if self.cut and request.transport:
+            self.lines = self.then or self.lines
             request.transport.close()
         return response
 

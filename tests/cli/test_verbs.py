@@ -255,11 +255,10 @@ async def test_a_log_that_is_followed_outlives_a_broken_stream(grid: FakeGrid, f
         [{**line, "line": "one"}, other, {**line, "line": "two"}, begun, {**line, "at": 9, "line": "3"}],
         True,
     )
+    grid.then = [{**line, "at": 10, "line": "four"}]
     process = await flynn.spawn("log", "-f", "-n", "2", "-s", "stdout", "--since", "10m")
     assert process.stdout is not None
-    shown = [await asyncio.wait_for(process.stdout.readline(), 20) for _ in range(4)]
-    grid.lines = [{**line, "at": 10, "line": "four"}]
-    shown.append(await asyncio.wait_for(process.stdout.readline(), 20))
+    shown = [await asyncio.wait_for(process.stdout.readline(), 20) for _ in range(5)]
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(process.communicate(), 20)
     assert [text.split()[-1] for text in shown] == [b"one", b"other", b"two", b"3", b"four"]
