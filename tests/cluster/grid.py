@@ -179,12 +179,14 @@ class Grid:
                 return response.status, await response.text()
 
     def processes(self) -> list[psutil.Process]:
-        """Processes of the jobs of this grid: their standard output goes to a file under its data directory."""
+        """Processes of the jobs of this grid: their standard output goes to a file under its data directory. What waits
+        ready for a job is none."""
         return [process for process in psutil.process_iter() if self._owns(process.pid)]
 
     def _owns(self, pid: int) -> bool:
         try:
-            return str(self.data) in os.readlink(f"/proc/{pid}/fd/1")
+            output = os.readlink(f"/proc/{pid}/fd/1")
+            return str(self.data) in output and "/sandbox/ready/" not in output
         except OSError:
             return False
 

@@ -18,7 +18,7 @@ async def test_a_deploy_under_load_fails_no_request(grid: Grid, tmp_path: Path) 
     assert load.count > 300
     greetings = {answer.split(" from ")[0] for answer in load.answers}
     assert greetings == {"hello", "good morning"}
-    assert len(load.answers) == 8
+    assert len(load.answers) == 6, "the same source once more is the same slug, of which nothing is started anew"
 
 
 async def test_scaling_under_load_fails_no_request(grid: Grid, tmp_path: Path) -> None:

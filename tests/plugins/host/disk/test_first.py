@@ -83,5 +83,5 @@ async def test_the_cache_of_an_app_that_is_gone_is_not_kept_for_another_of_its_n
         (tmp_path / name).mkdir()
     caches = Caches(tmp_path, lambda: {"build-b"}, lambda: apps)
     assert {one.name for one in await caches.present()} == {"build-a", "build-b", "build-c", "other"}
-    apps = ["c"]
+    apps = ["build-c"]
     assert {one.name for one in await caches.present()} == {"build-b", "build-c", "other"}
