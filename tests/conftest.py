@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,10 @@ from tests.etcd import binaries
 # A machine that is busy makes no test fail: what takes long is measured elsewhere.
 settings.register_profile("flynn", deadline=None)
 settings.load_profile("flynn")
+
+# Begun by `&` in a script all would ignore Ctrl-C, and what they begin too: as `flynn daemon` does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 GRIDS = f"flynn-test-{os.getpid()}-"
