@@ -151,7 +151,7 @@ async def test_a_file_of_ours_that_is_committed_beside_submodules(objects: Objec
 async def test_what_is_left_out_of_the_source_may_be_anything(objects: Objects, source: Source) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 1\n"
     commit = committed(source, {"a": "b", "data/x.bin": pointer, ".gitattributes": "data export-ignore\n"})
-    await made(objects, commit)
+    assert (await made(objects, commit)).looked.new.id == commit
 
 
 async def test_a_disk_with_too_little_room(objects: Objects, source: Source) -> None:
