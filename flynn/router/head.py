@@ -155,7 +155,7 @@ def refuse_early(data: bytes, seen: int = 0) -> Refusal | None:
         return _bad_line(data[:end])
     if len(data) > HEAD_LIMIT:
         return Refusal(431, f"the head has more than {HEAD_LIMIT} bytes")
-    if len(data) - data.rfind(b"\n") > LINE_LIMIT:
+    if len(data) > LINE_LIMIT and max(map(len, data[data.rfind(b"\n", 0, seen) + 1 :].split(b"\n"))) > LINE_LIMIT:
         return Refusal(431, f"a header field has more than {LINE_LIMIT} bytes")
     return Refusal(400, "a line does not end with CR LF") if _BARE.search(data, max(seen - 1, 0)) else None
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flynn.router.fields import CHUNKED, UNTOLD, Refusal
+from flynn.router.fields import CHUNKED, LINE_LIMIT, UNTOLD, Refusal
 from flynn.router.head import Request, Response, junk, parse_request, parse_response, refuse_early
 
 
@@ -99,3 +99,22 @@ def test_a_head_that_is_judged_in_pieces_is_judged_the_same(parts: list[bytes], 
     seen = place * len(data) // 100
     if refuse_early(data[:seen]) is None:
         assert (refuse_early(data, seen) is None) == (refuse_early(data) is None)
+
+
+LONG = st.tuples(
+    st.sampled_from([b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nA: %b\r\n\r\n"]),
+    st.integers(-30, 3),
+)
+
+
+@given(LONG, st.data())
+def test_a_long_line_is_refused_at_once_or_never_however_it_comes(
+    case: tuple[bytes, int], draws: st.DataObject
+) -> None:
+    shape, more = case
+    head = shape % (b"x" * (LINE_LIMIT + more))
+    place = draws.draw(st.one_of(st.integers(1, len(head) - 1), st.integers(len(head) - 40, len(head) - 1)))
+    refused = isinstance(parse_request(head[:-2]), Refusal)
+    early = refuse_early(head[:place])
+    assert refused or early is None
+    assert not refused or refuse_early(head[:-3])
