@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from flynn.core import hooks
+from flynn.core.blobs import NearShelf
 from flynn.core.brick import Brick, Context
 from flynn.core.config import Node
 from flynn.core.errors import FlynnError
@@ -52,6 +53,7 @@ class TestNode:
     stack: AsyncExitStack
     metrics: Metrics
     clock: Callable[[], float] = time.time
+    near: dict[str, NearShelf] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -76,6 +78,7 @@ class TestNode:
             domain=self.node.domain,
             stopping=asyncio.Event(),
             metrics=self.metrics,
+            near=self.near,
         )
 
     @asynccontextmanager

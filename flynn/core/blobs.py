@@ -1,4 +1,5 @@
-"""How a brick takes blobs from the shelf and puts them there: by HTTP, found through discovery, digests checked."""
+"""How a brick takes blobs from the shelf and puts them there: found through discovery, digests checked; by HTTP, but
+for the shelf of its own daemon, which is given files, and gives them."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import aiohttp
 
@@ -36,6 +37,17 @@ UNUSED, SWEEP = "Flynn-Unused", "sweep"
 """A header of a PUT that says that the blob may go once nothing refers to it; of an answer too, that it may."""
 
 REFUSALS = {413: TooLarge, 507: Full}
+
+
+class NearShelf(Protocol):
+    """The shelf of this daemon (`ctx.near`). Unavailable: its disk fails."""
+
+    async def keep(self, sha256: str, file: BinaryIO) -> None:
+        """Keep what is in a file, durably before it returns; it goes once nothing refers to it. Invalid: the bytes have
+        another digest. Full, TooLarge."""
+
+    async def open(self, sha256: str) -> BinaryIO | None:
+        """The bytes of a blob, in a file to be read alone; None: it is not here."""
 
 
 async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0, lasts: bool = True) -> None:
@@ -102,19 +114,16 @@ async def _is_there(ctx: "Context", sha256: str) -> bool:
 
 async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int, lasts: bool) -> None:
     try:
+        if near := ctx.near.get(_home(url)):
+            return await _fetch_near(near, sha256, path, leave, lasts)
         async with ctx.http.get(url, timeout=TIMEOUT) as response:
             if response.status == 404:
                 raise NotFound(f"blob {sha256[:12]} is not at {url}")
             if response.status != 200:
                 raise Unavailable(f"the shelf answered {response.status} for blob {sha256[:12]}")
-            if leave and room(path.parent).free - (response.content_length or 0) < leave:
-                raise Full(
-                    f"blob {sha256[:12]} cannot be fetched: less than {words(leave)} would stay free on the disk"
-                )
+            _check_room(sha256, path, response.content_length or 0, leave)
             async with _aside(path) as file:
-                found = await _copy(response, file)
-                if found != sha256:
-                    raise Invalid(f"blob {sha256[:12]} came damaged from the shelf (its digest is {found[:12]})")
+                _check(await _copy(response, file), sha256)
                 await asyncio.to_thread(_settle, file, path, lasts)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable(f"the shelf broke off while blob {sha256[:12]} was read: {error}") from None
@@ -122,8 +131,56 @@ async def _fetch(ctx: "Context", url: str, sha256: str, path: Path, leave: int, 
         raise Full(f"blob {sha256[:12]} cannot be written to {path.parent}: {error.strerror}") from None
 
 
+async def _fetch_near(near: NearShelf, sha256: str, path: Path, leave: int, lasts: bool) -> None:
+    source = await near.open(sha256)
+    if source is None:
+        raise NotFound(f"blob {sha256[:12]} is not on the shelf of this machine")
+
+    def copied(file: BinaryIO) -> None:
+        _check_room(sha256, path, os.fstat(source.fileno()).st_size, leave)
+        _check(_copy_file(source, file, sha256), sha256)
+        _settle(file, path, lasts)
+
+    with source:
+        async with _aside(path) as file:
+            await asyncio.to_thread(copied, file)  # Who is cancelled closes both files under it.
+
+
+def _copy_file(source: BinaryIO, file: BinaryIO, sha256: str) -> str:
+    """The digest of all that is in it. Unavailable: it cannot be read. OSError: it cannot be written."""
+    seen = hashlib.sha256()
+    while True:
+        try:
+            chunk = source.read(CHUNK)
+        except OSError as error:
+            raise Unavailable(f"the disk of the shelf does not give blob {sha256[:12]}: {error.strerror}") from None
+        if not chunk:
+            return seen.hexdigest()
+        seen.update(chunk)
+        file.write(chunk)
+
+
+def _check_room(sha256: str, path: Path, size: int, leave: int) -> None:
+    if leave and room(path.parent).free - size < leave:
+        raise Full(f"blob {sha256[:12]} cannot be fetched: less than {words(leave)} would stay free on the disk")
+
+
+def _check(found: str, sha256: str) -> None:
+    if found != sha256:
+        raise Invalid(f"blob {sha256[:12]} came damaged from the shelf (its digest is {found[:12]})")
+
+
+def _home(url: str) -> str:
+    """The URL of the node whose shelf this is on."""
+    return url.partition("/v1/")[0]
+
+
 async def _store(ctx: "Context", url: str, named: Artifact, path: Path) -> None:
     try:
+        if near := ctx.near.get(_home(url)):
+            with path.open("rb") as file:
+                await near.keep(named.sha256, file)
+            return
         if named.size > SMALL:
             async with ctx.http.head(url, timeout=TIMEOUT) as response:
                 if response.status == 200:

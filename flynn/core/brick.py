@@ -7,8 +7,8 @@ one that raises is started again with a growing pause.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import aiohttp
     import pluggy
 
+    from flynn.core.blobs import NearShelf
     from flynn.core.config import Node
     from flynn.core.lease import NodeLease
     from flynn.core.mirror import Mirror
@@ -82,6 +83,9 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     """What the node counts for Prometheus; a brick offers its own part while it runs."""
 
+    near: "dict[str, NearShelf]" = field(default_factory=dict)
+    """The shelf of this daemon by its URL, while it runs: what goes there from here goes without HTTP."""
+
     stop_limit: float = 0.0
     """Seconds that the brick needs to stop, if it needs more than others."""
 
@@ -138,6 +142,15 @@ class Context:
                         await self.lease.delete(key)
                 except TimeoutError:
                     self.log.info("%s could not be removed in time; it ends with the lease", key)
+
+    @contextmanager
+    def offering_shelf(self, shelf: "NearShelf") -> Iterator[None]:
+        """Be the shelf of this daemon, for the length of a block."""
+        self.near[self.node.url] = shelf
+        try:
+            yield
+        finally:
+            self.near.pop(self.node.url, None)
 
     def find(self, service: str) -> str:
         """The URL of an instance of one of the grid's own services, this machine's first.

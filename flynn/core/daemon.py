@@ -13,6 +13,7 @@ from aiohttp import web
 
 from flynn import __version__
 from flynn.core import keys
+from flynn.core.blobs import NearShelf
 from flynn.core.brick import Context
 from flynn.core.config import Node, Settings
 from flynn.core.directory import own_directory, write_client_file
@@ -86,12 +87,14 @@ async def _live(
         await stack.enter_async_context(serve(server, node.address, node.port, estate))
         lag = await stack.enter_async_context(LoopLag.measuring())
 
+        near: dict[str, NearShelf] = {}
+
         def supervised(kind: "type[Brick]") -> Supervised:
             data = node.data / kind.name
             data.mkdir(parents=True, exist_ok=True)
             ctx = Context(
                 kind.name, node, store, mirror, lease, server, http, hooks, time.time, data, grid.token, grid.domain,
-                asyncio.Event(), estate, up, metrics,
+                asyncio.Event(), estate, up, metrics, near,
             )  # fmt: skip
             return Supervised(kind(settings.bricks[kind.name]), ctx)
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import os
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import BinaryIO
 
 import pytest
 
@@ -30,7 +33,9 @@ async def read(store: BlobStore, sha256: str, start: int, stop: int) -> bytes:
 
 async def check(opener: Opener) -> None:
     """All of the contract, each part on a store of its own."""
-    for part in (_keeps, _refuses, _breaks_off, _puts_at_once, _deletes_under_a_reader, _sweeps, _removed_while_put):
+    for part in (
+        _keeps, _refuses, _breaks_off, _puts_at_once, _deletes_under_a_reader, _sweeps, _removed_while_put, _files,
+    ):  # fmt: skip
         async with opener() as store:
             assert store.limit == LIMIT
             await part(store)
@@ -137,6 +142,45 @@ async def _removed_while_put(store: BlobStore) -> None:
     with pytest.raises(Unavailable, match="put it again"):
         await store.put(digest(data), slowly())
     assert await store.put(digest(data), chunks(data)) is True
+
+
+async def _files(store: BlobStore) -> None:
+    """What comes as a file is kept as if it came in pieces, and is had as one."""
+    data, many = b"from a file", os.urandom(700_000)
+    with tempfile.TemporaryFile() as file:
+
+        def holding(*parts: bytes) -> BinaryIO:
+            file.seek(0)
+            file.truncate()
+            file.write(b"".join(parts))
+            file.seek(0)
+            return file
+
+        assert await store.open_file(digest(data)) is None
+        with pytest.raises(Invalid, match="have the SHA-256"):
+            await store.put_file(digest(b"a"), holding(b"b"))
+        with pytest.raises(TooLarge, match="1 MiB"):
+            await store.put_file(digest(b"a"), holding(b"x" * LIMIT, b"x"))
+        assert await store.list() == []
+        assert await store.put_file(digest(data), holding(data), sweep=True) is True
+        with pytest.raises(Invalid, match="have the SHA-256"):
+            await store.put_file(digest(data), holding(b"b"))
+        assert await store.put_file(digest(data), holding(data), sweep=True) is False
+        assert await store.put_file(digest(many), holding(many)) is True
+        assert await store.put_file(digest(b""), holding(b"")) is True
+    assert store.usage == Usage(3, len(data + many))
+    assert {blob.sha256: blob.asked > 0 for blob in await store.list()} == {
+        digest(data): True, digest(many): False, digest(b""): False,
+    }  # fmt: skip
+    assert await read(store, digest(many), 0, len(many)) == many
+    before = next(blob for blob in await store.list() if blob.sha256 == digest(data))
+    await asyncio.sleep(0.02)  # As above.
+    found = await store.open_file(digest(data))
+    assert found is not None
+    with found:
+        assert not await store.sweep(before), "it was asked for"
+        assert await store.delete(digest(data))
+        assert found.read() == data
 
 
 async def _deletes_under_a_reader(store: BlobStore) -> None:

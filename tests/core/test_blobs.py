@@ -49,9 +49,12 @@ async def register(node: TestNode, id: str, port: int) -> None:
     await node.mirror.reach(await node.lease.put(keys.instance("shelf", id), instance))
 
 
-async def test_there_and_back(tmp_path: Path, source: Path) -> None:
+@pytest.mark.parametrize("near", [True, False], ids=["near", "by HTTP"])
+async def test_there_and_back(tmp_path: Path, source: Path, near: bool) -> None:
     async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig())) as ctx:
         await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        if not near:
+            ctx.near.clear()
         for _ in range(2):
             assert await blobs.store(ctx, source) == Artifact(sha256=NAME, size=len(DATA))
         assert ctx.sentence == "keeps 1 blob, 3 MB"
@@ -61,7 +64,30 @@ async def test_there_and_back(tmp_path: Path, source: Path) -> None:
         assert target.read_bytes() == DATA
         with pytest.raises(NotFound, match="deploy the app again"):
             await blobs.fetch(ctx, "0" * 64, target.with_name("other"))
+        with pytest.raises(Full, match="would stay free"):
+            await blobs.fetch(ctx, NAME, target.with_name("other"), leave=1 << 60)
         assert [path.name for path in target.parent.iterdir()] == ["blob"]
+
+
+async def test_what_is_for_the_shelf_of_this_daemon_goes_without_http(tmp_path: Path, source: Path) -> None:
+    """Nothing answers at the node's port as a shelf would; what the shelf says of a file is the same."""
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig(limit=1))) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        other, target, small = node.context("x"), tmp_path / "blob", tmp_path / "small"
+        assert other.near.keys() == {node.url}
+        other.http = None  # type: ignore[assignment]
+        small.write_bytes(b"small")
+        named = await blobs.store(other, small)
+        assert ctx.sentence == "keeps 1 blob, 0 MB"
+        await blobs.fetch(other, named.sha256, target)
+        assert target.read_bytes() == b"small"
+        with pytest.raises(TooLarge, match="1 MiB"):
+            await blobs.store(other, source)
+        [kept] = (node.node.data / "shelf").glob(f"??/{named.sha256}")
+        kept.write_bytes(b"smell")
+        with pytest.raises(Invalid, match="came damaged"):
+            await blobs.fetch(other, named.sha256, target)
+    assert node.near == {}
 
 
 async def test_what_is_small_is_put_without_a_question(tmp_path: Path, source: Path) -> None:
@@ -134,6 +160,7 @@ async def test_a_refusal_before_the_body_was_read_is_told(tmp_path: Path) -> Non
     big.write_bytes(bytes(24 << 20))
     async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig(limit=1))) as ctx:
         await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        ctx.near.clear()
         for _ in range(5):
             with pytest.raises(TooLarge, match="1 MiB at most"):
                 await blobs.store(ctx, big)

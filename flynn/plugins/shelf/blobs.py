@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -61,11 +61,18 @@ class BlobStore(Protocol):
         Full: no room. What `chunks` raises ends it. Two of one digest at once do each other no harm.
         """
 
+    async def put_file(self, sha256: str, file: BinaryIO, sweep: bool = False) -> bool:
+        """As `put`, for the bytes of a file from where it stands."""
+
     async def head(self, sha256: str) -> Blob | None:
         """The blob without its bytes, or None. Who finds it has asked for it: see `sweep`."""
 
     def open(self, sha256: str, start: int, stop: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The bytes from `start` up to `stop`, to the end even if the blob is deleted meanwhile. NotFound: no blob."""
+
+    async def open_file(self, sha256: str) -> BinaryIO | None:
+        """The bytes in a file that is only to be read, to the end even if the blob is deleted meanwhile; None: no blob.
+        Who has it has asked for it: see `sweep`."""
 
     async def delete(self, sha256: str) -> bool:
         """Remove the blob; False if there was none."""

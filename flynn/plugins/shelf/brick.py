@@ -14,6 +14,7 @@ from flynn.core.brick import Context
 from flynn.core.room import share
 from flynn.plugins.shelf.api import BlobApi
 from flynn.plugins.shelf.disk import open_disk
+from flynn.plugins.shelf.near import Near
 from flynn.plugins.shelf.sweeping import sweeping
 
 
@@ -55,7 +56,7 @@ class Shelf:
                 swept += gone
                 tell()
 
-            with ctx.web.serving(*BlobApi(store, tell).routes()):
+            with ctx.web.serving(*BlobApi(store, tell).routes()), ctx.offering_shelf(Near(store, tell)):
                 async with ctx.registered("shelf"), asyncio.TaskGroup() as group:
                     tell()
                     ctx.ready()

@@ -75,12 +75,14 @@ class DiskStore:
             return False
         part = await self._disk(Part, path)
         try:
-            async for chunk in self._fitting(chunks):
-                await self._disk(part.write, chunk)
-            _check(part.digest, sha256)
+            async for chunk in self._bounded(chunks):
+                await self._disk(self._write, part, chunk)
             return await self._disk(self._keep, part, path, sweep)
         finally:
             await self._disk(part.discard)
+
+    async def put_file(self, sha256: str, file: BinaryIO, sweep: bool = False) -> bool:
+        return await self._disk(self._put_file, self._path(sha256), file, sweep)
 
     async def head(self, sha256: str) -> Blob | None:
         return await self._disk(self._asked, self._path(sha256))
@@ -94,6 +96,9 @@ class DiskStore:
             yield self._read(file, stop - start)
         finally:
             await asyncio.to_thread(file.close)
+
+    async def open_file(self, sha256: str) -> BinaryIO | None:
+        return await self._disk(self._open_file, self._path(sha256))
 
     async def delete(self, sha256: str) -> bool:
         return await self._disk(self._delete, self._path(sha256))
@@ -111,23 +116,46 @@ class DiskStore:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
-            if size > self.limit:
-                raise TooLarge(f"a blob may have {self.limit >> 20} MiB at most; `shelf.limit` sets that")
+            self._check_limit(size)
             yield chunk
 
-    async def _fitting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        size = measured = 0
-        async for chunk in self._bounded(chunks):
-            size += len(chunk)
-            if size > measured:
-                measured = size + MEASURED
-                await self._disk(self._check_room)
-            if self._usage.size + size > self._space:
-                raise Full(
-                    f"the blobs in {self._root} fill the {self._space >> 20} MiB that they may have in all; "
-                    "remove old ones, or allow more with `shelf.space`"
-                )
-            yield chunk
+    def _put_file(self, path: Path, file: BinaryIO, sweep: bool) -> bool:
+        """All of it in one thread: there is nobody to be waited for."""
+        self._check_limit(os.fstat(file.fileno()).st_size - file.tell())
+        if path.exists():
+            seen = hashlib.sha256()
+            while chunk := file.read(CHUNK):
+                seen.update(chunk)
+            _check(seen.hexdigest(), path.name)
+            self._keep_on(path, sweep)
+            return False
+        part = Part(path)
+        try:
+            while chunk := file.read(CHUNK):
+                self._check_limit(part.size + len(chunk))  # It may still grow.
+                self._write(part, chunk)
+            return self._keep(part, path, sweep)
+        finally:
+            part.discard()
+
+    def _open_file(self, path: Path) -> BinaryIO | None:
+        return _opened(path, 0) if self._asked(path) else None
+
+    def _check_limit(self, size: int) -> None:
+        if size > self.limit:
+            raise TooLarge(f"a blob may have {self.limit >> 20} MiB at most; `shelf.limit` sets that")
+
+    def _write(self, part: Part, chunk: bytes) -> None:
+        """Full: there is no room for it."""
+        size = part.size + len(chunk)
+        if not part.size or part.size // MEASURED != size // MEASURED:
+            self._check_room()
+        if self._usage.size + size > self._space:
+            raise Full(
+                f"the blobs in {self._root} fill the {self._space >> 20} MiB that they may have in all; "
+                "remove old ones, or allow more with `shelf.space`"
+            )
+        part.write(chunk)
 
     def _check_room(self) -> None:
         """Full: a little more, and the disk would have less than its reserve."""
@@ -145,13 +173,14 @@ class DiskStore:
             yield chunk
 
     def _keep(self, part: Part, path: Path, sweep: bool) -> bool:
-        size = part.settle()
+        _check(part.digest, path.name)
+        part.settle()
         with self._counting:
             is_new = not path.exists()
             _mark(path, sweep, is_new)  # First: a crash may leave one that is kept too long, none that is swept.
             part.rename()
             if is_new:
-                self._usage = Usage(self._usage.count + 1, self._usage.size + size)
+                self._usage = Usage(self._usage.count + 1, self._usage.size + part.size)
         sync(path.parent)
         return is_new
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 
 class Part:
-    """A new file `NAME.XXXX.part` beside `path`, in a directory that is made to last. OSError as the disk has it."""
+    """A new file `NAME.XXXX.part` beside `path`, in a directory that is made to last. OSError as the disk has it.
+    `size`: bytes that were written."""
 
     def __init__(self, path: Path) -> None:
         if not path.parent.exists():
@@ -15,6 +16,7 @@ class Part:
             sync(path.parent.parent)
         self._path = path
         self._seen = hashlib.sha256()
+        self.size = 0
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".part")
         self._part = Path(name)
         self._file = os.fdopen(handle, "wb")
@@ -27,12 +29,12 @@ class Part:
     def write(self, chunk: bytes) -> None:
         self._seen.update(chunk)
         self._file.write(chunk)
+        self.size += len(chunk)
 
-    def settle(self) -> int:
-        """Let the bytes last through a power cut; how many they are."""
+    def settle(self) -> None:
+        """Let the bytes last through a power cut."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        return self._file.tell()
 
     def rename(self) -> None:
         """Make it visible, in place of what was there; `sync` its directory to make that last."""
