@@ -44,6 +44,7 @@ BACKLOG = 1024
 @click.option("-s", "--size", "sizes", multiple=True, metavar="MEMORY|LIMIT=N", help="Limits: 2G, memory=2G, cpu=0.5.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop it after so long.")
 @click.option("-d", "--detach", is_flag=True, help="Only start it and print its job; its output goes to the log.")
+@click.option("--no-log", is_flag=True, help="Keep nothing that it prints in the app's log: for dumps and secrets.")
 @terminal_option
 @app_option
 @pass_session
@@ -54,6 +55,8 @@ def run(session: Session, /, words: Sequence[str], detach: bool, terminal: bool,
     """
     if detach and terminal:
         raise click.UsageError("--detach leaves no terminal to be had; leave away -t")
+    if detach and own["no_log"]:
+        raise click.UsageError("--detach leaves only the log to read; leave away --no-log")
     app, wanted = session.app(), _wanted(words, release=version(release) if release else 0, **own)
     if detach:
         id = session.ask(lambda client: client.run(app, **wanted, detach=True))
@@ -71,6 +74,7 @@ def _wanted(
     sizes: Sequence[str],
     timeout: float | None,
     release: int,
+    no_log: bool,
 ) -> dict[str, Any]:
     """What `Client.run` is told."""
     if timeout is not None and not math.isfinite(timeout):
@@ -80,6 +84,7 @@ def _wanted(
     return {
         "command": shell_line(words), "env": env, "mounts": mounts, "release": release, "limits": limits,
         "time_limit": timeout or 0.0, "meta": dict(pair(text, "note") for text in notes),
+        "log": not no_log,
     }  # fmt: skip
 
 

@@ -24,15 +24,18 @@ class RunCalls(Calls):
         limits: Mapping[str, int] | None = None,
         time_limit: float = 0.0,
         meta: Mapping[str, str] | None = None,
+        log: bool = True,
     ) -> str:
         """Queue a one-off job; its id. It starts when it is attached, within 60 s, or with `detach` by itself.
 
         `terminal`: it has one, of so many rows and columns. `mounts`, `limits`: for it alone. `release` 0: the one that
         serves. `time_limit`: seconds; 0, as long as the grid lets any run. `meta`: notes that its listing has.
+        Without `log`, nothing that it prints is kept in the app's log.
         """
         body: dict[str, Any] = {
             "command": command, "env": dict(env or {}), "detach": detach, "terminal": terminal, "mounts": list(mounts),
             "release": release, "limits": dict(limits or {}), "time_limit": time_limit, "meta": dict(meta or {}),
+            "log": log,
         }  # fmt: skip
         return (await self.wire.call("POST", of_app(app, "run"), records.Id, body)).id
 

@@ -90,6 +90,16 @@ async def test_a_detached_command_is_in_the_log(grid: Grid) -> None:
     assert (await grid.ok("log", "-a", "hello", "--raw", "-s", "stdout", "-j", id)).out == "is red\n"
 
 
+async def test_what_a_command_prints_is_in_the_log_too_unless_it_shall_not(grid: Grid) -> None:
+    said = await grid.ok("run", "-a", "hello", "printf 'kept \\033[2J\\n'; echo bad >&2")
+    assert (said.out, said.err) == ("kept \x1b[2J\n", "bad\n")
+    assert (await grid.ok("run", "-a", "hello", "--no-log", "echo secret")).out == "secret\n"
+    shown = (await grid.ok("log", "-a", "hello", "--raw", "-t", "run", "-s", "stdout")).out
+    assert ("kept ?[2J\n" in shown, "secret" in shown) == (True, False)
+    said = await grid.flynn("run", "-a", "hello", "--no-log", "--detach", "true")
+    assert (said.code, "--no-log" in said.err) == (2, True)
+
+
 async def ended(grid: Grid) -> list[dict[str, Any]]:
     said = await grid.ok("ps", "-a", "hello", "--all", "--json")
     return [job for job in json.loads(said.out) if job["state"] == "down"]

@@ -14,8 +14,9 @@ class Job(Record, frozen=True, kw_only=True):
     the process is registered under once it listens on $PORT ("": it has no port). `cache` names a directory, kept
     between jobs on the same host, seen at `/cache`. With `output`, what the process leaves at `/out/slug.tgz` is put
     on the shelf when it ends with exit code 0, and `/out/result.json` (64 KiB at most) into its state.
-    With `attached`, standard input comes from an attached client and output goes there too, not to the log;
-    with `terminal` (rows, columns) both are a terminal, of that size at first.
+    With `attached`, standard input comes from an attached client and output goes there too;
+    with `terminal` (rows, columns) both are a terminal, of that size at first. Unless `logged`, what it prints is not
+    kept in the log of its app.
     `memory`, `memory_limit`, `cpu_reserve`, `cpu`, `pids`, `files`, `check`, `stop_signal`, `stop_timeout`, `mounts`,
     `network`, `backend` are its process type's.
     `time_limit` is how many seconds a job that is no service may run, `disk` how many MiB it may write to its own
@@ -47,6 +48,7 @@ class Job(Record, frozen=True, kw_only=True):
     output: bool = False
     attached: bool = False
     terminal: tuple[int, int] | None = None
+    logged: bool = True
     image: str = ""
     image_blob: str = ""
     dockerfile: bool = False

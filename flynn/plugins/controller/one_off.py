@@ -23,7 +23,7 @@ NOTES, NAME, NOTE = 20, 64, 256
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be run. `env`, `mounts` (as users write them) and `limits` are for it alone; `release` 0: the one that
     serves; `time_limit` in seconds, 0: as long as any may run; `terminal`: rows and columns of the one it has. `meta`:
-    notes that are shown with it."""
+    notes that are shown with it. `log`: whether what it prints is kept in the log of its app."""
 
     command: str
     env: dict[str, str] = {}
@@ -34,6 +34,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     limits: dict[str, int] = {}
     time_limit: float = 0.0
     meta: dict[str, str] = {}
+    log: bool = True
 
 
 def run_job(facts: Facts, name: str, wanted: NewRun, id: str, now: float, longest: float = 0.0) -> Change:
@@ -52,6 +53,7 @@ def run_job(facts: Facts, name: str, wanted: NewRun, id: str, now: float, longes
         job_of(once, ONE_OFF, "ephemeral", id, now),
         attached=not wanted.detach,
         terminal=wanted.terminal,
+        logged=wanted.log,
         service=keys.service(name, ONE_OFF),
         time_limit=wanted.time_limit or longest,
         meta=wanted.meta,
@@ -62,6 +64,10 @@ def run_job(facts: Facts, name: str, wanted: NewRun, id: str, now: float, longes
 def _check(wanted: NewRun, longest: float) -> None:
     if wanted.terminal and wanted.detach:
         raise Invalid("a job that nobody is attached to has no terminal; leave away either of both")
+    if wanted.detach and not wanted.log:
+        raise Invalid(
+            "what a job prints that nobody is attached to goes to the log or nowhere; leave away either of both"
+        )
     if not wanted.command.strip() or "\0" in wanted.command:
         raise Invalid("no command was given: flynn run COMMAND [ARGUMENT ...]")
     if wanted.time_limit < 0:

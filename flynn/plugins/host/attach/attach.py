@@ -36,6 +36,7 @@ async def attach(request: web.Request, life: Life, stopping: asyncio.Event) -> w
         return await (attend(request, life, stopping) if life.job.terminal else _serve(request, socket, life, stopping))
     finally:
         life.read = False
+        life.given.clear()
         if life.down.is_set():
             await asyncio.to_thread(sweep, life.dir)
 
@@ -67,12 +68,12 @@ async def _serve(
 
 async def _converse(socket: web.WebSocketResponse, life: Life, stopping: asyncio.Event) -> str:
     """Why it is over: `ended`, `gone` or `stopping`."""
-    inbox, given = _inbox(socket, life), {"stdout": 0, "stderr": 0}
+    inbox = _inbox(socket, life)
     return await race(
-        _deliver(socket, life, given),
+        _deliver(socket, life),
         _listen(socket, life, inbox),
         _pour(life, inbox),
-        hold_back(life, given),
+        hold_back(life, life.given),
         _wait(stopping),
     )
 
@@ -87,6 +88,8 @@ def _claim(life: Life, is_socket: bool) -> None:
     if not is_socket:
         raise Invalid(f"{life.job.id} is attached to by a WebSocket; this is no request for one")
     life.read = True
+    if not life.job.terminal:
+        life.given.update(stdout=0, stderr=0)
     life.attached.set()
 
 
@@ -95,8 +98,9 @@ async def _wait(stopping: asyncio.Event) -> str:
     return "stopping"
 
 
-async def _deliver(socket: web.WebSocketResponse, life: Life, given: dict[str, int]) -> str:
-    """All output, byte by byte, until the job is down. `given`: how far it has come."""
+async def _deliver(socket: web.WebSocketResponse, life: Life) -> str:
+    """All output, byte by byte, until the job is down."""
+    given = life.given
     while True:
         ended = life.down.is_set()
         moved = 0
@@ -104,7 +108,7 @@ async def _deliver(socket: web.WebSocketResponse, life: Life, given: dict[str, i
             given[stream], data = _read(life.dir / stream, given[stream])
             if data:
                 await socket.send_bytes(prefix + data)
-                _free(life.dir / stream, given[stream], given[stream] + len(data))
+                _free(life, stream, given[stream], given[stream] + len(data))
                 given[stream] += len(data)
                 moved += len(data)
         if ended and not moved:
@@ -126,9 +130,10 @@ def _read(path: Path, at: int) -> tuple[int, bytes]:
         os.close(file)
 
 
-def _free(path: Path, before: int, after: int) -> None:
+def _free(life: Life, stream: str, before: int, after: int) -> None:
+    """What the log still needs stays; that is its part of a job with a client at most."""
     if before // FREED != after // FREED:
-        free_start(path, after)
+        free_start(life.dir / stream, min(after, life.ground.logs.needed(life.job.id, stream)))
 
 
 def _inbox(socket: web.WebSocketResponse, life: Life) -> Inbox:

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
+from flynn.plugins.host.attach.copy import Copy
 from flynn.plugins.host.attach.execute import Told, converse
 from flynn.plugins.host.attach.terminal import Terminal
 from flynn.plugins.host.life.life import Life
@@ -47,8 +48,11 @@ async def _attend(socket: web.WebSocketResponse, life: Life) -> Told:
     """How it ended; None: the client has gone."""
     if not await race(_begun(life), _down(life)) or life.running is None:
         return _ending(life)
+    copy = Copy(life.dir / "stdout", life.ground.logs.wanted(life.job.id))
     with Terminal(life.job.terminal or (24, 80)) as terminal:
-        told = await converse(socket, life.running, life.job.command, terminal)
+        told = await race(converse(socket, life.running, life.job.command, terminal, copy.put), copy.run())
+    if copy.dropped:
+        await life.standing.say(f"{copy.dropped} bytes of its terminal were dropped: its host's disk did not take them")
     if not told:
         return None
     if told["exit_code"] is not None and life.stdin >= 0:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -25,6 +26,8 @@ HUNG_UP = 2.0
 
 BEGUN = 5.0
 """Seconds that a job may take to start when somebody wants to run something beside it."""
+
+Seen = Callable[[bytes], None]
 
 Told = dict[str, Any] | None
 """How the command ended, for its client; None: there is no client any more."""
@@ -62,8 +65,11 @@ async def _serve(socket: web.WebSocketResponse, life: Life) -> Told:
         return await converse(socket, life.running, order.exec, pipes)
 
 
-async def converse(socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes) -> Told:
-    """Run a command beside a process, its streams the client's, until it ends or the client has gone."""
+async def converse(
+    socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes, seen: Seen = lambda data: None
+) -> Told:
+    """Run a command beside a process, its streams the client's, until it ends or the client has gone. `seen` is told
+    its output as well."""
     signals: Signals = asyncio.Queue()
 
     async def taken(count: int) -> None:
@@ -71,7 +77,7 @@ async def converse(socket: web.WebSocketResponse, running: Running, command: str
             await socket.send_json({"taken": count})
 
     inbox = Inbox(lambda: pipes.stdin, pipes.close_stdin, taken)
-    run = _run(socket, running, command, pipes, signals)
+    run = _run(socket, running, command, pipes, signals, seen)
     return await race(run, _until_gone(socket, inbox, signals, pipes), _pour(inbox))
 
 
@@ -93,10 +99,12 @@ async def _ordered(socket: web.WebSocketResponse) -> Order:
     return read(message.data, Order)
 
 
-async def _run(socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes, signals: Signals) -> Told:
+async def _run(
+    socket: web.WebSocketResponse, running: Running, command: str, pipes: Pipes, signals: Signals, seen: Seen
+) -> Told:
     async with asyncio.TaskGroup() as tasks:
         for stream, file in pipes.sources.items():
-            tasks.create_task(_deliver(socket, stream, file, pipes.ended), name=f"output {stream}")
+            tasks.create_task(_deliver(socket, stream, file, pipes.ended, seen), name=f"output {stream}")
         try:
             code = await running.exec(command, *pipes.given, signals)
             told = {"exit_code": code, "reason": f"exited with code {code}"}
@@ -110,7 +118,7 @@ def _never(reason: str) -> dict[str, Any]:
     return {"exit_code": None, "reason": reason}
 
 
-async def _deliver(socket: web.WebSocketResponse, stream: int, file: int, ended: asyncio.Event) -> None:
+async def _deliver(socket: web.WebSocketResponse, stream: int, file: int, ended: asyncio.Event, seen: Seen) -> None:
     """All of one stream, until the command has ended and nothing of it is left."""
     while True:
         over = ended.is_set()
@@ -125,6 +133,7 @@ async def _deliver(socket: web.WebSocketResponse, stream: int, file: int, ended:
             return
         if not data:
             return
+        seen(data)
         with contextlib.suppress(ConnectionError):  # The client has gone, which ends the command, not us.
             await socket.send_bytes(bytes([stream]) + data)
 

@@ -43,6 +43,8 @@ class Life:
         self.stdin = -1
         self.read = False
         """Whether a client reads its raw files; who is done with them last removes them."""
+        self.given: dict[str, int] = {}
+        """How far that client has come, in bytes, of the streams that it reads."""
         self._stop_asked = asyncio.Event()
         self._stop_reason = "stopped"
         self._spent = False
@@ -109,7 +111,7 @@ class Life:
         """False: this daemon lacked what it needs for it, as open files. The process runs on, if there is one."""
         try:
             self.running = self.running or found(self.standing)
-            await self.ground.logs.open(self.job)
+            await self.ground.logs.open(self.job, self.given)
             if await race(self._live(), self._asked(), self._too_long(), self._too_large()):
                 await (self._clear() if self.down.is_set() else self._stop())
         except OSError as error:

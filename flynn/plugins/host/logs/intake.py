@@ -2,15 +2,20 @@
 
 What was taken in of a raw file is freed. A job that prints faster than that goes on is not waited for: what is too
 far behind is dropped, and the log says so. It may be freed by others too, at any time: what was is seen in the file.
+What a client reads as well is freed once both have it, and only its beginning is taken in: who dumps a database to a
+file of theirs shall not push all else out of the log.
 """
 
 import os
+import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from flynn.core import model
 from flynn.core.disk import NO_ROOM
 from flynn.core.logframe import BLOCK, Block
-from flynn.plugins.host.logs.applog import AppLog, Piece
+from flynn.plugins.host.logs.applog import PARTS, AppLog, Piece
 from flynn.plugins.host.logs.lines import Cut, cut, whole_characters
 from flynn.plugins.host.logs.raw import Raw
 from flynn.plugins.host.logs.sparse import data_after, free_start, waiting
@@ -23,6 +28,9 @@ PARTIAL = 0.5
 
 STREAMS = ("stdout", "stderr")
 
+ATTACHED = 16 * 1024 * 1024
+"""Bytes of each stream of a job with a client that are kept at most; less in a small log, of which it is a part."""
+
 UNSAID = 20
 """Words of the agent on a job that wait for a disk with room."""
 
@@ -30,13 +38,16 @@ UNSAID = 20
 class Intake:
     """All methods but `grown`, `due` and `is_due` block: call them in a thread, one at a time.
 
-    `raw`: whether there are raw files. `due`: when a line without an end will be taken in (0: there is none).
+    `given`: how far a client of the job has come, of the streams that it reads. `most`: how much of each is taken in.
+    `due`: when a line without an end will be taken in (0: there is none).
     """
 
-    def __init__(self, dir: Path, job: model.Job, log: AppLog, raw: bool = True) -> None:
+    def __init__(self, dir: Path, job: model.Job, log: AppLog, given: Mapping[str, int] | None = None) -> None:
         self.dir, self.job, self.log = dir, job, log
-        self.streams = STREAMS if raw else ()
-        self.raw = {stream: Raw(dir / stream) for stream in STREAMS}
+        self.given: Mapping[str, int] = given if given is not None else {}
+        self.most = min(ATTACHED, log.limit // PARTS) if job.attached else sys.maxsize
+        self.streams = STREAMS if job.logged else ()
+        self.raw = {stream: Raw(dir / stream, partial(self._spare, stream)) for stream in STREAMS}
         self._begin = (0, 0) if job.id in log.taken else (_begin(dir / "stdout"), _begin(dir / "stderr"))
         self.taken = self._known()
         self._seen = dict(self.taken)
@@ -53,18 +64,23 @@ class Intake:
 
     def grown(self) -> bool:
         """Whether there is something to take in. Quick: it may be asked on the loop."""
-        return bool(self._unsaid) or any(self.raw[stream].size() != self._seen[stream] for stream in self.streams)
+        return bool(self._unsaid) or any(self._size(stream) != self._seen[stream] for stream in self.streams)
 
     def waiting(self) -> int:
         """Bytes not taken in yet. Quick as above."""
-        return sum(max(self.raw[stream].size() - self.taken[stream], 0) for stream in self.streams)
+        return sum(max(self._size(stream) - self.taken[stream], 0) for stream in self.streams)
+
+    def needed(self, stream: str) -> int:
+        """Before which byte of a raw file nothing is needed any more, or ever will be. Quick as above."""
+        taken = self.taken[stream]
+        return taken if stream in self.streams and taken < self.most else sys.maxsize
 
     def relieve(self) -> None:
         """Free what waits and cannot be kept. It may be called in another thread while something is taken in."""
         for stream in self.streams:
-            size = self.raw[stream].size()
+            size = self._size(stream)
             if size - self.taken[stream] > self.log.limit:
-                free_start(self.dir / stream, size - self.log.limit // 2)
+                free_start(self.dir / stream, self._spare(stream, size - self.log.limit // 2))
 
     def take(self, now: float, ended: bool = False) -> list[Block]:
         """The next lines, once they are in the log: a turn's worth at most. `ended`: also a last line without an end.
@@ -96,7 +112,7 @@ class Intake:
 
     def _take(self, stream: str, now: float, ended: bool) -> list[Block]:
         raw = self.raw[stream]
-        size = raw.size()
+        size = self._size(stream)
         if size < self.taken[stream]:  # The process emptied it: a shell does, at `> /dev/stderr`.
             self.taken[stream] = 0
             raw.emptied()
@@ -110,7 +126,12 @@ class Intake:
         if not pieces:
             return []
         try:
-            return self.log.append(self.job, now, pieces)
+            blocks = self.log.append(self.job, now, pieces)
+            if self._known()[stream] >= self.most:
+                self._unsaid.append(
+                    (now, f"only the first {self.most} bytes of {stream} are kept here, as it has a client")
+                )
+            return blocks
         except OSError as error:
             self._seen[stream] = -1
             if error.errno in NO_ROOM:
@@ -125,7 +146,7 @@ class Intake:
         at = self.taken[stream]
         pieces, stop = [], at + TURN
         while at < stop:
-            data = os.pread(raw, BLOCK, at)
+            data = os.pread(raw, min(BLOCK, self.most - at), at)
             if (to := self._next(raw, at, size)) > at:  # What was read may have been freed meanwhile, so it is no good.
                 self._partial.pop(stream, None)
                 pieces.append(self._said(self.raw[stream].dropped(stream, to - at), self._at(stream, to)))
@@ -145,7 +166,7 @@ class Intake:
         """The next lines. What has had no end for a while is one, but for a character that has only begun."""
         found = cut(data, ended and last)
         rest = len(data) - found.size
-        if not (last and rest):
+        if not (last and rest) or self.job.terminal:  # Who types there is slower than PARTIAL.
             self._partial.pop(stream, None)
             return found
         end, since = self._partial.get(stream, (0, 0.0))
@@ -163,6 +184,14 @@ class Intake:
         if size - to > self.log.limit:
             to = size - self.log.limit // 2
         return to + os.pread(raw, BLOCK, to).find(b"\n") + 1 if to > at else at
+
+    def _size(self, stream: str) -> int:
+        """Bytes printed so far that are to be taken in."""
+        return min(self.raw[stream].size(), self.most)
+
+    def _spare(self, stream: str, size: int) -> int:
+        """How much of so many bytes at the start of a raw file its client does not need any more either."""
+        return min(size, self.given.get(stream, size))
 
     def _known(self) -> dict[str, int]:
         """How far the log has come."""

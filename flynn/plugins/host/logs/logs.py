@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -50,11 +51,11 @@ class Logs:
         self.ended = asyncio.Event()
         self._look_at = 0.0
 
-    async def open(self, job: model.Job) -> None:
-        """Begin to take in what the job prints, from where it was left."""
+    async def open(self, job: model.Job, given: Mapping[str, int] | None = None) -> None:
+        """Begin to take in what the job prints, from where it was left. `given`: as for `Intake`."""
         log = await self.of(job.app)
         dir = self.jobs / job.id
-        self._open[job.id] = Intake(dir, job, log, not job.attached)
+        self._open[job.id] = Intake(dir, job, log, given)
         self._watch(job.id)
         self._fresh.add(job.id)
 
@@ -89,6 +90,16 @@ class Logs:
 
         async with self._taking:
             await whole(noted())
+
+    def needed(self, job: str, stream: str) -> int:
+        """Before which byte of what the job printed there the log needs nothing. Quick."""
+        found = self._open.get(job)
+        return found.needed(stream) if found else sys.maxsize
+
+    def wanted(self, job: str) -> int:
+        """How many bytes of each stream of a job with a client are kept. Quick."""
+        found = self._open.get(job)
+        return found.most if found and found.streams else 0
 
     async def finish(self, job: str) -> None:
         """The job's process has ended: take in the rest."""

@@ -1,5 +1,6 @@
 """A raw file that a job's process writes to, and the room that it takes on disk and finds there."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from flynn.plugins.host.logs.sparse import free_start, hold_room, waiting
@@ -19,10 +20,11 @@ NO_SPACE = "the disk of its host was full"
 
 
 class Raw:
-    """All methods but `size` block. `why`: for what reason something of it was dropped."""
+    """All methods but `size` block. `why`: for what reason something of it was dropped. `spare`: how much of so many
+    bytes at its start nobody else reads, so that they may be given back."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.why = path, TOO_FAST
+    def __init__(self, path: Path, spare: Callable[[int], int] = lambda size: size) -> None:
+        self.path, self.spare, self.why = path, spare, TOO_FAST
         self._freed = self._held = 0
 
     def size(self) -> int:
@@ -38,9 +40,9 @@ class Raw:
 
     def free(self, taken: int) -> None:
         """Give back the space of what was taken in, a piece at a time."""
-        if taken - self._freed >= FREED:
-            free_start(self.path, taken)
-            self._freed = taken
+        if (spare := self.spare(taken)) - self._freed >= FREED:
+            free_start(self.path, spare)
+            self._freed = spare
 
     def hold_room(self, size: int) -> bool:
         """Whether the job finds room to go on from `size`; a little is tried for at least."""
@@ -54,12 +56,12 @@ class Raw:
 
     def give_up(self, size: int, taken: int) -> None:
         """The disk is full: what was taken in, and then what waits, makes room for what is printed next."""
-        free_start(self.path, taken)
+        free_start(self.path, self.spare(taken))
         if self.hold_room(size):
             return
         size, waits = waiting(self.path)
         if waits > LAST:
-            free_start(self.path, size - (waits // 2 if waits > MUCH else LAST))
+            free_start(self.path, self.spare(size - (waits // 2 if waits > MUCH else LAST)))
             self.why = NO_SPACE
             self.hold_room(size)
 

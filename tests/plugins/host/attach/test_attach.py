@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +17,12 @@ from msgspec.structs import replace
 
 from flynn.core import keys
 from flynn.core.facts import encode
-from flynn.core.model import Host
+from flynn.core.logframe import Block
+from flynn.core.model import Host, Job
 from flynn.core.store import Put
 from flynn.plugins.host.attach import backlog
+from flynn.plugins.host.logs import intake
+from flynn.plugins.host.logs.applog import AppLog, Piece
 from tests.plugins.host.rig import Rig, Socket, alive, open_rig
 
 MIB = 1024 * 1024
@@ -61,7 +65,60 @@ async def test_streams_and_exit_code(any_rig: Rig) -> None:
     assert end == {"exit_code": 3, "reason": "exited with code 3"}
     down = await rig.state("run-1", "down")
     assert down.exit_code == 3
+    assert await rig.printed("run-1", "stderr") == ["bad"]
+    assert sum(map(len, await rig.printed("run-1"))) > 100_000
+
+
+async def test_its_output_is_in_the_log_as_well(any_rig: Rig) -> None:
+    async with attached(any_rig, "echo one; printf 'two\\033[2J'; echo bad >&2") as socket:
+        out, err, _ = await rest(socket)
+    assert (out, err) == (b"one\ntwo\x1b[2J", b"bad\n")
+    await any_rig.state("run-1", "down")
+    assert await any_rig.printed("run-1") == ["one", "two\x1b[2J"]
+    assert await any_rig.printed("run-1", "stderr") == ["bad"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"terminal": (24, 80)}], ids=["pipes", "terminal"])
+async def test_nothing_of_it_is_in_the_log_where_nothing_shall_be(rig: Rig, fields: dict[str, Any]) -> None:
+    async with attached(rig, "echo secret", logged=False, **fields) as socket:
+        assert (await rest(socket))[0].strip() == b"secret"
+    await rig.state("run-1", "down")
     assert {line["stream"] for line in await rig.log(job="run-1")} == {"flynn"}
+
+
+@pytest.mark.parametrize("fields", [{}, {"terminal": (24, 80)}], ids=["pipes", "terminal"])
+async def test_a_dump_leaves_the_log_its_room(
+    rig: Rig, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "ATTACHED", MIB)
+    async with attached(rig, "head -c 20000000 /dev/zero | tr '\\0' x", **fields) as socket:
+        out, _, end = await rest(socket)
+    assert (len(out), end["exit_code"]) == (20_000_000, 0)
+    await rig.state("run-1", "down")
+    assert sum(map(len, await rig.printed("run-1"))) == MIB
+    assert f"only the first {MIB} bytes of stdout are kept here, as it has a client" in await rig.printed(
+        "run-1", "flynn"
+    )
+
+
+async def test_a_log_that_is_stuck_keeps_no_client_waiting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, append = threading.Event(), AppLog.append
+
+    def slow(log: AppLog, job: Job, now: float, pieces: list[Piece]) -> list[Block]:
+        assert pieces[0].stream == "flynn" or go_on.wait(30)
+        return append(log, job, now, pieces)
+
+    monkeypatch.setattr(AppLog, "append", slow)
+    async with attached(rig, "head -c 5000000 /dev/zero | tr '\\0' x; echo; read line; exit 3") as socket:
+        out = b""
+        async with asyncio.timeout(20):
+            while len(out) < 5_000_001:
+                out += (await socket.receive_bytes())[1:]
+        go_on.set()
+        await socket.send_bytes(b"\n")
+        assert (await rest(socket))[2]["exit_code"] == 3
+    await rig.state("run-1", "down")
+    assert sum(map(len, await rig.printed("run-1"))) == 5_000_000
 
 
 async def test_input_and_output_take_turns(any_rig: Rig) -> None:

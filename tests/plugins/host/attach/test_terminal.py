@@ -45,7 +45,15 @@ async def test_a_job_on_a_terminal(any_rig: Rig) -> None:
         out, err, end = await rest(socket)
     assert (out, err, end) == (b"40 100\r\n", b"", {"exit_code": 3, "reason": "exited with code 3"})
     assert (await any_rig.state("run-1", "down")).exit_code == 3
-    assert {line["stream"] for line in await any_rig.log(job="run-1")} == {"flynn"}
+    assert await any_rig.printed("run-1") == ["30 90", "40 100"]
+
+
+async def test_what_it_shows_is_in_the_log_line_by_line(rig: Rig) -> None:
+    async with attached(rig, "printf '$ '; sleep 1; echo ls; printf '\\033[1m$ '", terminal=(24, 80)) as socket:
+        out = (await rest(socket))[0]
+    assert out == b"$ ls\r\n\x1b[1m$ "
+    await rig.state("run-1", "down")
+    assert await rig.printed("run-1") == ["$ ls", "\x1b[1m$ "]
 
 
 async def test_a_command_on_a_terminal_beside_a_job(any_rig: Rig) -> None:

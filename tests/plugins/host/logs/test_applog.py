@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.core.logframe import Block, Lost
 from flynn.core.logquery import Wanted
@@ -17,10 +18,11 @@ from flynn.plugins.host.logs.past import Past, first, tail
 from flynn.plugins.host.logs.raw import FREED
 from flynn.plugins.host.logs.relief import relieve_all
 from flynn.plugins.host.logs.segment import Segment, pack, segments
-from flynn.plugins.host.logs.sparse import free_start
+from flynn.plugins.host.logs.sparse import free_start, waiting
 from tests.small import fill, mounted_disk
 
 MIB = 1 << 20
+WRITTEN = 1_000_000
 
 
 def job(id: str = "hello-web-1") -> Job:
@@ -341,6 +343,28 @@ def test_what_waits_beyond_a_log_is_freed_at_once(bench: Bench) -> None:
     bench.write(b"x" * 99 + b"\n" * 2 * MIB)
     relieve_all(bench.top, MIB)
     assert raw.stat().st_blocks * 512 <= MIB // 2 + FREED
+
+
+def test_what_a_client_has_not_read_yet_stays(tmp_path: Path) -> None:
+    bench, given = Bench(tmp_path, 16 * MIB), {"stdout": 0}
+    (tmp_path / "run-1").mkdir()
+    attached = replace(job("run-1"), attached=True, queue="ephemeral")
+    intake = bench.intakes["run-1"] = Intake(tmp_path / "run-1", attached, bench.log, given)
+    bench.write(b"1234567\n" * 125_000, id="run-1")
+    while intake.grown():
+        intake.take(1.0)
+    raw = tmp_path / "run-1" / "stdout"
+    assert (waiting(raw), intake.needed("stdout")) == ((WRITTEN, WRITTEN), WRITTEN)
+    given["stdout"] = 3 * FREED
+    bench.write(b"1234567\n", id="run-1").take(2.0)
+    assert waiting(raw)[1] == WRITTEN + 8 - 3 * FREED
+    given.clear()
+    bench.write(b"1234567\n" * 400_000, id="run-1")
+    while intake.grown():
+        intake.take(3.0)
+    assert sum(each.head.size for each in bench.blocks() if each.head.stream == "stdout") == 2 * MIB
+    assert intake.needed("stdout") > 10 * MIB
+    assert bench.read()[-1] == f"only the first {2 * MIB} bytes of stdout are kept here, as it has a client"
 
 
 def test_a_stream_makes_room_for_itself_on_a_full_disk(tmp_path: Path) -> None:
