@@ -16,6 +16,7 @@ from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.model import Event
 from flynn.plugins.controller.events.derive import Known, begun, derive, last_of
+from flynn.plugins.controller.events.heard import Heard
 from flynn.plugins.controller.events.history import KEPT, newest, pages, surplus, written
 
 GATHER = 0.2
@@ -33,9 +34,6 @@ LOOK = 600.0
 
 SLICE = 200
 """Changes since the last leader that are looked at before others get their turn."""
-
-Heard = tuple[Facts, Facts, float]
-"""A photo, the next one, and when that was heard of."""
 
 
 @dataclass(eq=False)
@@ -76,8 +74,7 @@ class Chronicle:
     claim: Claim
     witness: Witness
     lost: float
-    _seen: Facts = field(default_factory=Facts)
-    _heard: deque[Heard] = field(default_factory=deque)
+    _heard: Heard = field(default_factory=Heard)
     _known: int = 0
     """The revision until which it was found out what happened."""
 
@@ -98,14 +95,13 @@ class Chronicle:
 
     def _hear(self, facts: Facts) -> None:
         """One more commit: what happened by it is found out later."""
-        self._heard.append((self._seen, facts, self.ctx.clock()))
-        self._seen = facts
+        self._heard.hear(facts, self.ctx.clock())
         self._wake.set()
 
     async def _find_out(self) -> None:
         """What happened by all that was heard until now."""
         for _ in range(len(self._heard)):
-            before, facts, now = self._heard.popleft()
+            before, facts, now = self._heard.next()
             self._add(event for event in derive(Known(before), facts, now, self.lost) if event)
             self._known = facts.revision
             await asyncio.sleep(0)
@@ -118,8 +114,8 @@ class Chronicle:
 
     async def _go_on(self) -> None:
         """What happened after the last that was told, whoever told it. What happens meanwhile comes after that."""
-        facts = self._seen = self.ctx.mirror.facts
-        self._heard.clear()
+        facts = self.ctx.mirror.facts
+        self._heard.begin(facts)
         self._told, self._dropped, found = deque(), 0, []
         now = self.ctx.clock()
         for at, event in enumerate(derive(self.witness.known(facts), facts, now, self.lost)):
@@ -157,3 +153,4 @@ class Chronicle:
             for change in written(here, told, self._known, now, dropped):
                 await self.ctx.mirror.reach(await commit(self.ctx.store, here, change, self.claim.fence))
                 await asyncio.sleep(PAUSE)
+                await self._find_out()
