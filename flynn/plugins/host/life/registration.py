@@ -51,7 +51,11 @@ class Registration:
         """Unregister at once, as soon as the store answers."""
         if self.on:
             self.on = False
-            self.ground.later(self.ground.ctx.lease.delete(self.key), f"unregister {self.job.id}")
+            self.ground.later(self._removed(), f"unregister {self.job.id}")
+
+    async def _removed(self) -> None:
+        if not self.on:  # Else it was put again before this came to begin.
+            await self.ground.ctx.lease.delete(self.key)
 
     async def drain(self, port: int, timeout: float) -> bool:
         """Let routers send nothing new, wait until they are done; False: they were not within `timeout` seconds."""
