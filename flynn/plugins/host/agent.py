@@ -6,22 +6,20 @@ Each job then lives by itself (`life.py`).
 import asyncio
 import contextlib
 import dataclasses
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-import psutil
 from msgspec.structs import replace
 
-from flynn import __version__
 from flynn.core import keys
 from flynn.core.blobs import fetch
 from flynn.core.brick import Context
 from flynn.core.builds import cache_of
 from flynn.core.facts import Facts
 from flynn.core.frozen import EMPTY
-from flynn.core.model import Assignment, Host, Job, JobState
+from flynn.core.model import Assignment, Job, JobState
+from flynn.core.room import MIB
 from flynn.plugins.host.api import Api
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.backends.choice import IMAGES, Choice
@@ -37,20 +35,19 @@ from flynn.plugins.host.ground import Ground
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.life.kept import Kept, save
 from flynn.plugins.host.life.life import Life
+from flynn.plugins.host.limits.cgroup_mounts import clear_leftovers
 from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.logs.logtidy import DAY, Bounds, Tidy
 from flynn.plugins.host.logs.shippers import Shippers
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.ports import Ports
+from flynn.plugins.host.presence import Presence
 from flynn.plugins.host.sockets import Sockets
-from flynn.plugins.host.tags import parse
 from flynn.plugins.host.trees import remove_tree
 from flynn.plugins.host.turns import Turns
-from flynn.plugins.host.usage.beat import Beat
 from flynn.plugins.host.usage.meter import Meter
 from flynn.plugins.host.usage.usage_api import UsageApi
 
-MIB = 1024 * 1024
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -72,9 +69,7 @@ class Agent:
         self.ended: dict[str, Kept] = {}
         self.jobs: dict[str, Job] = {}
         self.engine: EngineWatch | None = None
-        self.started = ctx.clock()
-        self.beat = Beat(ctx, self._put_host)
-        self._refused = ""
+        self.presence: Presence | None = None
         self.left = contextlib.ExitStack()
         """What is to be ended when its work has."""
 
@@ -82,9 +77,11 @@ class Agent:
         """Take the jobs of before over, then run those assigned, for ever."""
         async with asyncio.TaskGroup() as tasks:
             self.ground = self._ground(tasks)
-            await self.beat.begin()
+            presence = Presence(self.ground, self._begun, self._trouble)
+            await presence.beat.begin()
             await self.ground.disk.begin()
-            await self._put_host()
+            await presence.tell()
+            self.presence = presence
             self._take_over(kept, self.ctx.mirror.facts)
             tasks.create_task(self.ground.logs.run(), name="job logs")
             tasks.create_task(self.ground.logs.relief.run(), name="log relief")
@@ -95,13 +92,19 @@ class Agent:
             tasks.create_task(self.ground.disk.run(), name="disk")
             shippers = Shippers(self.ctx, self.ground.logs, self.ctx.data / "sinks")
             tasks.create_task(shippers.run(), name="log sinks")
-            tasks.create_task(self.beat.run(), name="load")
+            tasks.create_task(presence.beat.run(), name="load")
+            tasks.create_task(self._clear_leftovers(), name="left control groups")
             usage = UsageApi(Meter(self.lives, self.ctx.data), self.lives, self.jobs)
             api = Api(self.ctx, self.ground.logs, usage, self.lives, self.jobs)
             offered = self.ctx.metrics.offering("host", usage.part)
             with self.ctx.web.serving(*api.routes(), *shippers.routes()), offered:
                 self.ctx.ready()
                 await follow(self.ctx.mirror, self.ctx.host, self._pass)
+
+    async def leave(self) -> None:
+        """The daemon stops: what it has not begun yet is begun elsewhere. Its jobs run on."""
+        if self.presence:
+            await self.presence.leave()
 
     def _ground(self, tasks: asyncio.TaskGroup) -> Ground:
         ctx, config = self.ctx, self.config
@@ -119,6 +122,10 @@ class Agent:
             image_builds=builds, changed=self._say,
         )  # fmt: skip
 
+    async def _clear_leftovers(self) -> None:
+        if count := await asyncio.to_thread(clear_leftovers, self.ctx.data):
+            self.ctx.log.info("%d control groups are removed, of daemons whose data are gone", count)
+
     async def _fetch(self, sha256: str, path: Path) -> None:
         await fetch(self.ctx, sha256, path, self.ground.disk.leave)
 
@@ -128,7 +135,7 @@ class Agent:
             await until_open(self.backends[IMAGES])
             self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
             self.ctx.log.info("images run in the backend docker from now on")
-            await self._put_host()
+            await self._tell()
         self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_host)
         await self.engine.run()
 
@@ -138,16 +145,19 @@ class Agent:
         self._pass(self.ctx.mirror.facts)
 
     async def _tell(self) -> None:
-        await self._put_host()
+        if self.presence:
+            await self.presence.tell()
         self._pass(self.ctx.mirror.facts)
 
-    async def _put_host(self) -> None:
-        """Tell what this host is. One that has told that it takes no new job begins none until it has told otherwise:
-        the leader may take them back meanwhile."""
-        host = self._host()
-        self._refused = self._refused or host.full
-        await self.ctx.lease.put(keys.host(self.ctx.host), host)
-        self._refused = host.full
+    def _begun(self) -> list[JobState]:
+        return [*(life.state for life in self.lives.values()), *(kept.state for kept in self.ended.values())]
+
+    def _trouble(self) -> str:
+        return self.engine.trouble if self.engine else ""
+
+    @property
+    def _closed(self) -> str:
+        return self.presence.closed if self.presence else self.ground.disk.full
 
     async def _tidy(self) -> Tidy:
         """Logs take half of the disk's budget at most."""
@@ -164,28 +174,6 @@ class Agent:
         """The layers that jobs use now."""
         jobs = [life.job for life in self.lives.values()]
         return {sha256 for job in jobs for sha256 in (*job.layers.values(), *job.under)}
-
-    def _host(self) -> Host:
-        node = self.ctx.node
-        return Host(
-            name=node.name,
-            address=node.address,
-            url=node.url,
-            started=self.started,
-            version=__version__,
-            memory=self.config.memory or psutil.virtual_memory().total // MIB,
-            cpus=os.cpu_count() or 1,
-            backend=self.choice.backend.name,
-            lacks=self.choice.backend.lacks,
-            mounts=self.config.mounts,
-            images=self.choice.images is not None and not (self.engine and self.engine.trouble),
-            networks=self.choice.backend.networks,
-            image_networks=self.choice.images.networks if self.choice.images else ("host",),
-            no_own=self.choice.backend.no_own,
-            load=self.beat.load,
-            full=self.ground.disk.full,
-            tags=parse(self.config.tags),
-        )
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
         """Adopt what runs, tell again what ended, clear the store of what is true no more."""
@@ -219,8 +207,8 @@ class Agent:
         fresh = self.ctx.mirror.stale_since is None
         assigned = mine(facts.jobs_by_host.get(self.ctx.host, EMPTY), self.ctx.host)
         plan = decide(assigned, self.lives.keys(), ended, fresh)
-        full = self.ground.disk.full or self._refused
-        began = [a.job.id for a in plan.begin if (a.stop or not full) and self._begin(a)]
+        closed = self._closed
+        began = [a.job.id for a in plan.begin if (a.stop or not closed) and self._begin(a)]
         stopped = [id for id in plan.stop if not self.lives[id].stopping]
         for id in stopped:
             self.lives[id].stop((id in assigned and assigned[id].reason) or "stopped")
@@ -232,8 +220,8 @@ class Agent:
     def _say(self, began: Collection[str] = (), stopped: Collection[str] = ()) -> None:
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
         said = sentence(up, len(self.lives), began, stopped)
-        full, trouble = self.ground.disk.full or self._refused, self.engine.trouble if self.engine else ""
-        self.ctx.say("; ".join(filter(None, [said, trouble, f"no new job starts: {full}" if full else ""])))
+        closed = f"no new job starts: {self._closed}" if self._closed else ""
+        self.ctx.say("; ".join(filter(None, [said, self._trouble(), closed])))
 
     def _begin(self, assignment: Assignment) -> bool:
         job, now = assignment.job, self.ctx.clock()

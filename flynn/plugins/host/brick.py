@@ -58,11 +58,13 @@ class HostAgent:
         with agent.left:
             if isinstance(choice.backend, Ahead):
                 agent.left.enter_context(choice.backend.ahead())
-            await race(agent.work(found), _stopping(ctx))
+            await race(agent.work(found), _stopping(ctx, agent))
 
 
-async def _stopping(ctx: Context) -> None:
+async def _stopping(ctx: Context, agent: Agent) -> None:
     await ctx.stopping.wait()
+    if not ctx.estate.handing:
+        await agent.leave()
 
 
 def found_backends(ctx: Context) -> dict[str, Backend]:

@@ -64,6 +64,10 @@ class Hierarchy(Protocol):
     def lacks(self) -> Sequence[str]:
         """What cannot be limited here, of `memory`, `cpu`, `pids`."""
 
+    @property
+    def parents(self) -> Sequence[Path]:
+        """Where its directory, and those of other daemons of this machine, are."""
+
     def at(self, name: str) -> Group:
         """The group of that name, there or not."""
 

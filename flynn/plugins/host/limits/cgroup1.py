@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
 from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, kill_each, put
+from flynn.plugins.host.limits.leftover import mark
 
 CONTROLLERS = ("memory", "cpu", "pids")
 
@@ -60,9 +61,15 @@ class Group1:
 
 @dataclass(frozen=True)
 class Hierarchy1:
-    """`tops` has, for each controller that can be used, the daemon's own directory of groups."""
+    """`tops` has, for each controller that can be used, the daemon's own directory of groups. `data` is its data
+    directory."""
 
     tops: Mapping[str, Path]
+    data: Path
+
+    @property
+    def parents(self) -> Sequence[Path]:
+        return tuple(dict.fromkeys(top.parent for top in self.tops.values()))
 
     @property
     def lacks(self) -> Sequence[str]:
@@ -77,7 +84,9 @@ class Hierarchy1:
             try:
                 os.mkdir(dir)
             except FileNotFoundError:
-                dir.parent.mkdir(exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    dir.parent.mkdir()
+                    mark(dir.parent, self.data)
                 os.mkdir(dir)
         return group
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, kill_each, put
+from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, directory_of, kill_each, put
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
+from flynn.plugins.host.limits.leftover import mark
 
 LEAF = "flynn-daemon"
 
@@ -71,11 +72,17 @@ class Group2:
 
 @dataclass(frozen=True)
 class Hierarchy2:
-    """`top` is the daemon's own directory of groups, `controllers` what can be used below it, `counters` beside."""
+    """`top` is the daemon's own directory of groups, `controllers` what can be used below it, `counters` beside.
+    `data` is its data directory."""
 
     top: Path
+    data: Path
     controllers: Sequence[str]
     counters: Sequence[str] = ()
+
+    @property
+    def parents(self) -> Sequence[Path]:
+        return (self.top.parent,)
 
     @property
     def lacks(self) -> Sequence[str]:
@@ -86,7 +93,9 @@ class Hierarchy2:
 
     def make(self, name: str) -> Group2:
         """Its directory, and that of all if need be, which passes the controllers on."""
-        self.top.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            self.top.mkdir()
+            mark(self.top, self.data)
         for controller in self.controllers:
             pass_on(self.top, controller)
         for controller in self.counters:
@@ -99,14 +108,15 @@ class Hierarchy2:
         return sorted(path.name for path in self.top.iterdir() if path.is_dir()) if self.top.is_dir() else []
 
 
-def hierarchy2(parent: Path, name: str) -> Hierarchy2:
-    """Groups below `parent/name`, with those controllers that `parent` has and can pass on. OSError: it is none."""
+def hierarchy2(parent: Path, data: Path) -> Hierarchy2:
+    """Groups below `parent` of the daemon with these data, with those controllers that `parent` has and can pass on.
+    OSError: it is none."""
     there = (parent / "cgroup.controllers").read_text().split()
 
     def usable(wanted: Sequence[str]) -> tuple[str, ...]:
         return tuple(each for each in wanted if each in there and _passes_on(parent, each))
 
-    return Hierarchy2(parent / name, usable(CONTROLLERS), usable(COUNTERS))
+    return Hierarchy2(parent / directory_of(data), data, usable(CONTROLLERS), usable(COUNTERS))
 
 
 def _passes_on(dir: Path, controller: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from flynn.plugins.host.limits.cgroup import Hierarchy, directory_of
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, Hierarchy1
 from flynn.plugins.host.limits.cgroup2 import hierarchy2
+from flynn.plugins.host.limits.leftover import clear
 
 PROC = Path("/proc/self")
 
@@ -56,18 +57,25 @@ def find(data: Path, proc: Path = PROC) -> Hierarchy | None:
     """What there is to limit jobs with, of the version that can do more (2, if both can); None: nothing."""
     try:
         found, own = mounts((proc / "mountinfo").read_text()), paths((proc / "cgroup").read_text())
-        hierarchies = [*_hierarchies(found, own, directory_of(data))]
+        hierarchies = [*_hierarchies(found, own, data)]
     except OSError:
         return None
     best = min(hierarchies, key=lambda hierarchy: len(hierarchy.lacks))
     return best if len(best.lacks) < len(CONTROLLERS) else None
 
 
-def _hierarchies(found: list[Mount], own: Mapping[str, str], name: str) -> Iterator[Hierarchy]:
+def clear_leftovers(data: Path) -> int:
+    """Remove what daemons that never come back have left there, but for what runs; how many groups. Blocks."""
+    hierarchy = find(data)
+    return clear(hierarchy.parents) if hierarchy else 0
+
+
+def _hierarchies(found: list[Mount], own: Mapping[str, str], data: Path) -> Iterator[Hierarchy]:
     for mount in found:
         if not mount.controllers and (top := highest(mount, own.get("", "/"))):
-            yield hierarchy2(top, name)
-    yield Hierarchy1({controller: top / name for controller, top in _tops1(found, own)})
+            yield hierarchy2(top, data)
+    name = directory_of(data)
+    yield Hierarchy1({controller: top / name for controller, top in _tops1(found, own)}, data)
 
 
 def _tops1(found: list[Mount], own: Mapping[str, str]) -> Iterator[tuple[str, Path]]:

@@ -80,11 +80,11 @@ def test_the_version_that_can_do_more_is_taken(tmp_path: Path) -> None:
     told = f"35 24 0:30 / {two} rw - cgroup2 cgroup2 rw\n27 25 0:24 / {one} rw - cgroup cgroup rw,memory\n"
     (proc / "mountinfo").write_text(told)
     found = find(tmp_path, proc)
-    assert found == Hierarchy2(two / directory_of(tmp_path), ("memory", "pids"))
+    assert found == Hierarchy2(two / directory_of(tmp_path), tmp_path, ("memory", "pids"))
     assert found.lacks == ["cpu"]
     (two / "cgroup.controllers").write_text("hugetlb")
     found = find(tmp_path, proc)
-    assert found == Hierarchy1({"memory": one / directory_of(tmp_path)})
+    assert found == Hierarchy1({"memory": one / directory_of(tmp_path)}, tmp_path)
     assert found.lacks == ["cpu", "pids"]
     (proc / "mountinfo").write_text("")
     assert find(tmp_path, proc) is None
@@ -136,14 +136,14 @@ def test_controllers_are_passed_on_once(tmp_path: Path) -> None:
 def test_what_jobs_read_and_write_is_counted_where_it_can_be(tmp_path: Path) -> None:
     """The groups of jobs have io.stat only if each group above passes `io` on."""
     group_files(tmp_path, cgroup_controllers="cpuset io memory", cgroup_subtree_control="memory")
-    found = hierarchy2(tmp_path, "flynn")
+    found = hierarchy2(tmp_path, tmp_path / "data")
     assert (found.controllers, found.counters, found.lacks) == (("memory",), ("io",), ["cpu", "pids"])
     assert (tmp_path / "cgroup.subtree_control").read_text() == "+io"
     group_files(found.top, cgroup_subtree_control="memory")
     found.make("job")
     assert (found.top / "cgroup.subtree_control").read_text() == "+io"
     group_files(tmp_path, cgroup_controllers="memory", cgroup_subtree_control="memory")
-    assert hierarchy2(tmp_path, "flynn").counters == ()
+    assert hierarchy2(tmp_path, tmp_path / "data").counters == ()
 
 
 def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def unified() -> Path:
 
 
 def test_version_2_for_real(tmp_path: Path) -> None:
-    hierarchy = hierarchy2(unified(), f"{directory_of(tmp_path)}-two")
+    hierarchy = hierarchy2(unified(), tmp_path / "two")
     group = fresh(hierarchy, "job", LIMITS)
     assert isinstance(group, Group2)
     with running("sh", "-c", "sleep 60 & sleep 60") as pid:
@@ -312,7 +312,7 @@ async def test_the_next_daemon_keeps_the_groups_of_its_jobs(tmp_path: Path) -> N
 async def test_a_group_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     backend = ProcessBackend(tmp_path / "data")
     (tmp_path / "file").write_text("")
-    backend.limiter.hierarchy = Hierarchy1({"memory": tmp_path / "file" / "top"})
+    backend.limiter.hierarchy = Hierarchy1({"memory": tmp_path / "file" / "top"}, tmp_path)
     told = spec(tmp_path, "true")
     (tmp_path / "job").mkdir()
     with pytest.raises(NotStarted, match=r"its control group could not be made: .*/file/top/job-1: Not a directory"):
