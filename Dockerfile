@@ -3,7 +3,7 @@
 FROM debian:bookworm-slim
 
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates git python3 python3-venv \
+ && apt-get install -y --no-install-recommends ca-certificates git iptables python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
 
 COPY . /tmp/flynn

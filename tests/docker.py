@@ -88,10 +88,12 @@ class Engine:
         os.kill(self.process.pid, signal.SIGCONT)
 
     async def left(self) -> list[str]:
-        """The containers, running or ended, and the volumes that it has, by name."""
+        """The containers, running or ended, the volumes, and the networks of flynn's that it has, by name."""
         async with Docker(self.url) as client:
             containers = [one["Names"][0][1:] for one in await client.containers.list(all=True)]
-            return [*containers, *(volume["Name"] for volume in (await client.volumes.list())["Volumes"] or [])]
+            networks = [one["Name"] for one in await client.networks.list(filters={"label": ["flynn.data"]})]
+            volumes = [volume["Name"] for volume in (await client.volumes.list())["Volumes"] or []]
+            return [*containers, *volumes, *networks]
 
     async def clear(self) -> None:
         """Remove all containers."""

@@ -52,14 +52,20 @@ def host(found: HostDetail, now: float) -> list[str]:
         ("up", f"{span(now - found.started)}, version {found.version}"),
         ("backend", found.backend + (f": {found.lacks}" if found.lacks else "")),
         ("images", "yes" if found.images else "no: it has no Docker Engine that works with flynn"),
-        ("networks", ", ".join(found.networks) + (f"; none of a job's own: {found.no_own}" if found.no_own else "")),
+        ("networks", _networks(found.networks, found.no_own)),
         ("jobs", f"{count(found.jobs, 'job')}, which reserve {found.reserved} of {found.memory} MiB"),
     ]
+    if found.images and found.backend != "docker":
+        rows.insert(-1, ("in containers", _networks(found.image_networks, found.image_no_own)))
     rows += [("tags", " ".join(f"{key}={value}" for key, value in sorted(found.tags.items())))] if found.tags else []
     rows += [("mounts", ", ".join(found.mounts))] if found.mounts else []
     rows += [("drained", f"since {span(now - found.drained)}: it takes no new job")] if found.drained else []
     now_rows = _now(found.usage) if found.usage else [("now", f"not known: {found.silent}")]
     return [f"=== {found.name}", *table([*rows, *now_rows])]
+
+
+def _networks(offered: Sequence[str], no_own: str) -> str:
+    return ", ".join(offered) + (f"; none of a job's own: {no_own}" if no_own else "")
 
 
 def _now(used: HostUsage) -> list[tuple[str, str]]:

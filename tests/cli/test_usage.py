@@ -102,16 +102,18 @@ def test_a_host_by_itself() -> None:
 
 async def test_a_host_that_tells_less(grid: FakeGrid, flynn: Shell) -> None:
     grid.host = {"name": "a", "address": "10.0.0.1", "url": "", "started": T0, "backend": "process", "silent": "no."}
+    grid.host |= {"image_networks": ["host", "none"], "image_no_own": "there is no iptables; install it"}
     grid.host |= {"images": True, "tags": {"zone": "1"}, "lacks": "jobs are not shut in", "mounts": ["/srv", "/a:ro"]}
     lines = (await flynn("host", "show", "a")).out.splitlines()
     assert lines[3:] == [
-        "backend   process: jobs are not shut in",
-        "images    yes",
-        "networks  host",
-        "jobs      0 jobs, which reserve 0 of 0 MiB",
-        "tags      zone=1",
-        "mounts    /srv, /a:ro",
-        "now       not known: no.",
+        "backend        process: jobs are not shut in",
+        "images         yes",
+        "networks       host",
+        "in containers  host, none; none of a job's own: there is no iptables; install it",
+        "jobs           0 jobs, which reserve 0 of 0 MiB",
+        "tags           zone=1",
+        "mounts         /srv, /a:ro",
+        "now            not known: no.",
     ]
     assert (await flynn("host", "show", "b")).err == " !     there is no host b now\n"
     silent = HostUsage(cpus=1, load=(0, 0, 0), memory=1, memory_free=1, disk=1, disk_free=1)

@@ -31,8 +31,8 @@ class Host(Record, frozen=True, kw_only=True):
     """A machine of the grid, as long as its daemon lives. `memory` in MiB; `url` is its node API.
 
     `lacks` says what its backend cannot isolate or limit there, and the remedy ("": nothing).
-    `networks` is what it can give jobs of network, `image_networks` those that are images; `no_own` says why it gives
-    no job one of its own, and the remedy ("": it does).
+    `networks` is what it can give jobs of network, `image_networks` those that run in containers; `no_own` and
+    `image_no_own` say why it gives these none of their own, and the remedy ("": it does).
     `backend` runs its jobs; `images`: whether it runs images too. `mounts`: directories that jobs may be given
     there (`/srv/photos`, or `/srv/photos:ro` to read only), with all below them. `full` says why it takes no new job
     ("": it does).
@@ -51,6 +51,7 @@ class Host(Record, frozen=True, kw_only=True):
     networks: tuple[Network, ...] = ("host",)
     image_networks: tuple[Network, ...] = ("host",)
     no_own: str = ""
+    image_no_own: str = ""
     mounts: tuple[str, ...] = ()
     full: str = ""
     tags: dict[str, str] = {}

@@ -110,7 +110,7 @@ NAMES = (
 SCORED = NAMES.index("jobs")
 """How many lines scores are made of: those before `jobs`."""
 
-NOTHING = Site("", 0, 0, 0, "", False, (), (), "", "", {}, ())
+NOTHING = Site("", 0, 0, 0, "", False, (), (), "", "", "", {}, ())
 
 
 def _slices(zones: list[str]) -> list[tuple[int, int]]:

@@ -27,6 +27,7 @@ class Site(NamedTuple):
     networks: tuple[model.Network, ...]
     image_networks: tuple[model.Network, ...]
     no_own: str
+    image_no_own: str
     closed: str
     tags: Mapping[str, str]
     mounts: tuple[str, ...]
@@ -84,7 +85,7 @@ def site_of(facts: Facts, name: str) -> Site | None:
         return None
     tags, closed = matching.tags(facts, host), wishes.full(facts, host)
     builds, cpu = max(host.cpus // 2, 1), host.cpus * CORE
-    networks = host.networks, host.image_networks, host.no_own
+    networks = host.networks, host.image_networks, host.no_own, host.image_no_own
     return Site(
         tags.get(ZONE, ""), host.memory, cpu, builds, host.backend, host.images, *networks, closed, tags, host.mounts
     )
@@ -135,13 +136,10 @@ def _no_network(site: Site, needs: Needs) -> str:
     if needs.network in (site.image_networks if needs.contained else site.networks):
         return ""
     what = "cannot keep a job from the network" if needs.network == "none" else "gives no job a network of its own"
-    why = (
-        "it is for a container"
-        if needs.contained
-        else site.no_own
-        if needs.network == "own"
-        else "its jobs are plain processes"
-    )
+    if needs.network == "own":
+        why = site.image_no_own if needs.contained else site.no_own
+    else:
+        why = "its jobs are plain processes"
     return f"{what}: {why}" if why else what
 
 

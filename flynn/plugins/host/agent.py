@@ -136,7 +136,7 @@ class Agent:
             self.choice = self.ground.choice = dataclasses.replace(self.choice, images=self.backends[IMAGES])
             self.ctx.log.info("images run in the backend docker from now on")
             await self._tell()
-        self.engine = EngineWatch(self.ctx, self.ground.images, self._tell_of_host)
+        self.engine = EngineWatch(self.ctx, self.ground.images, self.backends[IMAGES], self._tell_of_host)
         await self.engine.run()
 
     def _tell_of_host(self) -> None:

@@ -16,7 +16,9 @@ from flynn.plugins.host.backends.choice import choose
 from flynn.plugins.host.backends.identity import boot_id
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.first import until_room
+from flynn.plugins.host.docker.docker import DockerBackend
 from flynn.plugins.host.docker.images import IMAGE
+from flynn.plugins.host.docker.networks import pool_of
 from flynn.plugins.host.life import kept
 from flynn.plugins.host.life.kept import Kept
 from flynn.plugins.host.ports import Ports
@@ -42,9 +44,13 @@ class HostAgent:
         permit.checked(self.config.mounts, ctx.node.data)
         tags.parse(self.config.tags)
         network.checked(self.config.refused)
+        pool = pool_of(self.config.app_networks)
         if not await until_room(ctx, max(self.config.log_size, 1) * MIB):
             return
         backends = found_backends(ctx)
+        for backend in backends.values():
+            if isinstance(backend, DockerBackend):
+                backend.nets.pool = pool
         try:
             choice = await choose(backends, self.config.backend)
         except OSError as error:

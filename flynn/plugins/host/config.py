@@ -2,6 +2,8 @@
 
 import msgspec
 
+from flynn.plugins.host.docker.networks import POOL
+
 
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in MiB.
@@ -16,7 +18,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,
     or a tenth of a smaller disk. `memory` 0: all that the machine has. `mounts`: directories that
     jobs may be given, with what is below them; `/srv/photos:ro` only to read. `refused`: what jobs with a
-    network of their own do not reach, beside all hosts of the grid: `10.0.0.0/8`. `tags` say what the machine has, and
+    network of their own do not reach, beside all hosts of the grid: `10.0.0.0/8`. `app_networks`: what the networks are
+    taken from that containers have of their own, one for each app. `tags` say what the machine has, and
     where it is, for the scheduler: `zone=eu-1`.
     """
 
@@ -37,4 +40,5 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: int = 0
     mounts: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    app_networks: str = POOL
     tags: tuple[str, ...] = ()

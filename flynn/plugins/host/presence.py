@@ -85,6 +85,7 @@ class Presence:
             networks=choice.backend.networks,
             image_networks=choice.images.networks if choice.images else ("host",),
             no_own=choice.backend.no_own,
+            image_no_own=choice.images.no_own if choice.images else "",
             load=self.beat.load,
             full=self._full,
             tags=parse(config.tags),

@@ -69,10 +69,13 @@ def test_a_job_waits_for_a_host_that_can_give_it_its_network() -> None:
 def test_an_image_has_the_network_that_its_backend_gives() -> None:
     site = site_of(grid("a").facts, "a")
     assert site
-    site = site._replace(images=True, networks=("host", "own", "none"), image_networks=("host", "none"))
+    why = "there is no iptables; install it"
+    site = site._replace(
+        images=True, networks=("host", "own", "none"), image_networks=("host", "none"), image_no_own=why
+    )
     assert (
         unfit(site, Needs(image=True, network="own", contained=True))
-        == "gives no job a network of its own: it is for a container"
+        == "gives no job a network of its own: there is no iptables; install it"
     )
     assert unfit(site, Needs(image=True, network="none", contained=True)) == ""
     assert unfit(site, Needs(image=True, network="own")) == ""  # An image is built for it.

@@ -83,6 +83,8 @@ class Spec:
     """The image whose files the process sees, if the backend knows images; empty: the machine's own system. Without
     layers the process is what the image says, in its own directory; `command`, if there is one, takes its place."""
     network: Network = "host"
+    app: str = ""
+    """Whose it is: a backend may give the jobs of one app a network that is theirs together."""
     port: int = 0
     ipv6: bool = False
     refused: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 from aiodocker import Docker, DockerError
+from msgspec.structs import replace
 
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound
 from flynn.plugins.host.backends.backend import NotStarted, Signals
@@ -27,6 +28,7 @@ from flynn.plugins.host.docker.container_stats import told_by_engine
 from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
+from flynn.plugins.host.docker.networks import Networks
 from flynn.plugins.host.usage.groupfiles import members
 from flynn.plugins.host.usage.reading import Seat
 from flynn.plugins.host.usage.seats import killed_for_memory, seat_among
@@ -51,10 +53,13 @@ REST = 10.0
 
 
 class RunningContainer:
-    """`made` None: there is none. `identity`: the container's first process, which reaps."""
+    """`made` None: there is none. `identity`: the container's first process, which reaps. `networks`: of its
+    backend."""
 
-    def __init__(self, dir: Path, identity: Identity, made: Made | None, stdin: int = -1) -> None:
-        self.dir, self.identity, self.made, self.stdin = dir, identity, made, stdin
+    def __init__(
+        self, dir: Path, identity: Identity, made: Made | None, stdin: int = -1, networks: Networks | None = None
+    ) -> None:
+        self.dir, self.identity, self.made, self.stdin, self.networks = dir, identity, made, stdin, networks
         self._ended = made is None
         self._killed_for_memory = 0
 
@@ -106,7 +111,7 @@ class RunningContainer:
         self._ended = True
         if made.process.pid and not made.local:
             with contextlib.suppress(Full):
-                await asyncio.to_thread(save, self.dir, Made(made.id, unborn(), logged=made.logged))
+                await asyncio.to_thread(save, self.dir, replace(made, process=unborn(), local=False))
         self._killed_for_memory = max(self._killed_for_memory, int(state["OOMKilled"]))
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
@@ -117,7 +122,7 @@ class RunningContainer:
             found = (await container.show())["State"]
             state: dict[str, Any] = {name: found[name] for name in TOLD} | {"OOMKilled": found.get("OOMKilled", False)}
         if state["Running"] and state["Pid"] != made.process.pid:
-            self.made = seen(made.id, state["Pid"], made.logged)  # Somebody has started it again by hand.
+            self.made = seen(made, state["Pid"])  # Somebody has started it again by hand.
         return state
 
     async def _learn(self) -> None:
@@ -187,6 +192,8 @@ class RunningContainer:
         self._killed_for_memory = 0
         if self.made:
             await remove(self.made.id)
+            if self.made.network and self.networks:
+                await self.networks.leave(self.made.network)
             self.made = None
         await asyncio.to_thread(_clean, self.dir)
 

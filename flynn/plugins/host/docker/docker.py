@@ -1,15 +1,17 @@
 """The backend that runs each job as a container of Docker Engine (or of what speaks its API), through aiodocker.
 
-The network is the machine's, as in a sandbox, or none: a job has one port, which is its own on the whole host. What it
-prints goes straight to its raw files and does not pass through the engine, so no engine that stops, hangs or starts
-again loses a line of it.
+The network is the machine's, as in a sandbox, or its app's own (`networks.py`), or none: a job has one port, which is
+its own on the whole host. What it prints goes straight to its raw files and does not pass through the engine, so no
+engine that stops, hangs or starts again loses a line of it.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,15 @@ from flynn.core.model import Network
 from flynn.plugins.host.backends.backend import NotStarted, Spec, check_network
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.probe import first_mode
-from flynn.plugins.host.docker import binds, overlay
+from flynn.plugins.host.docker import binds, overlay, trial
 from flynn.plugins.host.docker.container import RunningContainer, discard, remove
 from flynn.plugins.host.docker.engine import WORK, Refused, engine
 from flynn.plugins.host.docker.made import Made, load, save, seen, unborn
+from flynn.plugins.host.docker.networks import Networks
 from flynn.plugins.host.docker.recipe import is_alone, name_of, recipe
 from flynn.plugins.host.docker.roots import Roots
 from flynn.plugins.host.docker.shared import check_shared
+from flynn.plugins.host.docker.walls import Unwalled
 from flynn.plugins.host.race import whole
 from flynn.plugins.host.sandbox.rootfs import write_users
 
@@ -44,21 +48,24 @@ OPENED = 20.0
 PATIENCE = 5.0
 """Seconds that a start which is given up waits for the container that the engine makes at this moment."""
 
+UNTRIED = "the Docker Engine was away when that was to be tried; start it"
+
 log = logging.getLogger(__name__)
 
 
 class DockerBackend:
-    """Each job in a container of its own, on the machine's own system or an image; the network is the machine's."""
+    """Each job in a container of its own, on the machine's own system or an image; the network is the machine's, or as
+    it says."""
 
     name = "docker"
     lacks = ""
     networks: tuple[Network, ...] = ("host", "none")
-    no_own = "its jobs are containers, which from a network of the engine's would reach this machine; use sandboxes"
+    no_own = UNTRIED
 
     def __init__(self, data: Path) -> None:
         self.data = data / "docker"
-        self.roots = Roots(self.data)
-        self.mode = ""
+        self.roots, self.nets = Roots(self.data), Networks(self.data)
+        self.mode = self._torn = ""
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does, or there never was an engine.
@@ -78,6 +85,8 @@ class DockerBackend:
         self.mode, reason = await self._choose()
         if self.mode:
             await asyncio.to_thread((self.data / "mode").write_text, self.mode)
+            await self.nets.leave()
+            self._offer(await self._no_own())
             return
         raise StartError(
             f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
@@ -89,12 +98,37 @@ class DockerBackend:
             self.data / "probe", modes, lambda spec, mode: self._start(spec, lambda identity: None, mode), PROBE
         )
 
+    async def look(self) -> bool:
+        """See after the networks, while the engine answers; whether something else is offered from now on."""
+        before = self.no_own
+        try:
+            if before == UNTRIED:
+                await self.nets.leave()
+                self._offer(await self._no_own())
+            else:
+                await self.nets.keep()
+                self._offer("" if before == self._torn else before)
+        except Unwalled as error:
+            self._torn = str(error)
+            self._offer(self._torn)
+            log.error("containers with a network of their own may reach this machine: %s", error)
+        return self.no_own != before
+
+    def _offer(self, no_own: str) -> None:
+        self.no_own = no_own
+        self.networks = ("host", "none") if no_own else ("host", "own", "none")
+
+    async def _no_own(self) -> str:
+        return await trial.lacking(
+            self.nets, self.data / "probe", lambda spec: self._start(spec, lambda identity: None, self.mode)
+        )
+
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
         check_network(spec, self.name, self.networks)
         return await self._start(spec, commit, self.mode)
 
     def adopt(self, dir: Path, identity: Identity) -> RunningContainer:
-        return RunningContainer(dir, identity, load(dir))
+        return RunningContainer(dir, identity, load(dir), networks=self.nets)
 
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> RunningContainer:
         """All or nothing: what goes wrong on the way, or is cancelled, leaves no container."""
@@ -102,28 +136,46 @@ class DockerBackend:
             copied = mode == "copy" or not overlay.can_overlay(*spec.stack, spec.dir)
             await asyncio.to_thread(_prepare, spec, copied)
             async with engine(WORK) as client:
-                made = await self._run(client, spec, commit, copied)
+                async with self._network(client, spec) as network:
+                    made = await self._run(client, spec, commit, copied, network)
             await asyncio.to_thread(save, spec.dir, made)
             stdin = await _open_stdin(spec, made) if spec.stdin else -1
-            return RunningContainer(spec.dir, made.process, made, stdin)
+            return RunningContainer(spec.dir, made.process, made, stdin, self.nets)
         except BaseException as error:
-            await whole(_undo(spec.dir))
+            await whole(self._undo(spec))
             if isinstance(error, Unavailable | NotFound | Conflict | Refused | OSError):
                 raise NotStarted(f"the container could not be started: {error}") from None
             raise
 
-    async def _run(self, client: Docker, spec: Spec, commit: Callable[[Identity], None], copied: bool) -> Made:
+    def _network(self, client: Docker, spec: Spec) -> AbstractAsyncContextManager[str]:
+        """The engine's name of the app's own network; empty: the job has none."""
+        own = spec.network == "own"
+        return self.nets.given(client, spec.app, spec.refused) if own else contextlib.nullcontext("")
+
+    async def _undo(self, spec: Spec) -> None:
+        await remove(name_of(spec.dir))
+        if spec.network == "own":
+            await self.nets.leave(self.nets.name_of(spec.app))
+        (spec.dir / "container").unlink(missing_ok=True)
+        await asyncio.to_thread(overlay.remove, spec.dir)
+
+    async def _run(
+        self, client: Docker, spec: Spec, commit: Callable[[Identity], None], copied: bool, network: str
+    ) -> Made:
         """Make the container, write it down, set it going. One of before, of the same job, makes way."""
         name = name_of(spec.dir)
         await discard(client, name)
         root = await self.roots.of(client, spec)
         await asyncio.to_thread(binds.prepare, spec.binds, root.user if is_alone(spec) else "")
-        container = await _patiently(client.containers.create(recipe(spec, root, self.data, copied), name=name))
-        await asyncio.to_thread(save, spec.dir, Made(container.id, unborn(), logged=not root.shell))
+        container = await _patiently(
+            client.containers.create(recipe(spec, root, self.data, copied, network), name=name)
+        )
+        made = Made(container.id, unborn(), logged=not root.shell, network=network)
+        await asyncio.to_thread(save, spec.dir, made)
         commit(unborn())
         await container.start()
         found = await container.show()
-        return seen(found["Id"], found["State"]["Pid"], logged=not root.shell)
+        return seen(made, found["State"]["Pid"])
 
 
 async def _answers() -> None:
@@ -167,12 +219,6 @@ async def _open_stdin(spec: Spec, made: Made) -> int:
                 raise NotStarted(f"it did not open its standard input within {OPENED:g} s") from None
             await asyncio.sleep(0.005)
     return -1
-
-
-async def _undo(dir: Path) -> None:
-    await remove(name_of(dir))
-    (dir / "container").unlink(missing_ok=True)
-    await asyncio.to_thread(overlay.remove, dir)
 
 
 def _prepare(spec: Spec, copied: bool) -> None:

@@ -17,6 +17,7 @@ from flynn.core.brick import Context
 from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.docker.container import discard
+from flynn.plugins.host.docker.docker import DockerBackend
 from flynn.plugins.host.docker.engine import WORK, engine
 from flynn.plugins.host.docker.images import Images, named, wanted
 from flynn.plugins.host.docker.made import load
@@ -37,10 +38,11 @@ RETRY = 30.0
 
 
 class EngineWatch:
-    """`trouble` says what the engine lacks now; empty: nothing. `changed` is called when that is another."""
+    """`trouble` says what the engine lacks now; empty: nothing. `changed` is called when that is another, or what
+    `backend` can give of network."""
 
-    def __init__(self, ctx: Context, images: Images, changed: Callable[[], None]) -> None:
-        self.ctx, self.images, self.changed = ctx, images, changed
+    def __init__(self, ctx: Context, images: Images, backend: Backend, changed: Callable[[], None]) -> None:
+        self.ctx, self.images, self.backend, self.changed = ctx, images, backend, changed
         self.trouble = ""
 
     async def run(self) -> None:
@@ -48,9 +50,13 @@ class EngineWatch:
         swept = 0.0
         while True:
             self._tell(await _health())
+            if not self.trouble and isinstance(self.backend, DockerBackend) and await self.backend.look():
+                self.changed()
             if not self.trouble and time.monotonic() - swept >= SWEEP:
                 swept = time.monotonic()
                 await sweep(self.ctx.data / "docker")
+                if isinstance(self.backend, DockerBackend):
+                    await self.backend.nets.leave()
                 if self.ctx.mirror.stale_since is None:
                     facts = self.ctx.mirror.facts
                     releases = wanted(facts)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from flynn.core.errors import Full
 from flynn.plugins.host.backends.identity import Identity, boot_id, identify
@@ -12,13 +13,14 @@ from flynn.plugins.host.backends.identity import Identity, boot_id, identify
 class Made(msgspec.Struct, frozen=True):
     """The engine's `id` of it, and its first process. `local`: the daemon sees that process itself.
 
-    `logged`: it prints to the engine's log, not to its raw files.
+    `logged`: it prints to the engine's log, not to its raw files. `network`: its app's own ("": it has none).
     """
 
     id: str
     process: Identity
     local: bool = False
     logged: bool = False
+    network: str = ""
 
 
 def save(dir: Path, made: Made) -> None:
@@ -43,12 +45,12 @@ def unborn() -> Identity:
     return Identity(0, 0.0, boot_id())
 
 
-def seen(id: str, pid: int, logged: bool = False) -> Made:
-    """A container whose first process has this pid, as the engine numbers it; 0 if it does not run."""
+def seen(made: Made, pid: int) -> Made:
+    """The container, whose first process has this pid, as the engine numbers it; 0 if it does not run."""
     found = identify(pid) if pid else None
-    if found and _holds(id, pid):
-        return Made(id, found, local=True, logged=logged)
-    return Made(id, Identity(pid, 0.0, boot_id()), logged=logged)
+    if found and _holds(made.id, pid):
+        return replace(made, process=found, local=True)
+    return replace(made, process=Identity(pid, 0.0, boot_id()), local=False)
 
 
 def _holds(id: str, pid: int) -> bool:

@@ -58,8 +58,9 @@ def labels(spec: Spec, data: Path) -> dict[str, str]:
     return {"flynn.job": spec.id, "flynn.dir": str(spec.dir), "flynn.data": str(data), **named}
 
 
-def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
-    """The whole of it. `data`: the backend's directory; `copied`: `/app` is no overlay but a copy."""
+def recipe(spec: Spec, root: Root, data: Path, copied: bool, network: str = "") -> dict[str, Any]:
+    """The whole of it. `data`: the backend's directory; `copied`: `/app` is no overlay but a copy; `network`: the
+    engine's name of the app's own ("": the job has none)."""
     alone = is_alone(spec)
     writable = alone and root.writable
     tmp, run = sizes(spec.limits.memory)
@@ -72,6 +73,7 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
         "Hostname": spec.id[-HOSTNAME:].lstrip("-"),
         "Labels": labels(spec, data),
         **({} if alone else {"WorkingDir": "/app"}),
+        **({"ExposedPorts": {f"{spec.port}/tcp": {}}} if network and spec.port else {}),
         "HostConfig": {
             "Binds": [*root.binds, *_binds(spec, copied), *(_streams(spec) if root.shell else ())],
             "Mounts": [
@@ -82,7 +84,8 @@ def recipe(spec: Spec, root: Root, data: Path, copied: bool) -> dict[str, Any]:
             "ShmSize": tmp,
             "ReadonlyRootfs": not writable,
             **WALLS,
-            "NetworkMode": spec.network,
+            "NetworkMode": network or spec.network,
+            "PortBindings": {f"{spec.port}/tcp": [{"HostPort": str(spec.port)}]} if network and spec.port else {},
             "LogConfig": ENGINE_LOG if root.shell else LOG,
             **limits(spec.limits),
         },

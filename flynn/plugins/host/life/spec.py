@@ -45,6 +45,7 @@ def spec_of(
         limits=limits_of(job),
         binds=binds,
         network=job.network,
+        app=job.app,
         port=port,
         ipv6=":" in ground.ctx.node.address,
         refused=_others(ground) if job.network == "own" else (),

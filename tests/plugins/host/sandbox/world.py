@@ -23,6 +23,22 @@ while True:
 """
 
 
+RESOLVER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+print("serves", flush=True)
+while True:
+    asked, client = s.recvfrom(4096)
+    end = asked.index(b"\\0", 12) + 5
+    found = b"\\xc0\\x0c" + asked[end - 4 : end] + b"\\0\\0\\0\\x3c\\0\\x04" + bytes([203, 0, 113, 99])
+    answers = found if asked[end - 3] == 1 else b""
+    head = asked[:2] + b"\\x81\\x80\\0\\x01\\0" + bytes([1 if answers else 0]) + b"\\0\\0\\0\\0"
+    s.sendto(head + asked[12:end] + answers, client)
+"""
+"""Answers for all names with one address."""
+
+
 @dataclass(frozen=True)
 class World:
     """`host` is this machine's own address on the cable, `far` the other end's, `metadata` one that clouds use."""
@@ -30,6 +46,15 @@ class World:
     host: str
     far: str
     metadata: str = METADATA
+    space: str = ""
+
+    @contextlib.contextmanager
+    def resolver(self, address: str) -> Iterator[None]:
+        """Somebody out there answers at this address, of IPv4, for names; until the end of the block."""
+        _ip("-n", self.space, "addr", "add", f"{address}/32", "dev", "lo")
+        _ip("route", "add", address, "via", self.far)
+        with _running(self.space, RESOLVER, address):
+            yield
 
 
 def _ip(*words: str) -> None:
@@ -41,7 +66,7 @@ def world() -> Iterator[World]:
     """One, until the end of the block."""
     name = f"fw{os.getpid()}"
     number = os.getpid() % 200 + 1
-    found = World(f"198.19.{number}.1", f"198.19.{number}.2")
+    found = World(f"198.19.{number}.1", f"198.19.{number}.2", space=name)
     with contextlib.ExitStack() as stack:
         _ip("netns", "add", name)
         stack.callback(_ip, "netns", "del", name)
@@ -52,11 +77,18 @@ def world() -> Iterator[World]:
             _ip("-n", name, *words.split())
         _ip("-n", name, "link", "set", "lo", "up")
         _ip("route", "add", METADATA, "via", found.far)
-        run = ["ip", "netns", "exec", name, sys.executable, "-c", SERVER]
-        server = subprocess.Popen(run, stdout=subprocess.PIPE)
-        stack.callback(server.wait)
-        stack.callback(server.kill)
-        assert server.stdout
-        stack.callback(server.stdout.close)
-        assert server.stdout.readline() == b"serves\n"
-        yield found
+        with _running(name, SERVER):
+            yield found
+
+
+@contextlib.contextmanager
+def _running(space: str, program: str, *words: str) -> Iterator[None]:
+    """A program of Python out there, once it has said that it serves."""
+    run = ["ip", "netns", "exec", space, sys.executable, "-c", program, *words]
+    with subprocess.Popen(run, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline() == b"serves\n"
+            yield
+        finally:
+            server.kill()
