@@ -60,8 +60,14 @@ from inside import BuildFailed
 from inside.__main__ import limit_time
 from inside.run import run_here
 limit_time()
+fork = os.fork
+def told():
+    if pid := fork():
+        os.kill(os.getpid(), signal.SIGTERM)
+    return pid
+os.fork = told
 try:
-    run_here(lambda: time.sleep(60), '/', {}, meanwhile=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    run_here(lambda: time.sleep(60), '/', {})
 except BuildFailed as error:
     print(error)
 try:

@@ -8,7 +8,6 @@ import sys
 from . import BuildFailed
 from .procfile import parse_release
 from .run import Ended, run, run_here
-from .slug import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class OwnPack(Buildpack):
 
             shutil.copytree(self.home, self.path, dirs_exist_ok=True)
             return super().compile(build, cache, config, env)
-        return self._judge(run_here(main, build, {**env, "PACK": self.path}, meanwhile=load))
+        return self._judge(run_here(main, build, {**env, "PACK": self.path}))
 
     def release(self, build: str, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
         try:

@@ -93,10 +93,8 @@ def run_here(
     cwd: str,
     env: Mapping[str, str],
     quiet: float = QUIET,
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """The same for a function: a fork of this program calls it, in which Python is up already. `meanwhile` is called
-    here, and quick."""
+    """The same for a function: a fork of this program calls it, in which Python is up already."""
     sys.stdout.flush()
     pipe, out = os.pipe()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # What they have Python do is for this process alone.
@@ -105,12 +103,7 @@ def run_here(
         os.close(pipe)
         _be(main, cwd, env, out)
     os.close(out)
-
-    def begun() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        meanwhile()
-
-    return _followed(pid, pipe, quiet, begun)
+    return _followed(pid, pipe, quiet, lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
 
 
 def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) -> None:
@@ -143,12 +136,12 @@ def _be(main: Callable[[], None], cwd: str, env: Mapping[str, str], out: int) ->
             os._exit(code)
 
 
-def _followed(pid: int, pipe: int, quiet: float, meanwhile: Callable[[], None] = lambda: None) -> Ended:
+def _followed(pid: int, pipe: int, quiet: float, begun: Callable[[], object] = lambda: None) -> Ended:
     """Print what a program prints, which has a session of its own, until it has ended. Then what it has left behind
-    there ends, and so it does where the build breaks off."""
+    there ends, and so it does where the build breaks off: also in `begun`, which is called at first."""
     printer, status = Printer(), None
     try:
-        meanwhile()
+        begun()
         status = _last(pid, pipe, printer, quiet)
     finally:
         _end_session(pid)

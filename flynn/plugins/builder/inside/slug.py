@@ -7,18 +7,11 @@ import os
 import stat
 
 from . import BuildFailed
+from .tar import FILE, FOLDER, LINK, Tar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import tarfile
     from collections.abc import Collection, Iterator
-    from typing import IO
-
-LEVEL = 2
-"""Of gzip: a slug is moved once or twice, over a fast network; the developer waits for it."""
-
-GZIP = 31
-"""How zlib is told to write gzip, without a name and a time (zlib.h, deflateInit2)."""
 
 ENTRIES, UNPACKED = 200_000, 2 << 30
 """Files, directories and links of a slug at most, and their bytes: no host unpacks more."""
@@ -41,12 +34,6 @@ class Entry:
         self.path, self.name, self.status = path, name, status
 
 
-def load() -> None:
-    """Load what `write_tar` needs and what takes long: there may be time for that now."""
-    import tarfile  # noqa: F401
-    import zlib  # noqa: F401
-
-
 def newest(top: str) -> int:
     """The time of the file that was changed last."""
     times = (int(entry.status.st_mtime) for entry in entries(top) if stat.S_ISREG(entry.status.st_mode))
@@ -56,18 +43,15 @@ def newest(top: str) -> int:
 def write_tar(top: str, path: str, only: str = "", without: Collection[str] = (), newest: int | None = None) -> int:
     """Pack the tree at `top` into the file `path`; its size in bytes. `only` what is in this directory, or all but what
     is `without`. `newest`: the time of what is newer, if it has none of its own. BuildFailed: it cannot be packed."""
-    import tarfile
-
     try:
         found = list(entries(top, only, without))
         if sum(_bytes(entry) for entry in found) > UNPACKED or len(found) > ENTRIES:
             raise BuildFailed(
                 f"the slug would be over {UNPACKED >> 30} GiB or {ENTRIES} files; name what can go in .slugignore"
             )
-        with open(path, "wb") as file, _Packed(file) as packed:
-            with tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-                for entry in found:
-                    _add(tar, entry, newest)
+        with open(path, "wb") as file, Tar(file) as tar:
+            for entry in found:
+                _add(tar, entry, newest)
     except OSError as error:
         where = os.path.relpath(os.fsdecode(error.filename), top) if error.filename else "what is in it"
         raise BuildFailed(f"the slug cannot be made: {where}: {error.strerror or error}") from None
@@ -105,25 +89,6 @@ def human(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
-class _Packed:
-    """What is written to it goes into the file, as gzip."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        import zlib
-
-        self._file, self._zip = file, zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
-
-    def __enter__(self) -> _Packed:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.write(self._zip.flush())
-
-    def write(self, data: bytes) -> int:
-        self._file.write(self._zip.compress(data))
-        return len(data)
-
-
 def _below(folder: str, inner: str, left_out: Collection[str]) -> Iterator[Entry]:
     with os.scandir(folder) as listed:
         found = sorted(listed, key=lambda item: item.name)
@@ -142,20 +107,16 @@ def _bytes(entry: Entry) -> int:
     return 0 if stat.S_ISDIR(entry.status.st_mode) else entry.status.st_size
 
 
-def _add(tar: tarfile.TarFile, entry: Entry, newest: int | None) -> None:
-    mode = entry.status.st_mode
-    info = tar.tarinfo(entry.name)
-    info.mode, info.mtime = mode & 0o777, _time(entry, newest)
+def _add(tar: Tar, entry: Entry, newest: int | None) -> None:
+    mode, time = entry.status.st_mode, _time(entry, newest)
+    bits = mode & 0o777
     if stat.S_ISREG(mode):
         with open(entry.path, "rb") as file:
-            info.size = os.fstat(file.fileno()).st_size
-            tar.addfile(info, file)
+            tar.add(entry.name, FILE, bits, time, os.fstat(file.fileno()).st_size, file=file)
     elif stat.S_ISDIR(mode):
-        info.type = b"5"
-        tar.addfile(info)
+        tar.add(entry.name, FOLDER, bits, time)
     elif stat.S_ISLNK(mode):
-        info.type, info.linkname = b"2", os.readlink(entry.path)
-        tar.addfile(info)
+        tar.add(entry.name, LINK, bits, time, link=os.readlink(entry.path))
 
 
 def _time(entry: Entry, newest: int | None) -> int:

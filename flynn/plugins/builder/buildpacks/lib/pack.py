@@ -146,14 +146,24 @@ def certificates() -> str:
 def digest(*parts: object) -> str:
     """A name for what was installed, made of all that it depends on: also the machine, and what the config says of
     where packages come from."""
-    import hashlib
-
     told = [os.uname().machine, os.confstr("CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else ""]
     sources = re.compile(
         r"(PIP|UV|NPM|YARN|PNPM|BUNDLE|COMPOSER|npm_config|GO)_?.*_?(INDEX|REGISTRY|MIRROR|PROXY|URL).*"
     )
     told += [f"{name}={os.environ[name]}" for name in sorted(os.environ) if sources.fullmatch(name)]
-    return hashlib.sha256("\0".join(map(str, [*told, *parts])).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return _sha256("\0".join(map(str, [*told, *parts])).encode("utf-8", "surrogateescape"))[:32]
+
+
+def _sha256(data: bytes) -> str:
+    """By Python's own code, where it is there: that of OpenSSL takes longer to load than such a text to be read."""
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found]  # Since Python 3.12.
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found]
+        except ImportError:
+            from hashlib import sha256
+    return str(sha256(data).hexdigest())
 
 
 class Kept:
