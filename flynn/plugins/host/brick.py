@@ -63,7 +63,7 @@ class HostAgent:
         agent = Agent(ctx, self.config, choice, backends, ports, sockets)
         with agent.left:
             if isinstance(choice.backend, Ahead):
-                agent.left.enter_context(choice.backend.ahead())
+                agent.left.enter_context(choice.backend.ahead(lambda: agent.ground.turns.starting > 0))
             await race(agent.work(found), _stopping(ctx, agent))
 
 

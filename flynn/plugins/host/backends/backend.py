@@ -127,8 +127,8 @@ Signals = asyncio.Queue[int]
 def begin(spec: Spec, before: str) -> list[str]:
     """The words that a process begins as: a shell that does `before`, then as START says. Where the app has nothing to
     be sourced it goes on to the command line itself, which is a shell less."""
-    trees = spec.stack if spec.over == "app" else ()
-    if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.over != "app" or spec.binds:
+    trees = spec.stack if spec.over == "app" else ()  # Where something is built, the application is empty.
+    if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.binds:
         return ["/bin/sh", "-c", before + START, "sh", spec.command]
     return ["/bin/sh", "-c", f'{before}cd "$APP_DIR" || exit 126; {spec.command}', "sh"]
 
@@ -212,5 +212,6 @@ class Backend(Protocol):
 class Ahead(Protocol):
     """A backend that can do something for jobs before they are there."""
 
-    def ahead(self) -> AbstractContextManager[None]:
-        """Do so until the block ends, which leaves nothing of it. On the loop."""
+    def ahead(self, busy: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Do so until the block ends, which leaves nothing of it. On the loop. `busy`: whether jobs are starting now,
+        which need the machine more."""

@@ -22,8 +22,12 @@ from flynn.plugins.host.trees import remove_tree
 
 log = logging.getLogger(__name__)
 
-AFTER = {False: 0.05, True: 1.0}
+AFTER = {False: 0.05, True: 0.5}
 """Seconds after a start until the next one is begun: what has just started needs the machine more."""
+
+AGAIN = 0.25
+"""Seconds until one with a network of its own, which takes a tenth of a second of a core, is tried again where jobs
+are starting: a build is followed by the start of what it has built, and that by the next build."""
 
 IDLE = 300.0
 """Seconds for which one is kept that nobody asks for."""
@@ -35,8 +39,9 @@ Make = Callable[[Path, str, Sequence[str] | None], Waiting]
 class Ready:
     """In `dir`. `take` and what ends them block for a moment: in a thread. By kind: whether it has its own network."""
 
-    def __init__(self, dir: Path, make: Make) -> None:
-        self.dir, self._make = dir, make
+    def __init__(self, dir: Path, make: Make, busy: Callable[[], bool] = lambda: False) -> None:
+        """`busy`: whether jobs are starting now."""
+        self.dir, self._make, self._busy = dir, make, busy
         self._kept: dict[bool, Waiting] = {}
         self._timers: dict[bool, asyncio.TimerHandle] = {}
         self._lock = threading.Lock()
@@ -82,6 +87,9 @@ class Ready:
         self._timers[own] = asyncio.get_running_loop().call_later(pause, what, own)
 
     def _begin(self, own: bool) -> None:
+        if own and self._busy():
+            self._later(own, AGAIN, self._begin)
+            return
         asyncio.get_running_loop().run_in_executor(None, self._add, own)
         self._later(own, IDLE, self._expire)
 

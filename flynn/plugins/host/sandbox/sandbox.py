@@ -127,14 +127,14 @@ class SandboxBackend:
         return RunningSandbox(spec.dir, *launched)
 
     @contextlib.contextmanager
-    def ahead(self) -> Iterator[None]:
+    def ahead(self, busy: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Keep sandboxes ready for the jobs that come, until the block ends. On the loop. None, where a job's directory
         is on another disk: what is kept has its files open, and they are moved there."""
         remove_tree(self.data / "ready")
         if not _on_one_disk(self.data, self.limiter.data / "jobs"):
             yield
             return
-        self.ready = Ready(self.data / "ready", self._wait)
+        self.ready = Ready(self.data / "ready", self._wait, busy)
         try:
             yield
         finally:

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +142,32 @@ async def test_no_name_is_used_again(tmp_path: Path) -> None:
             while len(names) < number:
                 await asyncio.sleep(0.01)
     assert len({*names}) == 2
+
+
+async def test_none_is_begun_while_jobs_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the kind that costs next to nothing."""
+    monkeypatch.setattr(ready, "AFTER", {False: 0.0, True: 0.0})
+    monkeypatch.setattr(ready, "AGAIN", 0.01)
+    asked, made = 0, asyncio.Queue[bool]()
+
+    def busy() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 4
+
+    def make(dir: Path, name: str, refused: Sequence[str] | None) -> Waiting:
+        loop.call_soon_threadsafe(made.put_nowait, refused is not None)
+        raise NotStarted("not here")
+
+    loop, keeps = asyncio.get_running_loop(), ready.Ready(tmp_path, make, busy)
+    async with asyncio.timeout(LIMIT):
+        keeps.used(False)
+        assert await made.get() is False
+        assert asked == 0
+        keeps.used(True)
+        assert await made.get() is True
+        assert asked == 4
+    keeps.end()
 
 
 async def test_groups_that_a_killed_daemon_gave_a_job_go_with_its_next_run(
