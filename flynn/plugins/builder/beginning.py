@@ -44,8 +44,22 @@ class Beginning:
     ) -> tuple[str, Callable[[Facts], Change]]:
         """The job of a build, whose name has `mark` in it, and what begins it on a photo, or raises as `begin` and
         `check` do. Unavailable, Full: the tools cannot be put on a shelf."""
+        return self._job(app, source, await self.supplies(app), mark, how)
+
+    async def supplies(self, app: str) -> Supplies:
+        """What a build of the app is to have. Unavailable, Full: the tools cannot be put on a shelf."""
         tools, gone = await asyncio.gather(self.shelve(), self._lost(app))
-        supplies = Supplies(tools.sha256, self.rules, gone)
+        return Supplies(tools.sha256, self.rules, gone)
+
+    async def pushed(self, supplies: Supplies, app: str, source: Source) -> str:
+        """Begin the build of what was pushed; its job."""
+        id, begun = self._job(app, source, supplies, MARK, AS_SET)
+        await carry_out(self.ctx.store, self.ctx.mirror, begun)
+        return id
+
+    def _job(
+        self, app: str, source: Source, supplies: Supplies, mark: str, how: model.Deploying
+    ) -> tuple[str, Callable[[Facts], Change]]:
         id = f"{app}-{mark}-{secrets.token_hex(4)}"
 
         def begun(facts: Facts) -> Change:
@@ -53,12 +67,6 @@ class Beginning:
             return begin(facts, app, id, source, supplies, self.ctx.clock(), how)
 
         return id, begun
-
-    async def pushed(self, app: str, source: Source) -> str:
-        """Begin the build of what was pushed; its job."""
-        id, begun = await self.ready(app, source, MARK)
-        await carry_out(self.ctx.store, self.ctx.mirror, begun)
-        return id
 
     async def shelve(self) -> model.Artifact:
         """Have the tools on the shelf: they are put there again if something took them away. Unavailable, Full."""

@@ -70,7 +70,7 @@ class Builder:
                 group.create_task(_tell(ctx, config), name="builder sentence"),
             ]
             with ctx.web.serving(*sources.routes(), *builds_api.routes(ctx)):
-                async with taking_pushes(ctx, beginning.pushed, limits, space):
+                async with taking_pushes(ctx, beginning.supplies, beginning.pushed, limits, space):
                     ctx.ready()
                     await ctx.stopping.wait()
             for task in tasks:

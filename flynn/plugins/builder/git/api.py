@@ -1,6 +1,7 @@
 """What git asks over HTTP (gitprotocol-http(5)): refs, pushes, fetches; and what the API tells of a repository."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Forbidden, NotFound, Unavailable, Unsupported
 from flynn.core.room import share
 from flynn.core.web import Handler, Route, Stream, query
+from flynn.plugins.builder.git.advertise import advertise, advertised
 from flynn.plugins.builder.git.body import pieces
 from flynn.plugins.builder.git.consolidate import consolidate
 from flynn.plugins.builder.git.converse import converse, from_git
@@ -101,8 +103,7 @@ class GitApi:
         async with self._admitted(app, REFS), self._means.repositories.opened(app) as local:
             if name == SERVICES[1]:
                 _whole(local)
-            words = (name.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", ".")
-            found = await self._means.git.output(local.place, *words, environ=environ)
+            found = await advertised(self._means.git, local, name, environ)
         newest = name == "git-upload-pack" and "version=2" in environ.get("GIT_PROTOCOL", "")
         line = f"# service={name}\n"
         head = b"" if newest else f"{len(line) + 4:04x}{line}0000".encode()
@@ -152,15 +153,23 @@ class GitApi:
         task = self._tasks.create_task(push.run(), name=f"push to {app}")
         self._pushes.add(task)
         task.add_done_callback(self._pushes.discard)
-        task.add_done_callback(lambda _: self._consolidate(app))
+        task.add_done_callback(lambda _: self._afterwards(app))
         return task
 
-    def _consolidate(self, app: str) -> None:
+    def _afterwards(self, app: str) -> None:
+        """What need not be waited for."""
         known = self._means.ctx.mirror.facts.repositories.get(app)
-        if known and len(known.packs) >= MANY and not self._means.ctx.stopping.is_set():
-            task = self._tasks.create_task(consolidate(self._means, app), name=f"packs of {app}")
+        if known and not self._means.ctx.stopping.is_set():
+            many = len(known.packs) >= MANY
+            work = consolidate(self._means, app) if many else self._advertise(app)
+            task = self._tasks.create_task(work, name=f"after a push to {app}")
             self._pushes.add(task)
             task.add_done_callback(self._pushes.discard)
+
+    async def _advertise(self, app: str) -> None:
+        with contextlib.suppress(FlynnError, OSError):  # Who asks is told.
+            async with self._means.repositories.opened(app) as local:
+                await advertise(self._means.git, local)
 
     async def _converse(self, request: web.Request, process: Child, name: str, place: Path) -> web.StreamResponse:
         disk = await asyncio.to_thread(room, place)

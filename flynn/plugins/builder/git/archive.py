@@ -1,16 +1,18 @@
 """The source that is made of a commit, and what of a commit cannot be built."""
 
 import asyncio
+import hashlib
 import re
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core.disk import room
 from flynn.core.errors import Full, Invalid
+from flynn.core.model import Artifact
 from flynn.core.room import words
 from flynn.plugins.builder import source
 from flynn.plugins.builder.git.beside import beside
@@ -40,39 +42,58 @@ MEASURED = 32 << 20
 """Bytes that are written until the disk is looked at again."""
 
 
+Keep = Callable[[Artifact], Awaitable[object]]
+"""Puts what was made where it lasts."""
+
+
+async def kept_nowhere(made: Artifact) -> None:
+    """For who only looks at it."""
+
+
 @dataclass(frozen=True)
 class Made:
-    """`names`: those at the top of the source that tell how it is built. `said`: what the pusher should know."""
+    """The source as a blob. `names`: those at its top that tell how it is built. `said`: what the pusher should
+    know."""
 
     looked: Looked
+    blob: Artifact
     names: Collection[str]
     said: list[str]
 
 
 @asynccontextmanager
 async def making(
-    objects: Objects, new: str, old: str, path: Path, reserve: int = 0
+    objects: Objects, new: str, old: str, path: Path, reserve: int = 0, keep: Keep = kept_nowhere
 ) -> AsyncIterator["asyncio.Task[Made]"]:
     """The source of the commit `new` while it is made at `path`, a gzip'd tar that is there for the length of a block.
-    `old`: what was deployed before (""; nothing). `reserve`: bytes of the disk that stay free. The task raises
-    Invalid: it cannot be built; Full."""
+    `old`: what was deployed before (""; nothing). `reserve`: bytes of the disk that stay free. `keep` begins before it
+    is known whether it can be built. The task raises Invalid: it cannot; Full; what `keep` raises."""
     try:
-        async with beside(_make(objects, new, old, path, reserve), f"source {new[:12]}") as task:
+        async with beside(_make(objects, new, old, path, reserve, keep), f"source {new[:12]}") as task:
             yield task
     finally:
         path.unlink(missing_ok=True)
 
 
-async def _make(objects: Objects, new: str, old: str, path: Path, reserve: int) -> Made:
+async def _make(objects: Objects, new: str, old: str, path: Path, reserve: int, keep: Keep) -> Made:
     async with beside(look(objects, new, old), "git cat-file") as looking:
-        own = await _pack(objects, new, looking, path, reserve)
-        looked = await looking
-        names, said = await asyncio.gather(asyncio.to_thread(_check, path, own), notes(objects, looked))
-        return Made(looked, names, said)
+        own, blob = await _pack(objects, new, looking, path, reserve)
+        async with beside(_kept(keep, blob), f"source {new[:12]} to the shelf") as keeping:
+            looked = await looking
+            names, said = await asyncio.gather(asyncio.to_thread(_check, path, own), notes(objects, looked))
+            await keeping
+        return Made(looked, blob, names, said)
 
 
-async def _pack(objects: Objects, new: str, looking: "asyncio.Task[Looked]", path: Path, reserve: int) -> bool:
-    """Whether the source has an entry of ours. git begins before it is known whether all is well with the commit."""
+async def _kept(keep: Keep, blob: Artifact) -> None:
+    await keep(blob)
+
+
+async def _pack(
+    objects: Objects, new: str, looking: "asyncio.Task[Looked]", path: Path, reserve: int
+) -> tuple[bool, Artifact]:
+    """Whether the source has an entry of ours, and what it is as a blob. git begins before it is known whether all is
+    well with the commit."""
     archive = ("archive", "--format=tar", new)
     running = objects.git.running(objects.place, archive, objects.environ, asks=False)
     async with running as process, beside(last_words(process.stderr), "git errors") as said:
@@ -86,16 +107,18 @@ async def _pack(objects: Objects, new: str, looking: "asyncio.Task[Looked]", pat
                 await succeeded(process, said, "archive")
         except OSError as error:
             raise Full(f"the source cannot be kept in {path.parent}: {error.strerror}") from None
-    return bool(modules)
+    return bool(modules), target.blob
 
 
 class Target:
-    """The file of a source, opened and closed as a file is. `reserve`: bytes of its disk that stay free."""
+    """The file of a source, opened and closed as a file is; then it is `blob`. `reserve`: bytes of its disk that stay
+    free."""
 
     def __init__(self, path: Path, reserve: int) -> None:
         self._path, self._reserve = path, reserve
         self._pack = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
         self._size, self._measured = 0, -MEASURED
+        self._seen, self._packed = hashlib.sha256(), 0
 
     def __enter__(self) -> "Target":
         self._file = self._path.open("xb")
@@ -110,14 +133,23 @@ class Target:
             self._measured = self._size
             if (free := room(self._path.parent).free) < self._reserve:
                 raise Full(f"this node's disk has {words(free)} left, too little to build on; push again later")
-        self._file.write(self._pack.compress(chunk))
+        self._write(self._pack.compress(chunk))
+
+    @property
+    def blob(self) -> Artifact:
+        return Artifact(sha256=self._seen.hexdigest(), size=self._packed)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                self._file.write(self._pack.flush())
+                self._write(self._pack.flush())
         finally:
             self._file.close()
+
+    def _write(self, packed: bytes) -> None:
+        self._seen.update(packed)
+        self._packed += len(packed)
+        self._file.write(packed)
 
 
 def _check(path: Path, own: bool) -> Collection[str]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from flynn.core.facts import Facts
 from flynn.core.records import Line
 from flynn.plugins.builder.cancel import cancel_job
 from flynn.plugins.builder.git.words import INDENT, told
-from flynn.plugins.builder.start import Source
+from flynn.plugins.builder.start import Source, Supplies
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Say = Callable[[str], Awaitable[None]]
 
 
-Begin = Callable[[str, Source], Awaitable[str]]
+Supply = Callable[[str], Coroutine[Any, Any, Supplies]]
+"""What an app, by its name, is built with."""
+
+Begin = Callable[[Supplies, str, Source], Awaitable[str]]
 """Begins the build of an app, by its name: the job."""
 
 WAIT = 1800.0
@@ -45,16 +48,12 @@ class Told:
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self.heard = asyncio.Event()
-        """Set when there was a line."""
-
         self.released = False
         """The build is over, and what was built is being deployed."""
 
         self.last: Line | None = None
 
     async def write(self, data: bytes) -> None:
-        self.heard.set()
         line = msgspec.json.decode(data, type=Line)
         self.released = self.released or line.get("kind") == "release"
         if line.get("kind") == "done":
@@ -79,7 +78,9 @@ async def until_free(ctx: "Context", app: str, say: Say) -> None:
             raise Conflict(f"the build {build.job} has not ended within {WAIT:g} s; push again later") from None
 
 
-async def begun(ctx: "Context", begin: Begin, app: str, source: Source, say: Say) -> str:
+async def begun(
+    ctx: "Context", begin: Callable[[str, Source], Awaitable[str]], app: str, source: Source, say: Say
+) -> str:
     """The job of a build that has begun, once no other is under way. Who is cancelled leaves none behind. What `begin`
     raises."""
     for _ in range(TRIES):
@@ -95,6 +96,18 @@ async def begun(ctx: "Context", begin: Begin, app: str, source: Source, say: Say
                 await cancel(ctx, app, await beginning, "who pushed it left")
             raise
     raise Conflict(f"others keep building {app}; push again later")
+
+
+async def runs(ctx: "Context", app: str, job: str) -> None:
+    """Wait until the process of a build runs, or the build is over: then there is time for other things."""
+
+    def begun(facts: Facts) -> bool:
+        states = facts.states_of(app, "builders").values()
+        return _over(facts, app, job) or any(
+            state.id == job and (state.pid or state.state != "starting") for state in states
+        )
+
+    await ctx.mirror.until(begun, None)
 
 
 async def end_orphans(ctx: "Context") -> None:

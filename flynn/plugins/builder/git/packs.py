@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,9 @@ NAME = re.compile(r"pack-([0-9a-f]{40}|[0-9a-f]{64})\.pack")
 MANY = 24
 """Packs that a repository has until they are made one."""
 
+After = Callable[[], Awaitable[object]]
+"""Waits for the moment at which there is time for it."""
+
 DELETE = aiohttp.ClientTimeout(total=10)
 
 
@@ -42,9 +45,9 @@ class Packs:
 
     @asynccontextmanager
     async def keeping(
-        self, folder: Path, after: asyncio.Event | None = None
+        self, folder: Path, after: After | None = None
     ) -> AsyncIterator["asyncio.Task[tuple[model.Pack, ...]]"]:
-        """The packs in a directory, while they are put on the shelf, once that event is set. After the block those go
+        """The packs in a directory, while they are put on the shelf, once `after` has ended. After the block those go
         that no record names. The task raises Full, Unavailable: also where the files go meanwhile."""
         names: list[str] = []
         try:
@@ -55,9 +58,9 @@ class Packs:
             self._kept = +self._kept
             await self.discard(names)
 
-    async def _keep_all(self, folder: Path, names: list[str], after: asyncio.Event | None) -> tuple[model.Pack, ...]:
+    async def _keep_all(self, folder: Path, names: list[str], after: After | None) -> tuple[model.Pack, ...]:
         if after:
-            await after.wait()
+            await after()
         found = []
         try:
             for path in sorted(await asyncio.to_thread(lambda: list(folder.glob("pack-*.pack")))):
@@ -70,13 +73,13 @@ class Packs:
     async def _keep(self, name: str, path: Path, names: list[str]) -> model.Pack:
         index, size, blobs_ = path.with_suffix(".idx"), 0, []
         for file in (path, index):
-            sha256, length = await asyncio.to_thread(blobs.digest, file)
-            self._kept[sha256] += 1
-            names.append(sha256)
-            (self._pending / sha256).touch()
-            await blobs.store(self._ctx, file)
-            blobs_.append(sha256)
-            size += length
+            blob = await blobs.name(file)
+            self._kept[blob.sha256] += 1
+            names.append(blob.sha256)
+            (self._pending / blob.sha256).touch()
+            await blobs.store(self._ctx, file, blob)
+            blobs_.append(blob.sha256)
+            size += blob.size
         return model.Pack(name=name, pack=blobs_[0], index=blobs_[1], size=size)
 
     async def again(self, folder: Path, packs: Iterable[model.Pack]) -> None:

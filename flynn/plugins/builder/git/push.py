@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from flynn.plugins.builder.follow import LIMIT, follow_build
 from flynn.plugins.builder.git import building
 from flynn.plugins.builder.git.archive import Made, making
 from flynn.plugins.builder.git.beside import beside
-from flynn.plugins.builder.git.building import Begin, Told
+from flynn.plugins.builder.git.building import Begin, Supply, Told
 from flynn.plugins.builder.git.commit import Objects
 from flynn.plugins.builder.git.hook import Asked, Talk
 from flynn.plugins.builder.git.packs import Packs
@@ -24,7 +25,7 @@ from flynn.plugins.builder.git.program import Git
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from flynn.plugins.builder.git.rules import Verdict, judge, refusal
 from flynn.plugins.builder.git.words import INDENT, done
-from flynn.plugins.builder.start import Source
+from flynn.plugins.builder.start import Source, Supplies
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -50,6 +51,7 @@ class Means:
     git: Git
     repositories: Repositories
     packs: Packs
+    supply: Supply
     begin: Begin
     scratch: Path
     reserve: int
@@ -88,17 +90,22 @@ class Push:
             await self._refuse("flynn made a mistake here; its log on this node says more")
 
     async def _answer(self, asked: Asked) -> None:
-        """The source is made while the turn is waited for: what is in a commit depends on nobody else."""
+        """The source is made while the turn is waited for, and put on the shelf: what is in a commit depends on nobody
+        else. What it is built with is found out as well."""
         verdict = judge(self._local.known, asked.commands)
         shallow = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else None
-        async with self._making(asked, verdict) as making, turn(self._ctx, self._local, self._talk) as claim:
+        async with (
+            self._making(asked, verdict) as making,
+            beside(self._means.supply(self._app), "supplies of a build") as supplying,
+            turn(self._ctx, self._local, self._talk) as claim,
+        ):
             async with self._local.lock:
                 await self._means.repositories.bring(self._local)
             if judge(self._local.known, asked.commands) != verdict:
                 raise Conflict(f"{self._local.known.branch} is the branch that deploys now; push again")
-            job = await self._begun(await making, verdict)
+            job = await self._begun(await making, await supplying, verdict)
             folder = Path(asked.quarantine) / "pack"
-            async with self._means.packs.keeping(folder, self._told.heard) as keeping:  # The build begins first.
+            async with self._means.packs.keeping(folder, partial(building.runs, self._ctx, self._app, job)) as keeping:
                 if not await self._deployed(job, keeping):
                     return
                 async with self._local.lock:  # Until git has changed its ref to what is kept.
@@ -114,18 +121,23 @@ class Push:
         means, command = self._means, verdict.command
         objects = Objects(means.git, self._local.place, asked.environ(self._local.place))
         old = "" if command.creates else command.old
-        return making(objects, command.new, old, self._scratch(command.new), means.reserve)
+        path = self._scratch(command.new)
+
+        async def keep(made: model.Artifact) -> None:
+            await blobs.store(self._ctx, path, made)
+
+        return making(objects, command.new, old, path, means.reserve, keep)
 
     def _scratch(self, commit: str) -> Path:
         return self._means.scratch / f"{self._app}-{commit[:12]}-{id(self):x}"
 
-    async def _begun(self, made: Made, verdict: Verdict) -> str:
-        """The job of the build of a source, which is on the shelf then."""
+    async def _begun(self, made: Made, supplies: Supplies, verdict: Verdict) -> str:
+        """The job of the build of a source, which is on the shelf."""
         await self._note(made, verdict)
         new = made.looked.new
-        blob = await blobs.store(self._ctx, self._scratch(new.id))
-        source = Source(blob.sha256, made.names, new.id, new.subject)
-        return await building.begun(self._ctx, self._means.begin, self._app, source, self._talk.say)
+        source = Source(made.blob.sha256, made.names, new.id, new.subject)
+        begin = partial(self._means.begin, supplies)
+        return await building.begun(self._ctx, begin, self._app, source, self._talk.say)
 
     async def _deployed(self, job: str, keeping: "asyncio.Task[tuple[model.Pack, ...]]") -> bool:
         """Whether the release of a build serves in the end; if not, the pusher knows. What was pushed is put on the

@@ -16,7 +16,7 @@ from flynn.plugins.builder.git.rules import HEADS, USUAL, beside
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
-
+    from flynn.plugins.builder.git.advertise import Said
 
 TRIES = 3
 """Times that the packs are asked for which the grid knows of then."""
@@ -39,6 +39,9 @@ class Local:
     grown: bool = False
     heavy: int = 0
     """Packs that could not be made one."""
+
+    advertised: "dict[str, Said]" = field(default_factory=dict)
+    """What services told git last."""
 
 
 class Repositories:

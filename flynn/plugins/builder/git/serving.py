@@ -11,7 +11,7 @@ from flynn.core.disk import room
 from flynn.core.room import share
 from flynn.plugins.builder.git import repository_api
 from flynn.plugins.builder.git.api import GitApi, Limits
-from flynn.plugins.builder.git.building import Begin, end_orphans
+from flynn.plugins.builder.git.building import Begin, Supply, end_orphans
 from flynn.plugins.builder.git.endpoint import NAME, domain, keep_route
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import find
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def taking_pushes(ctx: "Context", begin: Begin, limits: Limits, space: int) -> AsyncIterator[None]:
+async def taking_pushes(
+    ctx: "Context", supply: Supply, begin: Begin, limits: Limits, space: int
+) -> AsyncIterator[None]:
     """Answer git for the length of a block, at whose end pushes under way break off. Where there is no git, the answers
     say so. `space`: bytes that repositories may have on this node's disk between pushes."""
     root = ctx.data / "git"
@@ -37,7 +39,7 @@ async def taking_pushes(ctx: "Context", begin: Begin, limits: Limits, space: int
     await asyncio.to_thread(repositories.prepare)
     packs = Packs(ctx, pending)
     async with asyncio.TaskGroup() as tasks:
-        api = GitApi(Means(ctx, git, repositories, packs, begin, scratch, reserve), limits, tasks)
+        api = GitApi(Means(ctx, git, repositories, packs, supply, begin, scratch, reserve), limits, tasks)
         always = [
             tasks.create_task(packs.collect(), name="packs on the shelf"),
             tasks.create_task(keep_route(ctx), name="route of git"),

@@ -13,7 +13,7 @@ from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import find
 from flynn.plugins.builder.git.push import Means
 from flynn.plugins.builder.git.repositories import Repositories
-from flynn.plugins.builder.start import Source
+from flynn.plugins.builder.start import Source, Supplies
 from flynn.plugins.shelf.brick import Shelf, ShelfConfig
 from tests.harness import TestNode, open_node
 
@@ -36,11 +36,14 @@ def means(node: TestNode, tmp_path: Path) -> Means:
     repositories = Repositories(ctx, tmp_path / "git", 1 << 30, 1 << 30, 0)
     repositories.prepare()
 
-    async def begin(app: str, pushed: Source) -> str:
+    async def supply(app: str) -> Supplies:
+        raise AssertionError("nothing is built here")
+
+    async def begin(supplies: Supplies, app: str, pushed: Source) -> str:
         raise AssertionError("nothing is built here")
 
     packs = Packs(ctx, tmp_path / "pending")
-    return Means(ctx, find(tmp_path / "home"), repositories, packs, begin, tmp_path / "scratch", 0)
+    return Means(ctx, find(tmp_path / "home"), repositories, packs, supply, begin, tmp_path / "scratch", 0)
 
 
 async def put(node: TestNode, key: str, record: model.Record) -> None:

@@ -240,13 +240,13 @@ async def test_packs_that_no_record_names_go(node: TestNode, means: Means, tmp_p
 async def test_packs_that_are_kept_after_something_else(node: TestNode, means: Means, tmp_path: Path) -> None:
     source, after = Source(tmp_path / "source"), asyncio.Event()
     folder = source.pack(tmp_path / "pack", source.commit("later"))
-    async with means.packs.keeping(folder, after) as keeping:
+    async with means.packs.keeping(folder, after.wait) as keeping:
         await asyncio.wait([keeping], timeout=0.05)
         assert await blobs(node) == set()
         after.set()
         [pack] = await keeping
         assert await blobs(node) == {pack.pack, pack.index}
-    async with means.packs.keeping(folder, asyncio.Event()):
+    async with means.packs.keeping(folder, asyncio.Event().wait):
         pass
     assert await blobs(node) == set(), "who leaves before that waits for nothing"
 

@@ -1,6 +1,5 @@
 """A push from its hook's question to the answer, where its build does not come to its end."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,10 +11,12 @@ from flynn.core import keys, model
 from flynn.core.errors import Full
 from flynn.plugins.builder.git import building, push
 from flynn.plugins.builder.git.hook import Asked
+from flynn.plugins.builder.git.packs import After
 from flynn.plugins.builder.git.push import Means, Push
 from flynn.plugins.builder.git.repositories import Local
 from flynn.plugins.builder.git.rules import Command
 from flynn.plugins.builder.start import Source as Pushed
+from flynn.plugins.builder.start import Supplies
 from tests.harness import TestNode
 from tests.plugins.builder.git.conftest import put
 from tests.plugins.builder.git.test_packs import MAIN, Source
@@ -54,7 +55,11 @@ async def pushed(node: TestNode, means: Means, tmp_path: Path, *refs: str) -> Ho
     new = source.commit("First")
     source.pack(tmp_path / "quarantine/pack", new)
 
-    async def begin(app: str, pushed: Pushed) -> str:
+    async def supply(app: str) -> Supplies:
+        return Supplies("c" * 64)
+
+    async def begin(supplies: Supplies, app: str, pushed: Pushed) -> str:
+        assert supplies.tools == "c" * 64
         assert (pushed.version, pushed.description) == (new, f"{new[:8]} First")
         build = model.Build(app=app, job="hello-push-1", source=pushed.blob, started=1.0, number=1)
         await put(node, keys.build(app, 1), build)
@@ -63,7 +68,7 @@ async def pushed(node: TestNode, means: Means, tmp_path: Path, *refs: str) -> Ho
     commands = tuple(Command("0" * 40, new, ref) for ref in refs)
     hook = Hook(Asked("pre-receive", str(tmp_path / "quarantine"), "", commands))
     async with means.repositories.opened("hello") as local:
-        await Push(replace(means, begin=begin), local, hook).run()  # type: ignore[arg-type]
+        await Push(replace(means, supply=supply, begin=begin), local, hook).run()  # type: ignore[arg-type]
     assert list(means.scratch.iterdir()) == []
     return hook
 
@@ -79,7 +84,7 @@ async def test_a_build_that_nobody_takes_is_ended_and_said_to_be(
 
 
 async def test_what_cannot_be_kept_ends_the_build(node: TestNode, means: Means, tmp_path: Path) -> None:
-    async def full(folder: Path, names: list[str], after: asyncio.Event | None) -> tuple[model.Pack, ...]:
+    async def full(folder: Path, names: list[str], after: After | None) -> tuple[model.Pack, ...]:
         raise Full("no room is left")
 
     means.packs._keep_all = full  # type: ignore[method-assign]
