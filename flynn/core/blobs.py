@@ -93,7 +93,12 @@ async def missing(ctx: "Context", wanted: Collection[str]) -> set[str]:
 
 async def name(path: Path) -> Artifact:
     """What the blob of a file is called."""
-    sha256, size = await asyncio.to_thread(digest, path)
+    return await asyncio.to_thread(named, path)
+
+
+def named(path: Path) -> Artifact:
+    """The same. Blocks: call it in a thread."""
+    sha256, size = digest(path)
     return Artifact(sha256=sha256, size=size)
 
 

@@ -120,9 +120,12 @@ async def launch(
         prepare()
         return gate
 
+    stack = contextlib.ExitStack()
     try:
-        with contextlib.ExitStack() as stack:
+        try:
             return (await whole(asyncio.to_thread(begin))).go(commit)
+        finally:
+            await whole(asyncio.to_thread(stack.close))  # It ends processes and removes files.
     except BaseException:
         await whole(asyncio.to_thread(end, spec.dir))
         raise

@@ -5,11 +5,16 @@ Elsewhere, or where the kernel was built without a part of it, psutil finds out,
 
 import contextlib
 import os
+import select
 import sys
+import time
 from collections.abc import Collection
 from typing import NamedTuple
 
 import psutil
+
+PAUSE = 0.005
+"""Seconds between two looks at what ends any moment."""
 
 LISTEN = b"0A"
 """The state (include/net/tcp_states.h)."""
@@ -40,6 +45,24 @@ def over(pid: int) -> bool:
     """Whether it has ended, be it that nobody has taken note yet. OSError as above."""
     found = stat(pid)
     return found is None or found.over
+
+
+def await_end(pid: int, limit: float) -> None:
+    """Block until it has ended, for `limit` seconds at most; it is there now. Where the system cannot tell, for a
+    moment."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):  # Before Linux 5.3.
+        time.sleep(min(PAUSE, limit))
+        return
+    try:
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        poll.poll(limit * 1000)
+    finally:
+        os.close(watched)
 
 
 def first_child(pid: int) -> int:

@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 AGAIN = 1.0
 """Seconds until what this daemon lacked may be there again."""
 
+CLEARED = 1.0
+"""Seconds after which what a build has left is cleared away: what comes of it begins now, and needs the machine
+more."""
+
 
 class Life:
     """`kept` is what is on disk; `running` the process, if there is one. `down` is set when all is over."""
@@ -179,7 +183,8 @@ class Life:
 
     async def _exit(self, running: Running) -> Ending:
         code = await running.wait()
-        await oom.look(running, self.standing)
+        looking = oom.look(running, self.standing)
+        await (asyncio.gather(looking, running.end()) if self._waited_for else looking)
         return Ending("crash", await oom.reason(self.standing, describe(code), code), code)
 
     async def _again(self, ending: Ending) -> bool:
@@ -195,22 +200,30 @@ class Life:
         return True
 
     async def _ended_once(self, ending: Ending) -> None:
-        """The job is down. For what a build has left others wait: it is told as soon as nothing of it runs any more,
-        and all else is cleared away then."""
-        waited = self.job.output and not self.job.dockerfile
-        await (self._end() if waited else self._clear())
-        output = await self._left(ending)
-        reason = output.problem or ending.reason
-        await self.standing.say(reason)
-        self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)
-        if waited:
+        """The job is down, and nothing of it runs any more, or that is seen to first. For what a build has left others
+        wait: it is told at once, and all else is cleared away later."""
+        if not self._waited_for:
+            await self._clear()
+            output = await self._left(ending)
+            await self.standing.say(output.problem or ending.reason)
+            self._end(ending, output)
+            return
+        output, _ = await asyncio.gather(self._left(ending), self.ground.logs.finish(self.job.id))
+        self._end(ending, output)
+        try:
+            await self.standing.say(self.state.reason)
+            await asyncio.sleep(CLEARED)
+        finally:
             await self._clear()
 
-    async def _end(self) -> None:
-        """Have nothing of the process run any more, and its whole output in the log."""
-        if self.running:
-            await self.running.end()
-            await self.ground.logs.finish(self.job.id)
+    def _end(self, ending: Ending, output: Output) -> None:
+        reason = output.problem or ending.reason
+        self.standing.end(Ending("crash" if ending.code != 0 else "", reason, ending.code), output)
+
+    @property
+    def _waited_for(self) -> bool:
+        """Whether somebody waits for what it leaves."""
+        return self.job.output and not self.job.dockerfile
 
     async def _left(self, ending: Ending) -> Output:
         """What it has left, if it was to leave something."""

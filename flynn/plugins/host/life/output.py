@@ -6,7 +6,7 @@ import re
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from msgspec import structs
@@ -72,25 +72,46 @@ def runs_here(facts: Facts, app: str, host: str) -> bool:
 async def collect(ctx: Context, out: Path, artifact: Path, offer: Offer = lambda sha256, packed: None) -> Output:
     """Put what a build has left on the shelf, and read what it says of that. None of it is trusted: links are not
     followed. `offer` is told of each blob and its file before it is put there."""
+    try:
+        found = await asyncio.to_thread(_found, out, artifact)
+        for path, named in found.named.items():
+            offer(named.sha256, path)
+        for path, named in found.named.items():
+            await _store(ctx, path, named)
+    except (FlynnError, OSError) as error:
+        return Output(None, told(out).result, f"left {artifact.name}, which could not be put on the shelf: {error}")
+    if not found.named:
+        return Output(problem=found.problem)
+    layers = {key: found.named[path].sha256 for key, path in found.layers.items()}
+    return Output(structs.replace(found.named[artifact], layers=layers), found.result)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a build has left: `named`, its files as blobs; `layers`, those that are one, by their keys. `problem` says
+    why there are none."""
+
+    named: dict[Path, Artifact] = field(default_factory=dict)
+    layers: dict[str, Path] = field(default_factory=dict)
+    result: str = ""
+    problem: str = ""
+
+
+def _found(out: Path, artifact: Path) -> Found:
+    """Blocks. OSError: the disk fails."""
     said = told(out)
     if not _is_file(artifact):
-        return Output(problem=f"left no /out/{artifact.name}")
+        return Found(problem=f"left no /out/{artifact.name}")
     if said.problem:
-        return said
-    packed = await asyncio.to_thread(_layers, out)
-    for path in (artifact, *packed.values()):
+        return Found(problem=said.problem)
+    packed = _layers(out)
+    paths = (artifact, *packed.values())
+    for path in paths:
         if path.is_relative_to(out) and (size := path.lstat().st_size) > PACKED:
-            return Output(problem=f"left /{path.relative_to(out.parent)} of {words(size)}; {words(PACKED)} at most")
-    try:
-        made = {path: await blobs.name(path) for path in (artifact, *packed.values())}
-        for path, named in made.items():
-            offer(named.sha256, path)
-        for path, named in made.items():
-            await _store(ctx, path, named)
-        layers = {key: made[path].sha256 for key, path in packed.items()}
-        return Output(structs.replace(made[artifact], layers=layers), said.result)
-    except (FlynnError, OSError) as error:
-        return Output(None, said.result, f"left {artifact.name}, which could not be put on the shelf: {error}")
+            problem = f"left /{path.relative_to(out.parent)} of {words(size)}; {words(PACKED)} at most"
+            return Found(problem=problem)
+    named = {path: blobs.named(path) for path in paths}
+    return Found(named, packed, said.result)
 
 
 def _layers(out: Path) -> dict[str, Path]:

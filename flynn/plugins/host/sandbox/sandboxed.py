@@ -15,11 +15,14 @@ from flynn.plugins.host.backends.here import RunningHere
 from flynn.plugins.host.backends.identity import boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.probe import last_line
-from flynn.plugins.host.backends.proc import over
+from flynn.plugins.host.backends.proc import await_end, over
 from flynn.plugins.host.limits.cgroup import PATIENCE, members
 from flynn.plugins.host.limits.limiter import end, group_of
 from flynn.plugins.host.sandbox import network
 from flynn.plugins.host.trees import remove_tree
+
+GLANCE = 0.1
+"""Seconds for which a process is waited for, until it is looked at who it is: its number may be another's by now."""
 
 
 class _Status(msgspec.Struct, rename="kebab"):
@@ -84,7 +87,7 @@ class RunningSandbox(RunningHere):
         """pid 1 ends once all others have."""
         deadline = time.monotonic() + PATIENCE
         while (inner := self._inner()) and not over(inner) and time.monotonic() < deadline:
-            time.sleep(0.005)
+            await_end(inner, GLANCE)
 
     def _members(self) -> list[psutil.Process]:
         if not (inner := self._inner()):

@@ -164,6 +164,20 @@ async def test_a_build_that_is_down_is_down_though_what_is_left_of_it_is_still_c
         assert (down.exit_code, down.reason, await rig.printed(id)) == (0, "exited with code 0", ["last"])
 
 
+async def test_an_agent_that_ends_first_clears_away_what_a_build_has_left(
+    light_backend: Backend, tmp_path: Path
+) -> None:
+    """It is down for a second by then at most."""
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig:
+        async with rig.running():
+            await rig.assign(rig.job("build-1", 'echo a >"$OUT_DIR/slug.tgz"', queue="builders", output=True))
+            await rig.state("build-1", "down")
+        left = {path.name for path in rig.dir("build-1").iterdir()}
+        assert not left & {"upper", "work", "home", "cgroup"}
+        async with rig.running():
+            assert [path.name for path in rig.dir("build-1").iterdir()] == ["job.json"]
+
+
 async def test_what_was_built_here_is_started_without_the_shelf(rig: Rig) -> None:
     """Unless it cannot be unpacked, which is told once it is asked for."""
     packed = 'tar -czf "$OUT_DIR/slug.tgz" -C "$APP_DIR" . && mkdir "$OUT_DIR/layers" && '
