@@ -246,7 +246,18 @@ def _swept(root: Path) -> Usage:
         if not mark.with_name(mark.name.removesuffix(MARK)).exists():
             mark.unlink()
     sizes = [blob.size for blob in _scan(root)]
+    _make_all(root)
     return Usage(len(sizes), sum(sizes))
+
+
+def _make_all(root: Path) -> None:
+    """All directories that blobs may come into: who puts one waits for the disk less often then."""
+    there = set(os.listdir(root))
+    missing = [name for name in (f"{number:02x}" for number in range(256)) if name not in there]
+    for name in missing:
+        (root / name).mkdir(exist_ok=True)
+    if missing:
+        sync(root)
 
 
 def _scan(root: Path) -> Iterator[Blob]:

@@ -19,9 +19,9 @@ from flynn.plugins.controller.events.derive import Known, begun, derive, last_of
 from flynn.plugins.controller.events.heard import Heard
 from flynn.plugins.controller.events.history import KEPT, newest, pages, surplus, written
 
-GATHER = 0.2
+GATHER = 0.4
 """Seconds from a change to its event: more of them are written at once, and what follows from the change is decided
-first."""
+and done first."""
 
 PAUSE = 0.5
 """Seconds from one commit of events to the next: two in a second at most."""

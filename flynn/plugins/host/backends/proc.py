@@ -72,10 +72,23 @@ def first_child(pid: int) -> int:
     """
     try:
         mine = _cmdline(pid)
-        born = [(its.started, child) for child in _children(pid) if (its := stat(child))]
+        born = [(its.started, child) for child in children(pid) if (its := stat(child))]
         return next((child for _, child in sorted(born) if _cmdline(child) not in (b"", mine)), 0)
     except (FileNotFoundError, ProcessLookupError, psutil.Error):
         return 0
+
+
+def children(pid: int) -> list[int]:
+    """Of a process that has one thread; none, if it has ended. OSError as above."""
+    try:
+        return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
+    except ProcessLookupError:
+        return []
+    except FileNotFoundError:  # It has ended, or the kernel does not tell.
+        try:
+            return [child.pid for child in psutil.Process(pid).children()]
+        except psutil.NoSuchProcess:
+            return []
 
 
 def below(root: int, among: Collection[int]) -> list[int]:
@@ -101,13 +114,6 @@ def listening(pid: int, port: int) -> bool:
                 if state == LISTEN and int(local.rpartition(b":")[2], 16) == port:
                     return True
     return False
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
-    except FileNotFoundError:
-        return [child.pid for child in psutil.Process(pid).children()]
 
 
 def _cmdline(pid: int) -> bytes:

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 AFTER = {False: 0.05, True: 0.5}
 """Seconds after a start until the next one is begun: what has just started needs the machine more."""
 
+SERVER = 0.3
+"""The same after the start of what is waited for until it listens."""
+
 AGAIN = 0.25
 """Seconds until one with a network of its own, which takes a tenth of a second of a core, is tried again where jobs
 are starting: a build is followed by the start of what it has built, and that by the next build."""
@@ -69,9 +72,9 @@ class Ready:
         leave(kept)
         return None
 
-    def used(self, own: bool) -> None:
+    def used(self, own: bool, server: bool = False) -> None:
         """A job of this kind has begun: another may. On the loop."""
-        self._later(own, AFTER[own], self._begin)
+        self._later(own, max(AFTER[own], SERVER if server else 0.0), self._begin)
 
     def end(self) -> None:
         """All of them, and nothing is begun any more. On the loop."""

@@ -106,7 +106,7 @@ class SandboxBackend:
             spec = replace(spec, limits=network.around(spec.limits))
         running = await self._start(spec, commit, self.mode)
         if self.ready:
-            self.ready.used(spec.network == "own")
+            self.ready.used(spec.network == "own", server=bool(spec.port))
         return running
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningSandbox":

@@ -15,7 +15,7 @@ from flynn.plugins.host.backends.here import RunningHere
 from flynn.plugins.host.backends.identity import boot_id, gone
 from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.probe import last_line
-from flynn.plugins.host.backends.proc import await_end, over
+from flynn.plugins.host.backends.proc import await_end, children, over
 from flynn.plugins.host.limits.cgroup import PATIENCE, members
 from flynn.plugins.host.limits.limiter import end, group_of
 from flynn.plugins.host.sandbox import network
@@ -72,8 +72,9 @@ class RunningSandbox(RunningHere):
             send([psutil.Process(self.identity.pid)], signal.SIGKILL)
 
     def _end(self) -> None:
+        """Once pid 1 has no children it alone is there, on its way out, which is bubblewrap."""
         self._kill()
-        self._await_end()
+        self._await_end(alone=True)
 
     def _clean(self) -> None:
         self._kill()
@@ -83,10 +84,12 @@ class RunningSandbox(RunningHere):
         for name in ("upper", "work", "home"):
             remove_tree(self.dir / name)
 
-    def _await_end(self) -> None:
-        """pid 1 ends once all others have."""
+    def _await_end(self, alone: bool = False) -> None:
+        """pid 1 ends once all others have. `alone`: wait for those only."""
         deadline = time.monotonic() + PATIENCE
         while (inner := self._inner()) and not over(inner) and time.monotonic() < deadline:
+            if alone and not children(inner):
+                return
             await_end(inner, GLANCE)
 
     def _members(self) -> list[psutil.Process]:
