@@ -28,6 +28,7 @@ from flynn.cli import (
     limits,
     log,
     plugins,
+    preview,
     queues,
     releases,
     remotes,
@@ -72,7 +73,7 @@ for verb in (
     scale.scale, jobs.kill, log.log, events.events, sinks.sink, run.run, execute.execute, config.env, limits.limit,
     volumes.volume, routes.route, routes.maintenance, releases.release, builds.build, buildpacks.buildpack,
     deployment.deployment, queues.queue, hosts.host, grid.service, explain.explain, cron.cron,
-    remotes.remote, remotes.credentials,
+    remotes.remote, remotes.credentials, preview.preview,
     blobs.blob, plugins.plugin, grid.cluster, grid.version,
 ):  # fmt: skip
     cli.add_command(verb)

@@ -12,6 +12,8 @@ MEANT = {
     "resource": "limit",
     "resources": "limit",
     "push": "deploy",
+    "previews": "preview",
+    "reviewapps": "preview",
     "git": "remote",
     "git-remote": "remote",
     "up": "deploy",

@@ -13,6 +13,7 @@ from flynn.client.blobs import BlobCalls
 from flynn.client.builds import BuildCalls
 from flynn.client.calls import of_app, segment
 from flynn.client.hosts import HostCalls
+from flynn.client.previews import PreviewCalls
 from flynn.client.releases import ReleaseCalls
 from flynn.client.repositories import RepositoryCalls
 from flynn.client.routes import RouteCalls
@@ -34,7 +35,17 @@ async def open_client(url: str, token: str) -> AsyncIterator["Client"]:
         yield Client(Wire(url, session))
 
 
-class Client(BlobCalls, BuildCalls, HostCalls, ReleaseCalls, RepositoryCalls, RouteCalls, RunCalls, VolumeCalls):
+class Client(
+    BlobCalls,
+    BuildCalls,
+    HostCalls,
+    PreviewCalls,
+    ReleaseCalls,
+    RepositoryCalls,
+    RouteCalls,
+    RunCalls,
+    VolumeCalls,
+):
     """The grid, seen through one of its nodes."""
 
     async def status(self) -> records.Status:

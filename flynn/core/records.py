@@ -273,6 +273,27 @@ class RepositoryInfo(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
 
 
+class PreviewInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A preview: the `branch`, its `app`, where that is, the release that serves (0: none yet), and whether it
+    sleeps."""
+
+    branch: str
+    app: str
+    url: str = ""
+    release: int = 0
+    asleep: bool = False
+
+
+class Previews(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether further branches of an app get previews, after how many seconds without a request these sleep (0: never),
+    and those there are."""
+
+    app: str
+    on: bool = False
+    idle: int = 0
+    previews: tuple[PreviewInfo, ...] = ()
+
+
 class Id(msgspec.Struct, frozen=True):
     """The answer that is only an id."""
 

@@ -5,7 +5,7 @@ their name or comment says, digests are lower-case hexadecimal SHA-256. `core/ke
 in the store and who writes it.
 """
 
-from flynn.core.model.app import App, Artifact, Formation, Placement, Release
+from flynn.core.model.app import App, Artifact, Formation, Placement, Preview, Previewing, Release
 from flynn.core.model.build import Build
 from flynn.core.model.cron import Cron, Ledger, Outcome, Run
 from flynn.core.model.deploy import Deploy, Deploying
@@ -57,6 +57,8 @@ __all__ = [
     "Page",
     "Passage",
     "Placement",
+    "Preview",
+    "Previewing",
     "ProcessType",
     "Queue",
     "Queued",

@@ -23,11 +23,29 @@ class Artifact(Record, frozen=True, kw_only=True):
     layers: dict[str, str] = {}
 
 
+class Previewing(Record, frozen=True, kw_only=True):
+    """Whether each further branch that is pushed of an app gets an app of its own, which sleeps once it has had no
+    request for `idle` seconds (0: it never does)."""
+
+    on: bool = False
+    idle: int = 1800
+
+
+class Preview(Record, frozen=True, kw_only=True):
+    """What makes an app a preview: it is the `branch` of the app `of`. While it sleeps, `asleep` says how many
+    processes of each type it wakes with."""
+
+    of: str
+    branch: str
+    asleep: dict[str, int] = {}
+
+
 class App(Record, frozen=True, kw_only=True):
     """An application. `release` is the version that serves (0: none yet); `env` is the config of the next release,
     and `limits` by process type what was set of `memory`, `reserve` (MiB), `cpu`, `pids`, `files` for its jobs,
     and `mounts` of the data that they see. `deploying` is how its deploys go. `buildpacks`: what it is built with, in
-    their order (none: the first that fits)."""
+    their order (none: the first that fits). `previewing`: what is done with its other branches; `preview`: what it is
+    itself a preview of."""
 
     name: str
     created: float
@@ -36,6 +54,8 @@ class App(Record, frozen=True, kw_only=True):
     limits: dict[str, dict[str, int]] = {}
     mounts: dict[str, tuple[Mount, ...]] = {}
     deploying: Deploying = Deploying()
+    previewing: Previewing = Previewing()
+    preview: Preview | None = None
     buildpacks: tuple[str, ...] = ()
 
 

@@ -15,7 +15,8 @@ class Pack(Record, frozen=True, kw_only=True):
 
 class Repository(Record, frozen=True, kw_only=True):
     """What was pushed of an app. `branch` is the one that deploys ("": none is chosen yet), `refs` are commits by name
-    (`refs/heads/main`), `shallow` those whose parents nobody sent, and `pushed` is the time of the last push."""
+    (`refs/heads/main`), `shallow` those whose parents nobody sent, and `pushed` is the time of the last push.
+    `previews`: the branches among `refs` that are of preview apps, and when that app was made."""
 
     app: str
     branch: str = ""
@@ -23,3 +24,4 @@ class Repository(Record, frozen=True, kw_only=True):
     packs: tuple[Pack, ...] = ()
     shallow: tuple[str, ...] = ()
     pushed: float = 0.0
+    previews: dict[str, float] = {}

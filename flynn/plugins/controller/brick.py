@@ -42,6 +42,8 @@ from flynn.plugins.controller.moment import Limits
 from flynn.plugins.controller.news import news
 from flynn.plugins.controller.place import Ground
 from flynn.plugins.controller.planner import Planner
+from flynn.plugins.controller.previews import api as previews
+from flynn.plugins.controller.previews.keeper import Keeper
 from flynn.plugins.controller.queue_limits import Queues
 from flynn.plugins.controller.receipts_taker import Taker
 
@@ -100,6 +102,7 @@ class Controller:
                 hosts_api,
                 usage,
                 events,
+                previews,
             )
             for route in part.routes(ctx)
         ]
@@ -131,7 +134,8 @@ class Controller:
                 taking = asyncio.create_task(Taker(ctx, claim).run(), name="take receipts of deploys")
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
                 forgetting = asyncio.create_task(forget(ctx, claim), name="forget keys")
-                tasks = (planning, telling, taking, forgetting, lost)
+                keeping = asyncio.create_task(Keeper(ctx, claim).run(), name="previews sleep and wake")
+                tasks = (planning, telling, taking, forgetting, keeping, lost)
                 try:
                     with ctx.metrics.offering("queues", queue_metrics.part(ctx, self._limits.queues)):
                         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from flynn.core.child import Child
 from flynn.core.disk import room
-from flynn.core.errors import FlynnError, Forbidden, NotFound, Unavailable, Unsupported
+from flynn.core.errors import FlynnError, Forbidden, Invalid, NotFound, Unavailable, Unsupported
 from flynn.core.room import share
 from flynn.core.web import Handler, Route, Stream, query
 from flynn.plugins.builder.git.advertise import advertise, advertised
@@ -193,8 +193,13 @@ class GitApi:
 
     def _check(self, app: str) -> None:
         self._means.git.check()
-        if app not in self._means.ctx.mirror.facts.apps:
+        found = self._means.ctx.mirror.facts.apps.get(app)
+        if found is None:
             raise NotFound(f"there is no app {app[:60]}; create it with: flynn create {app[:60]}")
+        if found.preview:
+            raise Invalid(
+                f"{app} is the preview of {found.preview.branch}: push that to the repository of {found.preview.of}"
+            )
 
 
 def _check_type(request: web.Request, name: str) -> None:

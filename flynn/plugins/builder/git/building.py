@@ -12,6 +12,7 @@ from flynn.core.builds import under_way
 from flynn.core.change import carry_out
 from flynn.core.errors import Conflict, FlynnError
 from flynn.core.facts import Facts
+from flynn.core.previews import pushed_as
 from flynn.core.records import Line
 from flynn.plugins.builder.cancel import cancel_job
 from flynn.plugins.builder.git.words import INDENT, told
@@ -115,7 +116,7 @@ async def end_orphans(ctx: "Context") -> None:
     taken."""
     facts = ctx.mirror.facts
     for app in facts.apps:
-        build, holder = under_way(facts, app), facts.get(keys.lock(turn_name(app)))
+        build, holder = under_way(facts, app), facts.get(keys.lock(turn_name(pushed_as(facts, app))))
         elsewhere = isinstance(holder, model.Leader) and holder.host != ctx.host
         if build and build.job.startswith(f"{app}-{MARK}-") and not elsewhere:
             await cancel(ctx, app, build.job, BROKEN_OFF, 0.0)

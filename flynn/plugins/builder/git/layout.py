@@ -46,7 +46,9 @@ CONFIG = """\
     maxInputSize = {limit}
     autogc = false
     updateServerInfo = false
-    denyDeletes = true
+    # The hook says which: those of previews alone.
+    denyDeletes = false
+    denyDeleteCurrent = refuse
 [receive "fsck"]
     # What old programs wrote, and can do no harm.
     badTimezone = ignore

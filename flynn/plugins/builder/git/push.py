@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flynn.core import blobs, keys, model
-from flynn.core.change import Change, persist
+from flynn.core.change import persist
 from flynn.core.election import Claim
 from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
-from flynn.core.facts import Facts
+from flynn.core.previews import previews_of
 from flynn.plugins.builder.follow import LIMIT, follow_build
-from flynn.plugins.builder.git import building
+from flynn.plugins.builder.git import building, previews
 from flynn.plugins.builder.git.archive import Made, making
 from flynn.plugins.builder.git.beside import beside
 from flynn.plugins.builder.git.building import Begin, Supply, Told
@@ -22,6 +22,7 @@ from flynn.plugins.builder.git.commit import Objects
 from flynn.plugins.builder.git.hook import Asked, Talk
 from flynn.plugins.builder.git.packs import Packs
 from flynn.plugins.builder.git.program import Git
+from flynn.plugins.builder.git.record import recorded
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from flynn.plugins.builder.git.rules import Verdict, judge, refusal
 from flynn.plugins.builder.git.words import INDENT, done
@@ -64,6 +65,8 @@ class Push:
     def __init__(self, means: Means, local: Local, talk: Talk) -> None:
         self._means, self._local, self._talk = means, local, talk
         self._app, self._ctx = local.app, means.ctx
+        self._target = local.app
+        """The app that is built and deployed: a preview of the other, perhaps."""
         self._told = Told(talk.say)
         self.git_ended = asyncio.Event()
         """To be set when the process of git has ended."""
@@ -81,8 +84,8 @@ class Push:
         except FlynnError as error:
             await self._refuse(str(error))
         except asyncio.CancelledError:
-            goes_on = f"its deploy goes on (flynn info -a {self._app})"
-            still = building.still(self._ctx.mirror.facts, self._app)
+            goes_on = f"its deploy goes on (flynn info -a {self._target})"
+            still = building.still(self._ctx.mirror.facts, self._target)
             await self._refuse(f"the push broke off; {goes_on if self.released else still}. Push again")
             raise
         except Exception:
@@ -92,30 +95,58 @@ class Push:
     async def _answer(self, asked: Asked) -> None:
         """The source is made while the turn is waited for, and put on the shelf: what is in a commit depends on nobody
         else. What it is built with is found out as well."""
-        verdict = judge(self._local.known, asked.commands)
+        verdict = self._judged(asked)
+        if verdict.command.deletes:
+            await self._remove(asked, verdict)
+            return
+        if verdict.preview and (there := previews_of(self._ctx.mirror.facts, self._app).get(verdict.branch)):
+            self._target = there.name
         shallow = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else None
         async with (
             self._making(asked, verdict) as making,
-            beside(self._means.supply(self._app), "supplies of a build") as supplying,
+            beside(self._means.supply(self._target), "supplies of a build") as supplying,
             turn(self._ctx, self._local, self._talk) as claim,
         ):
-            async with self._local.lock:
-                await self._means.repositories.bring(self._local)
-            if judge(self._local.known, asked.commands) != verdict:
-                raise Conflict(f"{self._local.known.branch} is the branch that deploys now; push again")
+            await self._bring_again(asked, verdict)
             job = await self._begun(await making, await supplying, verdict)
             folder = Path(asked.quarantine) / "pack"
-            async with self._means.packs.keeping(folder, partial(building.runs, self._ctx, self._app, job)) as keeping:
+            async with self._means.packs.keeping(
+                folder, partial(building.runs, self._ctx, self._target, job)
+            ) as keeping:
                 if not await self._deployed(job, keeping):
                     return
                 async with self._local.lock:  # Until git has changed its ref to what is kept.
                     commits = self._local.known.shallow if shallow is None else shallow
                     await self._keep(claim, verdict, folder, keeping, commits)
                     await self._says_last()
-                    await self._talk.end(0)
-                    await self._others(verdict)
-                    async with asyncio.timeout(ENDS):
-                        await self.git_ended.wait()
+                    await self._end(verdict)
+
+    def _judged(self, asked: Asked) -> Verdict:
+        return judge(self._local.known, asked.commands, previews.known(self._ctx.mirror.facts, self._app))
+
+    async def _bring_again(self, asked: Asked, verdict: Verdict) -> None:
+        """Once it is this push's turn. Conflict: it is to be judged otherwise now."""
+        async with self._local.lock:
+            await self._means.repositories.bring(self._local)
+        if self._judged(asked) != verdict:
+            raise Conflict(f"{self._local.known.branch} is the branch that deploys now; push again")
+
+    async def _remove(self, asked: Asked, verdict: Verdict) -> None:
+        """Have the preview of a branch deleted, and then forget the branch."""
+        async with turn(self._ctx, self._local, self._talk) as claim:
+            await self._bring_again(asked, verdict)
+            async with self._local.lock:
+                gone = await previews.removed(self._ctx, self._app, verdict.branch)
+                await self._persist(claim, verdict, (), self._local.known.shallow)
+                await self._talk.say(f"=====> {gone.app} is deleted, with its routes, its builds and its data")
+                await self._end(verdict)
+
+    async def _end(self, verdict: Verdict) -> None:
+        """The push is done: git changes its refs."""
+        await self._talk.end(0)
+        await self._others(verdict)
+        async with asyncio.timeout(ENDS):
+            await self.git_ended.wait()
 
     def _making(self, asked: Asked, verdict: Verdict) -> "AbstractAsyncContextManager[asyncio.Task[Made]]":
         means, command = self._means, verdict.command
@@ -133,16 +164,18 @@ class Push:
 
     async def _begun(self, made: Made, supplies: Supplies, verdict: Verdict) -> str:
         """The job of the build of a source, which is on the shelf."""
+        if verdict.preview:
+            self._target = (await previews.made(self._ctx, self._app, verdict.branch)).app
         await self._note(made, verdict)
         new = made.looked.new
         source = Source(made.blob.sha256, made.names, new.id, new.subject)
         begin = partial(self._means.begin, supplies)
-        return await building.begun(self._ctx, begin, self._app, source, self._talk.say)
+        return await building.begun(self._ctx, begin, self._target, source, self._talk.say)
 
     async def _deployed(self, job: str, keeping: "asyncio.Task[tuple[model.Pack, ...]]") -> bool:
         """Whether the release of a build serves in the end; if not, the pusher knows. What was pushed is put on the
         shelf meanwhile. FlynnError: that fails before anything is released."""
-        app, why = self._app, "who pushed it left"
+        app, why = self._target, "who pushed it left"
         try:
             async with beside(follow_build(self._ctx, app, job, self._told, LIMIT, ENDED), f"build {job}") as following:
                 await asyncio.wait([following, keeping], return_when=asyncio.FIRST_COMPLETED)
@@ -163,7 +196,9 @@ class Push:
         told = []
         if self._local.lost:
             told.append("What was pushed before is lost with a shelf; it is kept anew from this push on")
-        if not self._local.known.branch and verdict.branch != "main":
+        if verdict.preview:
+            told.append(f"{verdict.branch} is deployed as {self._target}, a preview of {self._app}")
+        elif not self._local.known.branch and verdict.branch != "main":
             told.append(f"{verdict.branch} is the branch that deploys from now on")
         for text in (*told, *made.said):
             await self._talk.say(INDENT + text)
@@ -179,30 +214,26 @@ class Push:
         """Have the grid know what was pushed, whose packs are in `folder`. FlynnError: it does not, though the release
         serves."""
 
-        def kept(facts: Facts) -> Change:
-            if self._app not in facts.apps:
-                raise NotFound(f"{self._app} was deleted meanwhile")
-            known = facts.repositories.get(self._app) or model.Repository(app=self._app)
-            old = () if self._local.lost else known.packs
-            there = {pack.name for pack in old}
-            record = model.Repository(
-                app=self._app,
-                branch=known.branch or verdict.branch,
-                refs={verdict.command.ref: verdict.command.new},
-                packs=(*old, *(pack for pack in new if pack.name not in there)),
-                shallow=shallow,
-                pushed=self._ctx.clock(),
-            )
-            return Change({keys.repository(self._app): record}, seen=(keys.app(self._app),), why="push")
-
         try:
             new = await keeping
             self._local.grown = True
             await self._means.packs.again(folder, new)
-            await persist(self._ctx.store, self._ctx.mirror, kept, claim.fence)
+            await self._persist(claim, verdict, new, shallow)
         except FlynnError as error:
             serves = str((self._told.last or {}).get("message", ""))
             raise type(error)(f"{serves}, but what was pushed could not be kept: {error}; push again") from None
+
+    async def _persist(
+        self, claim: Claim, verdict: Verdict, new: tuple[model.Pack, ...], shallow: tuple[str, ...]
+    ) -> None:
+        """Have the grid know of the push, which brought the packs `new`."""
+        local, now = self._local, self._ctx.clock()
+        await persist(
+            self._ctx.store,
+            self._ctx.mirror,
+            lambda facts: recorded(facts, local.known, verdict, new, shallow, now, local.lost),
+            claim.fence,
+        )
 
     async def _others(self, verdict: Verdict) -> None:
         """Answer for each ref whether it changes: only the one that was deployed does."""
@@ -216,7 +247,7 @@ class Push:
         last = self._told.last or {}
         ok, message = bool(last.get("ok")), str(last.get("message", ""))
         if not ok and not self.released:
-            message += f"; {building.still(self._ctx.mirror.facts, self._app)}"
+            message += f"; {building.still(self._ctx.mirror.facts, self._target)}"
         for text in done(ok, message):
             await self._talk.say(text)
 

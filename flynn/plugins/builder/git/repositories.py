@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from flynn.core import blobs, keys, model
 from flynn.core.errors import Full, NotFound, Unavailable
+from flynn.core.previews import previews_of
 from flynn.plugins.builder.git import layout
-from flynn.plugins.builder.git.rules import HEADS, USUAL, beside
+from flynn.plugins.builder.git.rules import HEADS, USUAL, beside, standing
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
@@ -116,8 +117,11 @@ class Repositories:
     async def _record(self, app: str) -> model.Repository:
         """As the store has it: who pushes may have learnt of the last push from another node."""
         item = await self._ctx.store.get(keys.repository(app))
-        record = (await self._ctx.mirror.reach(item.revision)).repositories.get(app) if item else None
-        return record or model.Repository(app=app)
+        facts = await self._ctx.mirror.reach(item.revision) if item else self._ctx.mirror.facts
+        record = facts.repositories.get(app) or model.Repository(app=app)
+        if not record.previews:
+            return record
+        return standing(record, {branch: one.created for branch, one in previews_of(facts, app).items()})
 
     def _settled(self, local: Local) -> tuple[model.Pack, ...]:
         """The packs that it lacks; if none, its refs are those that are known."""

@@ -6,7 +6,20 @@ from hypothesis import strategies as st
 
 from flynn.core.errors import Conflict, FlynnError, Invalid
 from flynn.core.model import Repository
-from flynn.plugins.builder.git.rules import HEADS, Command, deploy_branch, judge, parse, refusal, shown
+from flynn.plugins.builder.git.rules import (
+    HEADS,
+    Command,
+    Previews,
+    Verdict,
+    beside,
+    deploy_branch,
+    judge,
+    kept,
+    parse,
+    refusal,
+    shown,
+    standing,
+)
 
 ZERO, A, B, C = "0" * 40, "a" * 40, "b" * 40, "c" * 40
 MAIN = HEADS + "main"
@@ -50,6 +63,52 @@ def test_a_first_push_may_be_of_main_or_of_master() -> None:
     assert judge(empty, both).branch == "main"
     with pytest.raises(Invalid, match="only main is taken here and deployed, not dev"):
         judge(empty, [Command(ZERO, A, HEADS + "dev")])
+
+
+@given(known, commands, st.booleans(), st.sets(st.sampled_from(["dev", "master", "main"])))
+def test_no_preview_is_of_the_branch_that_deploys(
+    known: Repository, commands: list[Command], on: bool, there: set[str]
+) -> None:
+    """What a push leaves has its own ref as it wants it, and none that git cannot have beside it."""
+    try:
+        verdict = judge(known, commands, Previews(on, there))
+    except FlynnError:
+        return
+    command, branch = verdict.command, deploy_branch(known, commands)
+    assert verdict.preview == (verdict.branch != branch) == (command.ref != HEADS + branch)
+    if verdict.preview:
+        assert (commands, verdict.branch in there if command.deletes else on) == ([command], True)
+    refs = kept(known, verdict)
+    assert refs.get(command.ref, ZERO) == command.new
+    assert beside(refs, command.ref) == refs
+
+
+def test_what_is_pushed_of_a_preview_leaves_all_else_and_what_deploys_leaves_previews() -> None:
+    old = Repository(
+        app="hello", branch="main", refs={MAIN: A, HEADS + "dev": B, HEADS + "before": C}, previews={"dev": 5.0}
+    )
+    on = Previews(True, {"dev"})
+    assert kept(old, judge(old, [Command(B, C, HEADS + "dev")], on)) == {**old.refs, HEADS + "dev": C}
+    assert kept(old, judge(old, [Command(B, ZERO, HEADS + "dev")], on)) == {MAIN: A, HEADS + "before": C}
+    assert kept(old, judge(old, [Command(A, C, MAIN)], on)) == {MAIN: C, HEADS + "dev": B}
+    assert judge(old, [Command(B, ZERO, HEADS + "dev")], Previews(False, {"dev"})) == Verdict(
+        Command(B, ZERO, HEADS + "dev"), "dev", True
+    ), "it can be deleted after they were switched off"
+    with pytest.raises(Invalid, match="flynn preview on"):
+        judge(old, [Command(B, C, HEADS + "dev")], Previews(False, {"dev"}))
+    with pytest.raises(Invalid, match="push one at a time"):
+        judge(old, [Command(ZERO, A, HEADS + "x"), Command(ZERO, A, HEADS + "y")], on)
+    with pytest.raises(Invalid, match="dev/x cannot be beside dev"):
+        judge(old, [Command(ZERO, A, HEADS + "dev/x")], on)
+    with pytest.raises(Conflict, match="another push was faster"):
+        judge(old, [Command(A, C, HEADS + "dev")], on)
+
+
+def test_a_branch_whose_preview_is_gone_or_another_is_forgotten() -> None:
+    old = Repository(app="hello", branch="main", refs={MAIN: A, HEADS + "dev": B}, previews={"dev": 5.0})
+    assert standing(old, {"dev": 5.0, "more": 6.0}) is old
+    for made in ({}, {"dev": 7.0}):
+        assert standing(old, made) == Repository(app="hello", branch="main", refs={MAIN: A})
 
 
 def test_who_was_slower_is_told_where_the_branch_is() -> None:
