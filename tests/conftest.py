@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from tests.docker import Engine, dockerd, running_docker
 from tests.etcd import binaries
+from tests.netns import netns
 
 # A machine that is busy makes no test fail: what takes long is measured elsewhere.
 settings.register_profile("flynn", deadline=None)
@@ -94,4 +95,12 @@ def dockerd_binary() -> str:
 def docker(dockerd_binary: str) -> Iterator[Engine]:
     """A Docker Engine for all tests that do not harm it."""
     with running_docker(dockerd_binary) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def walled(dockerd_binary: str) -> Iterator[Engine]:
+    """An engine that keeps rules of its own, as it does by default, in a network where they are no one else's. The
+    tests of the module are in there."""
+    with netns(), running_docker(dockerd_binary, "--iptables=true", "--live-restore") as found:
         yield found

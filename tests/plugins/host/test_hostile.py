@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flynn.core.model import Network
 from flynn.plugins.host.backends.backend import Backend, Limits, Running, Spec
 from flynn.plugins.host.backends.ending import terminate
 from flynn.plugins.host.limits import limiter
@@ -33,7 +34,7 @@ LIMIT = 20.0
 LIMITS = Limits(memory=96, cpus=0.5, pids=40, files=256)
 SERVER = """
 import os, socket
-s = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+s = socket.create_server(("0.0.0.0", int(os.environ["PORT"])))
 print("serves", flush=True)
 while True:
     s.accept()[0].sendall(b"here")
@@ -53,6 +54,7 @@ class Scene:
     neighbour: int = 0
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     attackers: list[Running] = field(default_factory=list)
+    network: Network = "host"
 
     def spec(self, name: str, command: str, limits: Limits = LIMITS, **env: str) -> Spec:
         dir = self.dir / name
@@ -60,7 +62,10 @@ class Scene:
         (dir / "jobs" / name).mkdir(parents=True)
         shutil.copy(APP, dir / "app")
         (dir / "app" / "server.py").write_text(SERVER)
-        return Spec(name, command, env, {"app": dir / "app"}, dir / "jobs" / name, limits=limits)
+        return Spec(
+            name, command, env, {"app": dir / "app"}, dir / "jobs" / name, limits=limits, network=self.network,
+            app=name, port=int(env.get("PORT", "0")),
+        )  # fmt: skip
 
     async def attack(self, name: str, limits: Limits = LIMITS, **env: str) -> tuple[Running, Spec]:
         told = self.spec(f"hostile-{name}", f"exec python3 -SE hostile_app.py {name} {self.mark}", limits, **env)
@@ -102,8 +107,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene_of(backend: Backend, dir: Path) -> AsyncIterator[Scene]:
-    scene = Scene(backend, dir, secrets.token_hex(8), free_port())
+async def scene_of(backend: Backend, dir: Path, network: Network = "host") -> AsyncIterator[Scene]:
+    scene = Scene(backend, dir, secrets.token_hex(8), free_port(), network=network)
     told = scene.spec(
         "neighbour", f"exec python3 -SE server.py {scene.secret}", PORT=str(scene.port), SECRET=scene.secret
     )

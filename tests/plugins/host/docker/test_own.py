@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiodocker import Docker
 
-from flynn.plugins.host.backends.backend import NotStarted, Running, Spec
+from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
+from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.docker import engine_watch, walls
 from flynn.plugins.host.docker.container import RunningContainer
 from flynn.plugins.host.docker.docker import DockerBackend
@@ -32,13 +33,6 @@ from tests.registry import busybox, image, open_registry
 LIMIT = 20.0
 
 pytestmark = pytest.mark.heavy
-
-
-@pytest.fixture(scope="module")
-def walled(dockerd_binary: str) -> Iterator[Engine]:
-    """An engine that keeps rules of its own, as it does by default, in a network where they are no one else's."""
-    with netns(), running_docker(dockerd_binary, "--iptables=true", "--live-restore") as found:
-        yield found
 
 
 @pytest.fixture
@@ -94,6 +88,26 @@ async def stopped(*all: Running) -> None:
 
 async def test_it_does_all_that_a_backend_must(backend: DockerBackend, tmp_path: Path) -> None:
     await contract.check(backend, tmp_path)
+
+
+class Apart(DockerBackend):
+    """One that gives all that ask for the machine's network one of their own."""
+
+    async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
+        return await super().start(replace(spec, network="own", port=free_port()), commit)
+
+
+@pytest.mark.parametrize("part", contract.PARTS[:-1], ids=lambda part: part.__name__)
+async def test_all_of_that_with_a_network_of_its_own(
+    walled: Engine, tmp_path: Path, part: Callable[[Backend, Path], Awaitable[None]]
+) -> None:
+    backend = Apart(tmp_path / "backend")
+    await backend.open()
+    (tmp_path / "job").mkdir()
+    await part(backend, tmp_path)
+    await backend.nets.leave()  # As a backend of another directory leaves it to this one.
+    assert await walled.left() == []
+    assert ruled() == []
 
 
 @pytest.mark.parametrize("part", network.PARTS, ids=lambda part: part.__name__)
@@ -254,6 +268,9 @@ async def test_services_of_several_apps_outlive_the_daemon_and_the_engine(
             instance = rig.instance(id)
             assert instance
             assert await ask(instance) == id
+            reader, writer = await asyncio.open_connection("::1", before[id].port)
+            assert await reader.read() == f"{id}\n".encode()
+            writer.close()
         assert ruled() == rules
         await rig.assign(rig.web("web-3", network="own"))
         await rig.state("web-3", "up")
