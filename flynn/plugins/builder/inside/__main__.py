@@ -10,9 +10,7 @@ why not, and in OUT_DIR/result.json too (`{"failed"}`), and ends with code 1.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 import time
 
@@ -22,14 +20,18 @@ from .described import read_described
 from .ignore import remove_ignored
 from .layers import Layers
 from .places import Config, Places, config, environ
+from .plain import dumps
 from .processes import Released, find_processes, has_profile, image_processes, write_profile
 from .slug import human, newest, size_of, write_tar
 
 TYPE_CHECKING = False  # What takes long to load is loaded where it is used: who deploys waits.
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Collection
     from types import FrameType
     from typing import Any, NoReturn
+else:
+    import _signal as signal  # What is in it but the names of numbers.
 
 CACHE_LIMIT = 1 << 30
 """Bytes that a build may leave in its cache."""
@@ -99,7 +101,7 @@ def leave(
         "buildpack": buildpack, "processes": processes, "layers": [*layers], "file": file_read, "described": described
     }  # fmt: skip
     with open(os.path.join(places.out, "result.json"), "w", encoding="utf-8") as file:
-        json.dump(told, file)
+        file.write(dumps(told))
 
 
 def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bool]:
@@ -150,7 +152,7 @@ def fail(sentence: str, told: bool = False) -> int:
     """Say why there is no slug, unless that was told; the exit code."""
     try:
         with open(os.path.join(os.environ.get("OUT_DIR", ""), "result.json"), "w", encoding="utf-8") as file:
-            json.dump({"failed": sentence}, file)
+            file.write(dumps({"failed": sentence}))
     except OSError:
         pass  # The line says it too.
     if not told:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from . import BuildFailed
 from .buildpack import Buildpack, check, known
 from .places import Places
+from .plain import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def named(given: Mapping[str, str], config: Mapping[str, str], build: str) -> tu
 
     What was set for the app goes over BUILDPACK_URL in its config, and that over the file in its source.
     """
-    said: list[str] = json.loads(given.get("BUILD_PACKS") or "[]")
+    said: list[str] = loads(given.get("BUILD_PACKS") or "[]")
     if said:
         return said, "flynn buildpack"
     if url := config.get("BUILDPACK_URL", "").strip():

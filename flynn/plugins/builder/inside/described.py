@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from . import BuildFailed
@@ -47,6 +46,8 @@ def _toml(data: bytes) -> dict[str, Any]:
     except ImportError:
         raise BuildFailed(f"{TOML} needs Python 3.11 on the host that builds; write it as {NAME}") from None
     try:
+        import json
+
         found = tomllib.loads(data.decode("utf-8"))
         json.dumps(found, allow_nan=False)
     except (ValueError, TypeError) as error:
@@ -57,6 +58,8 @@ def _toml(data: bytes) -> dict[str, Any]:
 
 
 def _json(data: bytes) -> dict[str, Any]:
+    import json
+
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
     except ValueError as error:

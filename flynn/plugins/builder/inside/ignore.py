@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
 
 NAME = ".slugignore"
 
@@ -40,6 +43,8 @@ def parse(line: str) -> re.Pattern[str] | None:
     text = line.strip()
     if not text or text[0] in "#!":
         return None
+    import re
+
     only_folders = text.endswith("/")
     core = text.strip("/")
     anchored = "/" in text.rstrip("/")

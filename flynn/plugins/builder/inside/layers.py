@@ -9,20 +9,18 @@ For buildpacks, LAYERS_DIR is a directory: the file `known/KEY` is there if noth
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
-import re
 import stat
 
 from . import BuildFailed
+from .plain import is_dashed, loads
 from .slug import write_tar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 KEY_LIMIT, MOST = 100, 8
 """Characters of a key, and layers of a slug, at most."""
 
@@ -32,7 +30,7 @@ class Layers:
 
     def __init__(self, out: str, given: Mapping[str, str]) -> None:
         self.folder, self._packed = os.path.join(out, "told"), os.path.join(out, "layers")
-        self.known = set(json.loads(given.get("BUILD_LAYERS") or "[]"))
+        self.known = set(loads(given.get("BUILD_LAYERS") or "[]"))
         self._sealed: dict[str, int] = {}
         for name in ("known", "used"):
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
@@ -47,7 +45,7 @@ class Layers:
         for key in sorted(os.listdir(folder)):
             with open(os.path.join(folder, key), encoding="utf-8") as file:
                 path = posixpath.normpath(file.read().strip() or ".")
-            if not KEY.fullmatch(key) or len(key) > KEY_LIMIT or path.startswith(("/", "..")) or path == ".":
+            if not is_dashed(key) or len(key) > KEY_LIMIT or path.startswith(("/", "..")) or path == ".":
                 raise BuildFailed(f"a buildpack has told of a layer that cannot be: {key[:60]!r}, of {path[:60]!r}")
             found[key] = path
         if len(found) > MOST:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from . import BuildFailed
+from .plain import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def stack() -> str:
 
 def config(given: Mapping[str, str]) -> dict[str, str]:
     """The app's config, which comes as JSON in pieces: one variable would be too small."""
-    found: dict[str, str] = json.loads("".join(_pieces(given)) or "{}")
+    found: dict[str, str] = loads("".join(_pieces(given)) or "{}")
     return found
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from . import BuildFailed
+from .plain import is_dashed, is_variable
 
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 NAME_LIMIT = 40
-THEIRS = re.compile(r"[A-Za-z0-9_-]+")
-"""What Heroku takes for the name of a process type."""
 
 TAKEN = {"run": "one-off jobs", "build": "builds"}
 """What flynn's own jobs have for their type."""
 
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-PAIR = re.compile(r"(?P<name>[^:\s]+)\s*:(?:\s+(?P<value>.*))?")
+PAIR = r"(?P<name>[^:\s]+)\s*:(?:\s+(?P<value>.*))?"
 
 
 def parse_procfile(text: str) -> dict[str, str]:
@@ -40,8 +35,9 @@ def parse_procfile(text: str) -> dict[str, str]:
 def called(where: str, name: str) -> str:
     """What flynn calls a process type, whose name becomes a part of hosts' names: `My_Worker` is `my-worker`.
     BuildFailed with the rule, when it cannot be called anything like it."""
-    plain = name.lower().replace("_", "-") if THEIRS.fullmatch(name) else name
-    if len(plain) > NAME_LIMIT or not NAME.fullmatch(plain):
+    theirs = name.isascii() and all(c.isalnum() or c in "_-" for c in name)  # What Heroku takes for one.
+    plain = name.lower().replace("_", "-") if theirs else name
+    if len(plain) > NAME_LIMIT or not is_dashed(plain) or not plain[0].isalpha():
         raise BuildFailed(
             f"{where}: {_shown(name)} is no good process type name: use letters, digits and single dashes, start with "
             f"a letter, {NAME_LIMIT} characters at most"
@@ -70,6 +66,8 @@ def parse_release(text: str, buildpack: str) -> dict[str, dict[str, str]]:
     A key that holds anything else (`addons: []`) is empty here. A value may go on in lines that are indented more, as
     Ruby writes long ones. BuildFailed shows the first line that is no YAML of this kind.
     """
+    import re
+
     tables: dict[str, dict[str, list[str]]] = {}
     table: dict[str, list[str]] = {}
     deep, value = 0, [""]
@@ -80,7 +78,7 @@ def parse_release(text: str, buildpack: str) -> dict[str, dict[str, str]]:
         if deep and indent > deep:
             value.append(stripped)
             continue
-        pair = PAIR.fullmatch(stripped)
+        pair = re.fullmatch(PAIR, stripped)
         if pair is None:
             raise BuildFailed(
                 f"bin/release of the buildpack {buildpack} printed what is not understood: {_shown(line)}"
@@ -97,7 +95,7 @@ def profile_of(variables: dict[str, str]) -> str:
     """A shell script that sets each variable that is not set yet. Names that no shell knows are left out."""
     lines = []
     for name, value in variables.items():
-        if VARIABLE.fullmatch(name):
+        if is_variable(name):
             quoted = value.replace("'", "'\\''")
             lines.append(f"[ -n \"${{{name}+x}}\" ] || export {name}='{quoted}'\n")
     return "".join(lines)
@@ -113,6 +111,8 @@ def _text(lines: list[str]) -> str:
 def _plain(value: str) -> str:
     if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
         return value
+    import re
+
     return value[1:-1].replace("''", "'") if value[0] == "'" else re.sub(r"\\([\"\\])", r"\1", value[1:-1])
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 import time
 
 TYPE_CHECKING = False  # `typing` itself takes long to load.
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Mapping, Sequence
+else:
+    import _signal as signal  # What is in it but the names of numbers.
 
 MARKS = (b"----->", b"=====>", b" !", b"       ", b"\t")
 """How lines begin that need no indent."""

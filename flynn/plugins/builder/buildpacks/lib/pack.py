@@ -7,7 +7,6 @@ library are all there is. What takes long to load is loaded where it is used: mo
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 TYPE_CHECKING = False
@@ -15,12 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NOT_TAKEN = frozenset({
+    "PATH", "HOME", "TMPDIR", "PORT", "IFS", "ENV", "BASH_ENV", "STACK", "VIRTUAL_ENV", "NODE_PATH"
+})  # fmt: skip
+NONE_OF = "LD_", "DYLD_", "PYTHON"
+"""Variables of an app's config that would break its build, and how others of them begin; so would all that end with
+`_DIR`."""
 
-NOT_TAKEN = re.compile(
-    r"PATH|HOME|TMPDIR|PORT|IFS|ENV|BASH_ENV|STACK|GIT_DIR|VIRTUAL_ENV|NODE_PATH|LD_.*|DYLD_.*|PYTHON.*|\w+_DIR"
-)
-"""Variables of an app's config that would break its build."""
+TOOLS = "PIP", "UV", "NPM", "YARN", "PNPM", "BUNDLE", "COMPOSER", "npm_config", "GO"
+SOURCES = "INDEX", "REGISTRY", "MIRROR", "PROXY", "URL"
+"""How variables begin, and what is in their names, that say where packages come from."""
 
 KEPT = 2
 """Versions of what was installed that are kept for each buildpack of an app: to go back to one is quick too."""
@@ -73,12 +76,19 @@ def begin(arguments: Sequence[str]) -> Build:
     address of an API, an index of the company)."""
     build, cache, config = arguments
     for name in os.listdir(config):
-        if VARIABLE.fullmatch(name) and not NOT_TAKEN.fullmatch(name):
+        if is_taken(name):
             with open(os.path.join(config, name), encoding="utf-8", errors="surrogateescape", newline="") as file:
                 os.environ[name] = file.read()
     pack = os.path.abspath(os.environ.pop("PACK"))
     os.chdir(build)
     return Build(build, cache, os.environ.get("APP_DIR") or build, pack)
+
+
+def is_taken(name: str) -> bool:
+    """Whether a variable of the app's config is there while it is built. `re`, which would tell too, takes long to
+    load."""
+    is_variable = name.isascii() and name.isidentifier()
+    return is_variable and name not in NOT_TAKEN and not name.startswith(NONE_OF) and not name[1:].endswith("_DIR")
 
 
 def own(module: str, name: str) -> str:
@@ -147,11 +157,14 @@ def digest(*parts: object) -> str:
     """A name for what was installed, made of all that it depends on: also the machine, and what the config says of
     where packages come from."""
     told = [os.uname().machine, os.confstr("CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else ""]
-    sources = re.compile(
-        r"(PIP|UV|NPM|YARN|PNPM|BUNDLE|COMPOSER|npm_config|GO)_?.*_?(INDEX|REGISTRY|MIRROR|PROXY|URL).*"
-    )
-    told += [f"{name}={os.environ[name]}" for name in sorted(os.environ) if sources.fullmatch(name)]
+    told += [f"{name}={os.environ[name]}" for name in sorted(os.environ) if says_source(name)]
     return _sha256("\0".join(map(str, [*told, *parts])).encode("utf-8", "surrogateescape"))[:32]
+
+
+def says_source(name: str) -> bool:
+    """Whether a variable says where packages come from."""
+    rests = [name[len(tool) :] for tool in TOOLS if name.startswith(tool)]
+    return any(word in rest for rest in rests for word in SOURCES)
 
 
 def _sha256(data: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from ..lib.pack import Build, Kept, begin, certificates, digest, fail, run, say, tell
@@ -11,15 +10,17 @@ from .runtime import Python, find_python, have
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
 VERSION = "1"
 """Of what is made here: another one makes all of it anew."""
 
-INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
-EDITABLE = re.compile(r"-e\b|--editable\b")
-SEARCHED = re.compile(r"(?:-f|--find-links)[ =]*")
-NAMED = re.compile(r"[\w.\[\],-]+ *@ *")
+INCLUDED = r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)"
+EDITABLE = r"-e\b|--editable\b"
+SEARCHED = r"(?:-f|--find-links)[ =]*"
+NAMED = r"[\w.\[\],-]+ *@ *"
+"""Options and names in requirements.txt. Most have none of them: `re`, which takes long to load, is loaded for them."""
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 
 PROFILE = """\
@@ -60,6 +61,7 @@ def collects(build: Build) -> bool:
     if not build.has("manage.py") or os.environ.get("DISABLE_COLLECTSTATIC", "0") != "0":
         return False
     import glob
+    import re
 
     settings = [*glob.glob("*/settings.py"), *glob.glob("*/settings/*.py"), *glob.glob("settings.py")]
     return any(re.search(r"^ *STATIC_ROOT *=", build.read(path), re.MULTILINE) for path in settings)
@@ -174,7 +176,7 @@ def included(build: Build, name: str, seen: set[str]) -> Iterator[tuple[str, str
     """The files that requirements.txt takes in, with their text; each once."""
     text = build.read(name)
     for line in text.splitlines():
-        found = INCLUDED.match(line.strip())
+        found = _matched(INCLUDED, line.strip())
         inner = os.path.normpath(os.path.join(os.path.dirname(name), found[1])) if found else ""
         if inner and inner not in seen:
             seen.add(inner)
@@ -187,6 +189,8 @@ def local(build: Build) -> bool:
     if build.has("requirements.txt"):
         texts = [build.read("requirements.txt"), *(text for _, text in included(build, "requirements.txt", set()))]
         return any(names_local(line.strip()) for text in texts for line in text.splitlines())
+    import re
+
     if build.has("uv.lock"):
         return project(build) or bool(
             re.search(r"source = \{ (?:editable|directory|path) = \"(?!\.\" )", build.read("uv.lock"))
@@ -198,24 +202,46 @@ def local(build: Build) -> bool:
 
 def names_local(line: str) -> bool:
     """Whether a line of requirements.txt names something of this source: it may change and the file stay."""
-    searched = SEARCHED.match(line)
-    if EDITABLE.match(line):
+    searched = _matched(SEARCHED, line)
+    if _matched(EDITABLE, line):
         return True
     if not searched and line.startswith(("-", "#")):
         return False
-    what = (line[searched.end() :] if searched else NAMED.sub("", line, count=1)).partition(" ")[0]
+    what = (line[searched.end() :] if searched else _without_name(line)).partition(" ")[0]
     if "://" in what or not what:
         return what.startswith("file:")
     return bool(searched) or "/" in what or what.startswith((".", "file:")) or what.endswith(ARCHIVES)
 
 
+def _matched(option: str, line: str) -> re.Match[str] | None:
+    """What of a line is this option; None: the line is another, or none."""
+    if not line.startswith("-"):
+        return None
+    import re
+
+    return re.match(option, line)
+
+
+def _without_name(line: str) -> str:
+    """`NAME @ PLACE` without the name."""
+    if "@" not in line:
+        return line
+    import re
+
+    return re.sub(NAMED, "", line, count=1)
+
+
 def names_repository(build: Build) -> bool:
     """Whether pyproject.toml names one in a table, as uv and poetry write it: it may change and the file stay."""
+    import re
+
     return bool(re.search(r"\bgit *= *[\"']", build.read("pyproject.toml")))
 
 
 def project(build: Build) -> bool:
     """Whether pyproject.toml tells of a project that is to be installed itself."""
+    import re
+
     return bool(re.search(r"^\[build-system\]", build.read("pyproject.toml"), re.MULTILINE))
 
 
@@ -234,6 +260,8 @@ def guess(build: Build) -> str:
 
 def named(build: Build, modules: tuple[str, ...], names: tuple[str, ...]) -> str:
     """The first name that one of the modules gives to something, as `module:name`."""
+    import re
+
     for module in modules:
         text = build.read(f"{module}.py")
         for name in names:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from ..lib.pack import Build, Kept, copy, digest, fail, output, say, tell, warn
 
-WANTED = re.compile(r"\s*(?:python-)?(\d+(?:\.\d+){0,2})\s*(?:#.*)?")
+WANTED = r"\s*(?:python-)?(\d+(?:\.\d+){0,2})\s*(?:#.*)?"
 FILES = (".python-version", "runtime.txt")
 
 DOWNLOAD_LIMIT = 180.0
@@ -48,10 +47,13 @@ def wanted(build: Build) -> tuple[str, str]:
     """The version that the source asks for, and the file that does; empty: any will do."""
     for name in FILES:
         lines = [line for line in build.read(name).splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        if lines and not (found := WANTED.fullmatch(lines[0])):
+        if not lines:
+            continue
+        import re
+
+        if not (found := re.fullmatch(WANTED, lines[0])):
             fail(f"{name} does not say a version of Python: {lines[0][:60]!r}; write 3.12, for example")
-        elif lines and found:
-            return found[1], name
+        return found[1], name
     return "", ""
 
 
