@@ -16,7 +16,8 @@ from tests.harness import free_port
 
 
 class Collector:
-    """`texts`: the lines that came, as they came. `close_after`: bytes of a connection after which it is closed."""
+    """`texts`: the lines that came, as they came. `close_after`: bytes of a connection after which it is closed.
+    `stuck`: nothing is read from one."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -24,6 +25,7 @@ class Collector:
         self.connections = 0
         self.close_after = 0
         self.pause = 0.0
+        self.stuck = False
         self.answers: list[int] = []
         self.requests: list[web.BaseRequest] = []
         self.came = asyncio.Event()
@@ -59,6 +61,7 @@ class Collector:
         try:
             yield
         finally:
+            self.stuck = False
             server.close()
             for writer in list(open):
                 writer.transport.abort()
@@ -67,6 +70,8 @@ class Collector:
 
     async def _take(self, reader: asyncio.StreamReader) -> None:
         size = 0
+        while self.stuck:
+            await asyncio.sleep(0.01)
         while not self.close_after or size < self.close_after:
             length = int(await reader.readuntil(b" "))
             self.messages.append((await reader.readexactly(length)).decode("utf-8", "replace"))

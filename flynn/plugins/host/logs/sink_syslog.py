@@ -65,7 +65,7 @@ class SyslogSink:
         await self.close()
         context = await asyncio.to_thread(tls, self.options) if self.secure else None
         self._reader, self._writer = await asyncio.open_connection(self.host, self.port, ssl=context)
-        self._writer.transport.set_write_buffer_limits(0)
+        self._writer.transport.set_write_buffer_limits(1)  # With 0, asyncio's TLS waits for room that is there.
 
     async def _arrived(self) -> None:
         """ConnectionError: the other side has closed before it had all."""

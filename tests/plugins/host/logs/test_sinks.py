@@ -169,6 +169,40 @@ async def test_tls(host: LogHost, collector: Collector, tmp_path: Path) -> None:
     assert collector.texts == ["one", "two"]
 
 
+async def test_one_that_is_stuck_behind_tls_holds_up_nobody(
+    host: LogHost, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and then reads nothing: the app prints on, another sink gets all, and it is told of."""
+    monkeypatch.setattr("flynn.plugins.host.logs.shipping.SEND", 1.0)
+    monkeypatch.setattr("flynn.plugins.host.logs.shipping.RETRY_MOST", 0.5)
+    cert, context = certificate(tmp_path)
+    stuck, count = Collector(), 3000
+    stuck.stuck = True
+    lines = "".join(f"{n:04d} {'x' * 990}\n" for n in range(count))
+    sink = SyslogSink(f"syslog+tls://127.0.0.1:{stuck.port}", {"ca": str(cert)})
+    async with stuck.syslog(context), collector.syslog(), shipping(host, sink) as ship:
+        good = Shipping(
+            model.Sink(id="good", url="syslog://", created=1.0),
+            SyslogSink(f"syslog://127.0.0.1:{collector.port}", {}), host.logs, tmp_path / "good.json", "host-a",
+        )  # fmt: skip
+        task = asyncio.create_task(good.run())
+        try:
+            await until(lambda: (tmp_path / "good.json").exists())
+            await host.prints("first\n")
+            await collector.until(1)
+            for at in range(0, len(lines), len(lines) // 20):
+                await host.prints(lines[at : at + len(lines) // 20])
+                await until(lambda: good.shown()["behind"] == 0)
+            await until(lambda: ship.shown()["problem"] == "took nothing for 1 s")
+            stuck.stuck = False
+            await until(lambda: ship.shown()["problem"] == "" and ship.shown()["behind"] == 0)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert [text[:4] for text in collector.texts if text[5:6] == "x"] == [f"{n:04d}" for n in range(count)]
+    assert any(text.startswith(f"{count - 1:04d} x") for text in stuck.texts)
+
+
 async def test_http(host: LogHost, collector: Collector) -> None:
     """Failures are tried again; what is refused for ever is dropped and counted."""
     collector.answers = [503, 429, 200, 413]
