@@ -32,9 +32,10 @@ from flynn.plugins.host.docker.engine_watch import EngineWatch, until_open
 from flynn.plugins.host.docker.image_build import ImageBuild, end_all
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.ground import Ground
+from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.layers import Layers
 from flynn.plugins.host.life.kept import Kept, save
-from flynn.plugins.host.life.life import Life
+from flynn.plugins.host.life.life import AGAIN, Life
 from flynn.plugins.host.limits.cgroup_mounts import clear_leftovers
 from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.logs.logtidy import DAY, Bounds, Tidy
@@ -238,6 +239,9 @@ class Agent:
             (self.ground.jobs / job.id).mkdir(mode=0o700, exist_ok=True)
             save(self.ground.jobs / job.id, kept)
         except OSError as error:
+            if is_lack(error):  # Of open files, say: that is for a while.
+                self.ground.later(self._look_again(), f"begin {job.id} later")
+                return False
             self._refuse(kept, f"the disk of {self.ctx.host} cannot take the job: {error.strerror}")
             return False
         life = Life(self.ground, kept)
@@ -245,6 +249,10 @@ class Agent:
             life.stop(assignment.reason or "stopped")
         self._let_live(life)
         return True
+
+    async def _look_again(self) -> None:
+        await asyncio.sleep(AGAIN)
+        self._pass(self.ctx.mirror.facts)
 
     def _refuse(self, kept: Kept, reason: str) -> None:
         """A job that cannot even be written down is down at once."""

@@ -1,4 +1,7 @@
-"""The eye on the host's disk: what is not needed goes before it is full, and no new job starts once it nearly is."""
+"""The eye on the host's disk: what is not needed goes before it is full, and no new job starts once it nearly is.
+
+Nor does one where hardly a file can be opened any more.
+"""
 
 import asyncio
 import logging
@@ -13,6 +16,7 @@ from flynn.plugins.host.disk import removal
 from flynn.plugins.host.disk.budget import Kept, Marks, budget, excess, is_below, marks, to_go, trouble
 from flynn.plugins.host.logs import logtidy
 from flynn.plugins.host.trees import remove_tree
+from flynn.plugins.host.usage import openfiles
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +58,7 @@ class DiskWatch:
         changed: Callable[[], None],
     ) -> None:
         self.data, self.config, self.stocks, self.jobs, self.changed = data, config, stocks, jobs, changed
-        self.full = ""
+        self.full = self._disk = self._files = ""
         self._marks = Marks(0)
         self._others = 0
         self._tidied = 0.0
@@ -66,7 +70,7 @@ class DiskWatch:
 
     async def begin(self) -> None:
         """Know how it is before anything is told. OSError: the disk is broken."""
-        self.full = trouble(await self.look(), self._marks, "")
+        self.full = await self._trouble(await self.look())
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -87,9 +91,9 @@ class DiskWatch:
                 self._tidied = now
             await self._tidy(found)
             found = await self.look()
-        full = trouble(found, self._marks, self.full)
+        full = await self._trouble(found)
         if full != self.full:
-            log.warning("%s: no new job starts", full) if full else log.info("the disk has room again: jobs start")
+            log.warning("%s: no new job starts", full) if full else log.info("there is room again: jobs start")
             self.full = full
             self.changed()
 
@@ -98,6 +102,11 @@ class DiskWatch:
         found = await asyncio.to_thread(room, self.data)
         self._marks = marks(found, self.config.disk_reserve)
         return found
+
+    async def _trouble(self, found: Room) -> str:
+        self._disk = trouble(found, self._marks, self._disk)
+        self._files = openfiles.trouble(await asyncio.to_thread(openfiles.seen), self._files)
+        return self._disk or self._files
 
     async def _tidy(self, found: Room) -> None:
         """Remove of what no job uses as much as there is too much of."""

@@ -12,7 +12,7 @@ import pytest
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Backend
-from tests.plugins.host.rig import Rig, open_rig
+from tests.plugins.host.rig import HOST, Rig, open_rig
 
 
 @pytest.fixture
@@ -38,6 +38,15 @@ def no_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+async def test_a_job_that_cannot_be_written_down_for_want_of_files_begins_later(rig: Rig) -> None:
+    """Before the host has seen that there are none."""
+    job = rig.job("run-1", "exit 3", queue="ephemeral")
+    with no_files():
+        await rig.assign(job)
+        await asyncio.sleep(0.2)
+    assert (await rig.state("run-1", "down")).exit_code == 3
+
+
 async def test_no_job_suffers(rig: Rig) -> None:
     ids = ("web-tcp", "web-command")
     await rig.assign(
@@ -46,7 +55,13 @@ async def test_no_job_suffers(rig: Rig) -> None:
     )
     before = [await rig.state(id, "up") for id in ids]
     with no_files():
-        await asyncio.sleep(1.2)
+        full = await rig.node.mirror.until(lambda f: bool(f.hosts[HOST].full), 20)
+        assert full.hosts[HOST].full.startswith("its daemon has nearly all files open that it may (25")
+        await rig.assign(rig.job("run-1", "exit 3", queue="ephemeral"))
+        await asyncio.sleep(0.2)
+        assert f"{HOST}/run-1" not in rig.node.mirror.facts.states
+    await rig.node.mirror.until(lambda f: not f.hosts[HOST].full, 20)
+    assert (await rig.state("run-1", "down")).exit_code == 3
     after = [await rig.state(id, "up") for id in ids]
     assert [(s.pid, s.since, s.restarts) for s in after] == [(s.pid, s.since, s.restarts) for s in before]
     async with asyncio.timeout(10):
