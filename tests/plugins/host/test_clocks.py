@@ -1,6 +1,7 @@
 """The machine's clock is set while jobs run: what lasts a while lasts as long as it shall."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.host.rig import Rig, open_rig
+from tests.plugins.host.rig import HOST, Rig, open_rig
 
 HOUR = 3600.0
 
@@ -91,3 +92,24 @@ async def test_a_line_without_an_end_waits_no_longer_though_the_clock_goes_back(
         async with asyncio.timeout(6):
             while rig.kept_lines("worker-1") != ["prompt"]:
                 await asyncio.sleep(0.05)
+
+
+async def test_a_log_is_in_the_order_of_what_was_printed_whichever_way_the_clock_is_set(rig: Rig, clock: Clock) -> None:
+    """Asked for, and followed."""
+    command = "n=0; while :; do echo $n; n=$((n+1)); sleep 0.01; done"
+    await rig.assign(rig.job("worker-1", command))
+    async with rig.running():
+        url = f"{rig.node.url}/v1/hosts/{HOST}/log"
+        params = {"follow": "true", "n": "0", "job": "worker-1", "stream": "stdout"}
+        async with rig.node.http.get(url, params=params) as following, asyncio.timeout(20):
+            followed: list[int] = []
+            for off in (0.0, -2 * HOUR, 4 * HOUR, -HOUR):
+                clock.off += off
+                goal = len(followed) + 30
+                while len(followed) < goal:
+                    followed.append(int(json.loads(await following.content.readline())["line"]))
+        assert followed == list(range(followed[0], followed[0] + len(followed)))
+        lines = await rig.log(job="worker-1", n="10000", stream="stdout")
+        assert [int(line["line"]) for line in lines] == list(range(len(lines)))
+        times = [line["time"] for line in lines]
+        assert max(times) - min(times) > 3 * HOUR, "each says when it was, by the clock of then"

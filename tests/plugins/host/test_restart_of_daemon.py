@@ -15,7 +15,7 @@ from flynn.core.facts import encode
 from flynn.core.model import Instance, JobState
 from flynn.core.store import Put
 from flynn.plugins.host.backends.backend import Backend
-from flynn.plugins.host.life.kept import Kept, load, save
+from flynn.plugins.host.life.kept import load, save
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from tests.plugins.host.rig import Rig, alive, ask, open_rig
 
@@ -105,13 +105,42 @@ async def test_after_a_reboot_a_service_is_started_again(rig: Rig) -> None:
         assert after.reason == ""
 
 
+async def test_after_a_reboot_what_runs_once_is_down_and_the_rest_runs_as_it_shall(rig: Rig) -> None:
+    """A service that was about to be tried again too, without a pause that was measured before; what was stopped stays
+    down; no log lacks what was printed before."""
+    await rig.assign(
+        rig.web("web-1"),
+        rig.job("worker-1", "echo before; exit 3"),
+        rig.job("run-1", "echo begun; exec sleep 600", queue="ephemeral"),
+        rig.job("gone-1", "exec sleep 600"),
+    )
+    async with rig.running():
+        states = [await rig.state(id, "up") for id in ("web-1", "run-1", "gone-1")]
+        await rig.state("worker-1", lambda s: s.restarts == 6)
+        await rig.until_printed("run-1", "begun")
+    for state in states:
+        os.kill(state.pid, signal.SIGKILL)
+    _another_boot(rig)
+    await rig.assign(rig.job("gone-1", "exec sleep 600"), stop=True)
+    async with rig.running():
+        web = await rig.state("web-1", lambda s: s.state == "up" and s.pid != states[0].pid)
+        assert rig.instance("web-1") is not None
+        assert (web.restarts, web.reason) == (1, "")
+        await rig.state("worker-1", lambda s: s.restarts > 6 and s.pid == 0, 9.0)
+        run = await rig.state("run-1", "down")
+        assert (run.failure, run.restarts) == ("crash", 0)
+        assert (await rig.state("gone-1", "down")).reason == "stopped"
+        assert await rig.printed("run-1") == ["begun"]
+        assert (await rig.printed("worker-1"))[:7] == ["before"] * 7
+
+
 def _another_boot(rig: Rig) -> None:
-    """As if the machine had been started anew: the pid is somebody else's now, here this test's own."""
+    """As if the machine had been started anew: each pid is somebody else's now, here this test's own."""
     from msgspec.structs import replace
 
-    kept: Kept = load(rig.dir("web-1").parent)[0]
-    assert kept.process is not None
-    save(rig.dir("web-1"), replace(kept, process=replace(kept.process, pid=os.getpid(), boot="another")))
+    for kept in load(rig.dir("")):
+        process = kept.process and replace(kept.process, pid=os.getpid(), boot="another")
+        save(rig.dir(kept.job.id), replace(kept, process=process, boot="another"))
 
 
 async def test_a_job_that_is_not_wanted_any_more_is_stopped(rig: Rig) -> None:
