@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    "client_file errors model explained frozen quantile room route_stats keepalive exposition usage lazy records",
+    "addresses client_file errors model explained frozen quantile room route_stats keepalive exposition usage lazy "
+    "records",
     "keys",
     "store decoding groups locked logframe moment ticks",
     "facts",

@@ -1,7 +1,6 @@
-"""buildpack: what an app is built with. The passwords in addresses are kept from whoever looks on."""
+"""buildpack: what an app is built with. The grid shows no passwords in addresses, and knows those it has shown."""
 
 import asyncio
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from flynn.cli import packing
 from flynn.cli.options import app_group, app_verb
 from flynn.cli.session import Session
+from flynn.core.addresses import mask
 from flynn.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def buildpack_clear(session: Session) -> None:
 
 def _list(session: Session) -> None:
     app = session.app()
-    session.show(masked(session.ask(lambda client: client.buildpacks(app))), shown)
+    session.show(session.ask(lambda client: client.buildpacks(app)), shown)
 
 
 def shown(found: "Buildpacks") -> list[str]:
@@ -95,21 +94,6 @@ def shown(found: "Buildpacks") -> list[str]:
     return [f"the first that fits: {', '.join(found.known)}"]
 
 
-def masked(found: "Buildpacks") -> "Buildpacks":
-    """The same without what is secret in it."""
-    return replace(found, buildpacks=tuple(mask(pack) for pack in found.buildpacks))
-
-
-def mask(pack: str) -> str:
-    """`https://***@HOST/PATH`, where there was a name, and maybe a password, before the host's."""
-    return re.sub(r"^(https?://)[^/@\s]*@", r"\1***@", pack)
-
-
-def unmasked(pack: str, old: Sequence[str]) -> str:
-    """The one of `old` that is shown like this; else as it is."""
-    return next((one for one in old if one == pack), next((one for one in old if mask(one) == pack), pack))
-
-
 def _change(
     session: Session, decide: Callable[[list[str], list[str]], list[str]], packs: Sequence[str], upload: bool = True
 ) -> None:
@@ -117,11 +101,10 @@ def _change(
 
     async def change(client: "Client") -> "Buildpacks":
         old = list((await client.buildpacks(app)).buildpacks)
-        told = [unmasked(pack, old) for pack in packs]
-        named = [await _named(client, pack) if upload else pack for pack in told]
+        named = [await _named(client, pack) if upload else mask(pack) for pack in packs]
         return await client.set_buildpacks(app, decide(old, named))
 
-    session.show(masked(session.ask(change)), lambda found: [*shown(found), "from the next build on"])
+    session.show(session.ask(change), lambda found: [*shown(found), "from the next build on"])
 
 
 async def _named(client: "Client", pack: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from flynn.core.addresses import mask, unmasked
 from flynn.core.records import STALE_SINCE, BuildInfo
 
 TOKEN = "secret"
@@ -145,8 +146,8 @@ class FakeGrid:
     async def buildpack(self, request: web.Request) -> web.Response:
         if request.method == "PUT":
             self.asked.append((request.method, request.path, await request.json()))
-            self.buildpacks = (await request.json())["buildpacks"]
-        return web.json_response({"buildpacks": self.buildpacks, "known": ["python", "procfile"]})
+            self.buildpacks = unmasked((await request.json())["buildpacks"], self.buildpacks)
+        return web.json_response({"buildpacks": [*map(mask, self.buildpacks)], "known": ["python", "procfile"]})
 
     async def blob(self, request: web.Request) -> web.Response:
         if request.method == "HEAD":

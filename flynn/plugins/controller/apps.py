@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.addresses import mask
 from flynn.core.brick import Context
 from flynn.core.builds import latest
 from flynn.core.change import Change, carry_out
@@ -122,7 +124,7 @@ class AppsApi:
         return await carry_out(self.ctx.store, self.ctx.mirror, unless_changed(request, keys.app(app), decider))
 
     def _shown(self, facts: Facts, app: model.App) -> dict[str, Any]:
-        shown: dict[str, Any] = plain(app)
+        shown: dict[str, Any] = plain(replace(app, buildpacks=tuple(map(mask, app.buildpacks))))
         return shown | {"url": app_url(facts, app.name, self.ctx.domain), "processes": processes(facts, app)}
 
 

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from flynn.core import keys
+from flynn.core.addresses import mask
 from flynn.core.brick import Context
 from flynn.core.change import carry_out
 from flynn.core.records import Buildpacks
@@ -24,7 +25,7 @@ def routes(ctx: Context) -> list[Route]:
     known = tuple(dict.fromkeys(Path(path).name for paths in ctx.hooks.hook.flynn_buildpacks() for path in paths))
 
     def shown(app: str) -> Buildpacks:
-        return Buildpacks(buildpacks=find_app(ctx.mirror.facts, app).buildpacks, known=known)
+        return Buildpacks(buildpacks=tuple(map(mask, find_app(ctx.mirror.facts, app).buildpacks)), known=known)
 
     async def show(request: web.Request, app: str) -> web.Response:
         return answer(shown(app), headers=etag(ctx.mirror.facts, keys.app(app)))

@@ -29,6 +29,19 @@ def test_they_are_kept_with_the_app_in_their_order(world: World) -> None:
     assert world.facts.apps["hello"].buildpacks == ()
 
 
+def test_one_that_is_named_as_it_is_shown_keeps_its_password(world: World) -> None:
+    secret, shown = "https://me:secret@example.com/x.git", "https://***@example.com/x.git"
+    world.write(set_buildpacks(world.facts, "hello", [secret], KNOWN))
+    world.write(set_buildpacks(world.facts, "hello", ["python", shown], KNOWN))
+    assert world.facts.apps["hello"].buildpacks == ("python", secret)
+    with pytest.raises(Invalid) as refused:
+        set_buildpacks(world.facts, "hello", [f"http{secret[5:]}"], KNOWN)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(Invalid) as refused:
+        set_buildpacks(world.facts, "hello", [secret, secret], KNOWN)
+    assert "secret" not in str(refused.value)
+
+
 BAD = {
     "rails": "'rails' names no buildpack; give one of python, nodejs, the address of a git repository or of a .tgz "
     "(https://HOST/PATH#REF), or shelf:SHA256",

@@ -1,4 +1,5 @@
-"""Files that a job has deleted and holds open: they take disk, and no directory tells of them (proc_pid_fd(5))."""
+"""Files that a job has deleted and holds open, or mapped into memory: they take disk, and no directory tells of them
+(proc_pid_fd(5), proc_pid_map_files(5))."""
 
 import os
 import stat
@@ -19,19 +20,22 @@ def places_of(job: Job, places: Collection[Path]) -> tuple[str, ...]:
 def held(root: int, places: tuple[str, ...], proc: str = PROC) -> int:
     """Bytes of disk of such files below `places`, of a process and all that descend from it. Blocks.
 
-    A file that is mapped into memory, and closed, is not seen.
+    One that is mapped into memory, and closed, is only seen by root (by who has CAP_CHECKPOINT_RESTORE).
     """
     seen: dict[tuple[int, int], int] = {}
     processes = scan(proc)
     for pid in tree(root, processes, children(processes)):
-        try:
-            numbers = os.listdir(f"{proc}/{pid}/fd")
-        except OSError:
-            continue  # It has ended.
-        for number in numbers:
-            if status := _deleted(f"{proc}/{pid}/fd/{number}", places):
+        for link in (*_links(f"{proc}/{pid}/fd"), *_links(f"{proc}/{pid}/map_files")):
+            if status := _deleted(link, places):
                 seen[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(seen.values())
+
+
+def _links(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:  # The process has ended, or is not to be looked into.
+        return []
 
 
 def _deleted(link: str, places: tuple[str, ...]) -> os.stat_result | None:

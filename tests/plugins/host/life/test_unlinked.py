@@ -1,9 +1,13 @@
 """What a process has deleted and holds open is found, and nothing else of what it has open."""
 
 import asyncio
+import ctypes
+import mmap
 import os
 import sys
 from pathlib import Path
+
+import pytest
 
 from flynn.core.model import Job
 from flynn.plugins.host.life.unlinked import held, places_of
@@ -43,6 +47,20 @@ async def test_what_was_deleted_is_counted_once_as_long_as_it_is_open(tmp_path: 
     process.stdin.close()
     await process.wait()
     assert held(process.pid, (f"{inside}/",)) == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root sees what is mapped")
+def test_what_was_deleted_is_counted_also_where_it_is_only_mapped(tmp_path: Path) -> None:
+    path, library = tmp_path / "mapped", ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    path.write_bytes(os.urandom(1 << 20))
+    with path.open("rb") as file:  # Python's own mmap keeps the file open.
+        place = library.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), ctypes.c_long(0))
+    assert held(os.getpid(), (f"{tmp_path}/",)) == 0, "it is there"
+    path.unlink()
+    assert 1 << 20 <= held(os.getpid(), (f"{tmp_path}/",)) < 3 << 19
+    library.munmap(ctypes.c_void_p(place), 4096)
+    assert held(os.getpid(), (f"{tmp_path}/",)) == 0
 
 
 def test_a_job_names_its_places_as_it_sees_them_or_as_the_machine_does() -> None:

@@ -193,14 +193,15 @@ class Visit(BaseHTTPRequestHandler):
                     self.close_connection = True  # the file became shorter meanwhile
 
     def is_known(self, tag: str, changed: float) -> bool:
-        """Whether the visitor has this version of the file."""
+        """Whether the visitor has this version of the file. An older one that serves again has an earlier time, and is
+        another: so the time must be the same (which RFC 9110 section 13.1.3 leaves to the server)."""
         if tags := self.headers.get("If-None-Match"):
             return tags.strip() == "*" or tag in [t.strip().removeprefix("W/") for t in tags.split(",")]
         try:
             since = parsedate_to_datetime(self.headers.get("If-Modified-Since", "")).timestamp()
         except (TypeError, ValueError, IndexError, OverflowError):
             return False
-        return int(changed) <= since
+        return int(changed) == int(since)
 
     def wanted_part(self, tag: str, size: int) -> tuple[int, int, int]:
         """Status, first and last byte of what is asked for. A range that is not understood asks for everything."""
