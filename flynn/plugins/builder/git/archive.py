@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core.disk import room
-from flynn.core.errors import Full, Invalid
+from flynn.core.errors import Full, Invalid, Unavailable
 from flynn.core.model import Artifact
 from flynn.core.room import words
 from flynn.plugins.builder import source
@@ -38,6 +38,9 @@ LINK = re.compile(rb"160000 commit ([0-9a-f]+)\t(.*)", re.DOTALL)
 PATH = 64 * 1024
 """Characters that the path of a file may have: more than any system takes."""
 
+LIMIT = 900.0
+"""Seconds that git may take to pack a commit."""
+
 MEASURED = 32 << 20
 """Bytes that are written until the disk is looked at again."""
 
@@ -63,13 +66,26 @@ class Made:
 
 @asynccontextmanager
 async def making(
-    objects: Objects, new: str, old: str, path: Path, reserve: int = 0, keep: Keep = kept_nowhere
+    objects: Objects,
+    new: str,
+    old: str,
+    path: Path,
+    reserve: int = 0,
+    keep: Keep = kept_nowhere,
+    go: asyncio.Event | None = None,
 ) -> AsyncIterator["asyncio.Task[Made]"]:
     """The source of the commit `new` while it is made at `path`, a gzip'd tar that is there for the length of a block.
     `old`: what was deployed before (""; nothing). `reserve`: bytes of the disk that stay free. `keep` begins before it
-    is known whether it can be built. The task raises Invalid: it cannot; Full; what `keep` raises."""
+    is known whether it can be built. It is begun once `go` is set. The task raises Invalid: it cannot; Full;
+    Unavailable: it takes too long; what `keep` raises."""
+
+    async def make() -> Made:
+        if go:
+            await go.wait()
+        return await _make(objects, new, old, path, reserve, keep)
+
     try:
-        async with beside(_make(objects, new, old, path, reserve, keep), f"source {new[:12]}") as task:
+        async with beside(make(), f"source {new[:12]}") as task:
             yield task
     finally:
         path.unlink(missing_ok=True)
@@ -77,7 +93,13 @@ async def making(
 
 async def _make(objects: Objects, new: str, old: str, path: Path, reserve: int, keep: Keep) -> Made:
     async with beside(look(objects, new, old), "git cat-file") as looking:
-        own, blob = await _pack(objects, new, looking, path, reserve)
+        try:
+            async with asyncio.timeout(LIMIT) as limit:
+                own, blob = await _pack(objects, new, looking, path, reserve)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Unavailable(f"to pack the commit took over {LIMIT:g} s on this node; push again later") from None
         async with beside(_kept(keep, blob), f"source {new[:12]} to the shelf") as keeping:
             looked = await looking
             names, said = await asyncio.gather(asyncio.to_thread(_check, path, own), notes(objects, looked))

@@ -11,7 +11,8 @@ from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Full
 from flynn.core.room import words
 from flynn.plugins.builder.git.packs import MANY, made_one, take_over
-from flynn.plugins.builder.git.push import Means, turn
+from flynn.plugins.builder.git.push import Means
+from flynn.plugins.builder.git.turn import turn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 LIMIT = 1200.0
-"""Seconds that git may take for it: pushes of the app wait meanwhile, and for longer than this (`push.TURN`)."""
+"""Seconds that git may take for it: pushes of the app wait meanwhile, and for longer than this (`turn.TURN`)."""
 
 
 async def consolidate(means: Means, app: str) -> None:

@@ -1,17 +1,16 @@
 """One push, from what git's hook asks to the answer it gets: judged, built, deployed, and then kept."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flynn.core import blobs, keys, model
+from flynn.core import blobs, model
 from flynn.core.change import persist
 from flynn.core.election import Claim
-from flynn.core.errors import Conflict, FlynnError, Invalid, NotFound
+from flynn.core.errors import Conflict, FlynnError, Invalid
 from flynn.core.previews import previews_of
 from flynn.plugins.builder.follow import LIMIT, follow_build
 from flynn.plugins.builder.git import building, previews
@@ -25,14 +24,12 @@ from flynn.plugins.builder.git.program import Git
 from flynn.plugins.builder.git.record import recorded
 from flynn.plugins.builder.git.repositories import Local, Repositories
 from flynn.plugins.builder.git.rules import Verdict, judge, refusal
+from flynn.plugins.builder.git.turn import is_taken, turn
 from flynn.plugins.builder.git.words import INDENT, done
 from flynn.plugins.builder.start import Source, Supplies
 
 if TYPE_CHECKING:
     from flynn.core.brick import Context
-
-TURN = 1800.0
-"""Seconds to wait for other pushes of the app."""
 
 SHALLOW = 10_000
 """Commits without parents that a repository may have."""
@@ -93,8 +90,9 @@ class Push:
             await self._refuse("flynn made a mistake here; its log on this node says more")
 
     async def _answer(self, asked: Asked) -> None:
-        """The source is made while the turn is waited for, and put on the shelf: what is in a commit depends on nobody
-        else. What it is built with is found out as well."""
+        """The source is made while the turn is taken, and put on the shelf: what is in a commit depends on nobody else.
+        Where others have the turn it is made after them, so that those who wait take no room. What it is built with is
+        found out as well."""
         verdict = self._judged(asked)
         if verdict.command.deletes:
             await self._remove(asked, verdict)
@@ -102,11 +100,15 @@ class Push:
         if verdict.preview and (there := previews_of(self._ctx.mirror.facts, self._app).get(verdict.branch)):
             self._target = there.name
         shallow = await asyncio.to_thread(_shallow, asked.shallow) if asked.shallow else None
+        mine = asyncio.Event()
+        if not is_taken(self._ctx, self._local):
+            mine.set()
         async with (
-            self._making(asked, verdict) as making,
+            self._making(asked, verdict, mine) as making,
             beside(self._means.supply(self._target), "supplies of a build") as supplying,
             turn(self._ctx, self._local, self._talk) as claim,
         ):
+            mine.set()
             await self._bring_again(asked, verdict)
             job = await self._begun(await making, await supplying, verdict)
             folder = Path(asked.quarantine) / "pack"
@@ -148,7 +150,9 @@ class Push:
         async with asyncio.timeout(ENDS):
             await self.git_ended.wait()
 
-    def _making(self, asked: Asked, verdict: Verdict) -> "AbstractAsyncContextManager[asyncio.Task[Made]]":
+    def _making(
+        self, asked: Asked, verdict: Verdict, go: asyncio.Event
+    ) -> "AbstractAsyncContextManager[asyncio.Task[Made]]":
         means, command = self._means, verdict.command
         objects = Objects(means.git, self._local.place, asked.environ(self._local.place))
         old = "" if command.creates else command.old
@@ -157,7 +161,7 @@ class Push:
         async def keep(made: model.Artifact) -> None:
             await blobs.store(self._ctx, path, made)
 
-        return making(objects, command.new, old, path, means.reserve, keep)
+        return making(objects, command.new, old, path, means.reserve, keep, go)
 
     def _scratch(self, commit: str) -> Path:
         return self._means.scratch / f"{self._app}-{commit[:12]}-{id(self):x}"
@@ -255,27 +259,6 @@ class Push:
         for text in done(False, why):
             await self._talk.say(text)
         await self._talk.end(1)
-
-
-@asynccontextmanager
-async def turn(ctx: "Context", local: Local, talk: Talk | None = None) -> AsyncIterator[Claim]:
-    """Be the only one in the grid who decides on a push of the app, for the length of a block. Conflict: the others
-    take too long. NotFound: the app was deleted meanwhile."""
-    name = building.turn_name(local.app)
-    holder = ctx.mirror.facts.get(keys.lock(name))
-    elsewhere = isinstance(holder, model.Leader) and holder.host != ctx.host
-    if talk and (local.turn.locked() or elsewhere):
-        await talk.say(f"{INDENT}Waits for another push of {local.app} to end")
-    async with AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(TURN):
-                await stack.enter_async_context(local.turn)
-                claim = await stack.enter_async_context(ctx.locked(name, TURN))
-        except TimeoutError:
-            raise Conflict(f"other pushes of {local.app} have not ended within {TURN:g} s; push again later") from None
-        if local.app not in ctx.mirror.facts.apps:
-            raise NotFound(f"{local.app} was deleted meanwhile")
-        yield claim
 
 
 def _shallow(path: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flynn.core.errors import Full, Invalid
+from flynn.core.errors import Full, Invalid, Unavailable
+from flynn.plugins.builder.git import archive
 from flynn.plugins.builder.git.archive import Made, making
 from flynn.plugins.builder.git.commit import Objects
 from flynn.plugins.builder.git.modules import FILE, Submodule
@@ -35,6 +36,24 @@ async def made(objects: Objects, commit: str, reserve: int = 0) -> Made:
             return await task
     finally:
         assert not path.exists()
+
+
+async def test_what_takes_too_long_is_given_up(
+    objects: Objects, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = committed(source, {"Procfile": "web: x\n"})
+    monkeypatch.setattr(archive, "LIMIT", 0.0)
+    with pytest.raises(Unavailable, match="to pack the commit took over 0 s"):
+        await made(objects, commit)
+
+
+async def test_it_is_begun_when_it_is_said(objects: Objects, source: Source, tmp_path: Path) -> None:
+    commit, go, path = committed(source, {"Procfile": "web: x\n"}), asyncio.Event(), tmp_path / "source.tgz"
+    async with making(objects, commit, "", path, go=go) as task:
+        done, _ = await asyncio.wait([task], timeout=0.1)
+        assert (done, path.exists()) == (set(), False)
+        go.set()
+        assert (await task).blob.size == path.stat().st_size
 
 
 async def test_a_commit_is_packed_as_it_is(objects: Objects, source: Source, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A push from its hook's question to the answer, where its build does not come to its end."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -48,8 +50,8 @@ def nobody_ends_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "ENDING", 0.0)
 
 
-async def pushed(node: TestNode, means: Means, tmp_path: Path, *refs: str) -> Hook:
-    """What the hook of a first push of these refs hears, whose build only begins."""
+async def pushed(node: TestNode, means: Means, tmp_path: Path, *refs: str, waits: bool = False) -> Hook:
+    """What the hook of a first push of these refs hears, whose build only begins; it may have to wait for its turn."""
     source = Source(tmp_path / "source")
     (tmp_path / "quarantine").mkdir()
     new = source.commit("First")
@@ -68,9 +70,24 @@ async def pushed(node: TestNode, means: Means, tmp_path: Path, *refs: str) -> Ho
     commands = tuple(Command("0" * 40, new, ref) for ref in refs)
     hook = Hook(Asked("pre-receive", str(tmp_path / "quarantine"), "", commands))
     async with means.repositories.opened("hello") as local:
-        await Push(replace(means, supply=supply, begin=begin), local, hook).run()  # type: ignore[arg-type]
+        push = Push(replace(means, supply=supply, begin=begin), local, hook)  # type: ignore[arg-type]
+        async with local.turn if waits else contextlib.nullcontext():
+            running = asyncio.create_task(push.run())
+            while waits and not hook.said:
+                await asyncio.sleep(0.01)
+            assert not waits or list(means.scratch.iterdir()) == [], "it has no source yet"
+        await running
     assert list(means.scratch.iterdir()) == []
     return hook
+
+
+async def test_who_waits_for_a_turn_has_its_source_made_after_it(
+    node: TestNode, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "LIMIT", 0.1)
+    hook = await pushed(node, means, tmp_path, MAIN, waits=True)
+    assert hook.said[0] == "       Waits for another push of hello to end"
+    assert (hook.code, node.mirror.facts.builds["hello/1"].source != "") == (1, True)
 
 
 async def test_a_build_that_nobody_takes_is_ended_and_said_to_be(
