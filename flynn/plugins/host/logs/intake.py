@@ -153,7 +153,8 @@ class Intake:
                 at, stop = to, stop + to - at
                 continue
             last = len(data) < BLOCK
-            found = self._cut(stream, data, at, now, ended, last)
+            over = ended or at + len(data) >= self.most  # No more is waited for, whatever has begun there.
+            found = self._cut(stream, data, at, now, over, last)
             if found.lines:
                 at += found.size
                 pieces.append(Piece(stream, found.data, found.lines, *self._at(stream, at).values()))
@@ -181,6 +182,8 @@ class Intake:
     def _next(self, raw: int, at: int, size: int) -> int:
         """Where to go on: not at `at` if that was freed, or if more waits than the log can hold."""
         to = data_after(raw, at) if at < size else at
+        if to >= self.most:
+            return self.most
         if size - to > self.log.limit:
             to = size - self.log.limit // 2
         return to + os.pread(raw, BLOCK, to).find(b"\n") + 1 if to > at else at
@@ -194,8 +197,9 @@ class Intake:
         return min(size, self.given.get(stream, size))
 
     def _known(self) -> dict[str, int]:
-        """How far the log has come."""
-        return dict(zip(STREAMS, self.log.taken.get(self.job.id, self._begin), strict=True))
+        """How far the log has come. What was given back beyond its part is none of its own."""
+        known = self.log.taken.get(self.job.id, self._begin)
+        return {stream: min(at, self.most) for stream, at in zip(STREAMS, known, strict=True)}
 
     def _said(self, text: str, taken: dict[str, int]) -> Piece:
         return Piece("flynn", " ".join(text.split("\n")).encode("utf-8", "replace") + b"\n", 1, *taken.values())

@@ -367,6 +367,41 @@ def test_what_a_client_has_not_read_yet_stays(tmp_path: Path) -> None:
     assert bench.read()[-1] == f"only the first {2 * MIB} bytes of stdout are kept here, as it has a client"
 
 
+@pytest.mark.parametrize("torn", [b"\xc3\xa4", b"\xe2\x82\xac", b"\xff\xff", b"\xf0\x9f\x92\xa9", b"\r\n"])
+def test_what_is_kept_for_a_client_ends_within_a_character_too(tmp_path: Path, torn: bytes) -> None:
+    """Else the log would wait for the rest, and nothing of a long dump be freed."""
+    bench = Bench(tmp_path, 16 * MIB)
+    (tmp_path / "run-1").mkdir()
+    attached = replace(job("run-1"), attached=True, queue="ephemeral")
+    intake = bench.intakes["run-1"] = Intake(tmp_path / "run-1", attached, bench.log, {})
+    bench.write(b"1234567\n" * (2 * MIB // 8 - 1) + b"1234567" + torn + b"more\n" * 1000, id="run-1")
+    for now in range(10):
+        intake.take(float(now))
+    assert intake.taken["stdout"] == 2 * MIB
+    assert intake.needed("stdout") > 10 * MIB
+    assert not intake.grown()
+    assert intake.due == 0
+
+
+@pytest.mark.parametrize("freed", [MIB, 2 * MIB, 3 * MIB])
+def test_a_log_that_knows_nothing_of_a_dump_goes_on_with_its_part(tmp_path: Path, freed: int) -> None:
+    """A daemon of before gave back what its client had read; the log has forgotten how far it had come."""
+    with mounted_disk(tmp_path / "disk", 32) as disk:  # Room that is held is no data there.
+        bench = Bench(disk, 16 * MIB)
+        (disk / "run-1").mkdir()
+        attached = replace(job("run-1"), attached=True, queue="ephemeral")
+        (disk / "run-1" / "stdout").write_bytes(b"1234567\n" * (4 * MIB // 8))
+        free_start(disk / "run-1" / "stdout", freed)
+        intake = bench.intakes["run-1"] = Intake(disk / "run-1", attached, bench.log, {})
+        bench.write(b"more\n", id="run-1")
+        while intake.grown():
+            intake.take(1.0)
+        intake.take(2.0, ended=True)
+        assert intake.needed("stdout") > 10 * MIB
+        said = [each.head.size for each in bench.blocks() if each.head.stream == "stdout"]
+        assert sum(said) == max(2 * MIB - freed, 0)
+
+
 def test_a_stream_makes_room_for_itself_on_a_full_disk(tmp_path: Path) -> None:
     """What is printed then is dropped, and told; the agent's own word waits; and a log that is left lacks no more."""
     with mounted_disk(tmp_path / "disk", 8) as disk:
