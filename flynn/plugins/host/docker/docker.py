@@ -48,7 +48,8 @@ OPENED = 20.0
 PATIENCE = 5.0
 """Seconds that a start which is given up waits for the container that the engine makes at this moment."""
 
-UNTRIED = "the Docker Engine was away when that was to be tried; start it"
+AGAIN = 60.0
+"""Seconds until it is tried again whether there are networks of jobs' own, where a trial went wrong that may not."""
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +61,13 @@ class DockerBackend:
     name = "docker"
     lacks = ""
     networks: tuple[Network, ...] = ("host", "none")
-    no_own = UNTRIED
+    no_own = trial.AWAY.why
 
     def __init__(self, data: Path) -> None:
         self.data = data / "docker"
         self.roots, self.nets = Roots(self.data), Networks(self.data)
         self.mode = self._torn = ""
+        self._lack, self._tried = trial.AWAY, -AGAIN
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does, or there never was an engine.
@@ -85,8 +87,8 @@ class DockerBackend:
         self.mode, reason = await self._choose()
         if self.mode:
             await asyncio.to_thread((self.data / "mode").write_text, self.mode)
-            await self.nets.leave()
-            self._offer(await self._no_own())
+            await self._try()
+            self._offer(self._lack.why)
             return
         raise StartError(
             f"no container can be made here: {reason}; mend that, or run the daemon with --set host.backend=sandbox"
@@ -98,30 +100,30 @@ class DockerBackend:
             self.data / "probe", modes, lambda spec, mode: self._start(spec, lambda identity: None, mode), PROBE
         )
 
-    async def look(self) -> bool:
-        """See after the networks, while the engine answers; whether something else is offered from now on."""
-        before = self.no_own
+    async def look(self, answers: bool = True) -> bool:
+        """See after the networks; whether something else is offered from now on. `answers`: the engine does. Its
+        containers need their walls also while it does not."""
+        before, self._torn = self.no_own, ""
         try:
-            if before == UNTRIED:
-                await self.nets.leave()
-                self._offer(await self._no_own())
-            else:
-                await self.nets.keep()
-                self._offer("" if before == self._torn else before)
+            await self.nets.keep()
         except Unwalled as error:
             self._torn = str(error)
-            self._offer(self._torn)
             log.error("containers with a network of their own may reach this machine: %s", error)
+        if answers and self._lack.passing and time.monotonic() - self._tried >= AGAIN:
+            await self._try()
+        self._offer(self._torn or self._lack.why)
         return self.no_own != before
 
     def _offer(self, no_own: str) -> None:
         self.no_own = no_own
         self.networks = ("host", "none") if no_own else ("host", "own", "none")
 
-    async def _no_own(self) -> str:
-        return await trial.lacking(
+    async def _try(self) -> None:
+        await self.nets.leave()
+        self._lack = await trial.lacking(
             self.nets, self.data / "probe", lambda spec: self._start(spec, lambda identity: None, self.mode)
         )
+        self._tried = time.monotonic()
 
     async def start(self, spec: Spec, commit: Callable[[Identity], None]) -> RunningContainer:
         check_network(spec, self.name, self.networks)

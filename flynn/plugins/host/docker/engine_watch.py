@@ -50,7 +50,7 @@ class EngineWatch:
         swept = 0.0
         while True:
             self._tell(await _health())
-            if not self.trouble and isinstance(self.backend, DockerBackend) and await self.backend.look():
+            if isinstance(self.backend, DockerBackend) and await self.backend.look(not self.trouble):
                 self.changed()
             if not self.trouble and time.monotonic() - swept >= SWEEP:
                 swept = time.monotonic()

@@ -12,6 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ class Networks:
             return "the engine lets its networks not out by iptables; run it without --iptables=false"
         return ""
 
+    def known(self) -> tuple[str, ...]:
+        """Whom the containers that run on such networks do not reach, as was told last. Blocks."""
+        return tuple(self._load())
+
     def name_of(self, app: str) -> str:
         mark = hashlib.sha256(f"{self.data}\0{app}".encode()).hexdigest()[:8]
         return f"flynn-{app[:40] or 'app'}-{mark}"
@@ -105,17 +110,18 @@ class Networks:
         try:
             if name not in {one["Name"] for one in found}:
                 await self._wall(found, held_back)  # Before anything is behind them.
-                found = [*found, await self._made(client, name, app)]
+                found = [*found, await self._made(client, name, app, found)]
             await self._wall(found, held_back)
         except Unwalled as error:
             raise NotStarted(f"no network of its own can be given: {error}") from None
 
-    async def _made(self, client: Docker, name: str, app: str) -> Found:
+    async def _made(self, client: Docker, name: str, app: str, ours: list[Found]) -> Found:
+        named = {_place(one)[0] for one in ours}  # Those of another pool, which the setting said before, have them too.
         taken = [network for one in await client.networks.list() for network in _networks(one)]
         taken += await asyncio.to_thread(routed)
         said = ""
-        for piece, _ in zip(pieces(self.pool, taken), range(TRIES), strict=False):
-            bridge = walls.bridge_of(self.mark, _number(self.pool, piece))
+        places = ((walls.bridge_of(self.mark, _number(self.pool, piece)), piece) for piece in pieces(self.pool, taken))
+        for bridge, piece in islice((place for place in places if place[0] not in named), TRIES):
             try:
                 made = await client.networks.create(self._recipe(name, app, bridge, piece))
             except DockerError as error:

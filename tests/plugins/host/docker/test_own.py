@@ -13,7 +13,7 @@ from aiodocker import Docker
 
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running, Spec
 from flynn.plugins.host.backends.identity import Identity
-from flynn.plugins.host.docker import engine_watch, walls
+from flynn.plugins.host.docker import docker, engine_watch, trial, walls
 from flynn.plugins.host.docker.container import RunningContainer
 from flynn.plugins.host.docker.docker import DockerBackend
 from flynn.plugins.host.docker.engine_watch import sweep
@@ -162,6 +162,35 @@ async def test_walls_that_were_torn_down_are_put_up_again(backend: DockerBackend
         assert ruled() == before
         assert await running.exec(look + " | grep -v ' no$' && exit 1; exit 0") == 0
     await stopped(running)
+
+
+async def test_walls_are_put_up_again_while_the_engine_is_away(
+    backend: DockerBackend, walled: Engine, tmp_path: Path
+) -> None:
+    running = await begun(backend, of(tmp_path, "red", "echo here; exec sleep 60"), b"here")
+    before = ruled()
+    walled.freeze()
+    try:
+        flush()
+        assert await backend.look(answers=False) is False
+        assert ruled() == before
+    finally:
+        walled.thaw()
+    await stopped(running)
+
+
+async def test_a_trial_that_went_wrong_is_made_again(
+    backend: DockerBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "AGAIN", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(trial, "LIMIT", 0.0)
+        await backend.open()
+        assert (backend.networks, backend.no_own) == (("host", "none"), "a trial of it did not end within 0 s")
+        assert await backend.look() is False
+    assert await backend.look(answers=False) is False
+    assert await backend.look() is True
+    assert (backend.networks, backend.no_own) == (("host", "own", "none"), "")
 
 
 async def test_where_walls_cannot_be_none_is_given(
@@ -316,3 +345,30 @@ async def test_killed_daemons_leave_nothing_that_the_next_one_does_not_find(wall
         await rig.state("worker-1", "down")
     assert await walled.left() == []
     assert ruled() == []
+
+
+async def test_whom_running_jobs_may_not_reach_outlives_the_daemon(backend: DockerBackend, tmp_path: Path) -> None:
+    """Its trial, which knows nobody, takes nothing away from them."""
+    others = ("198.51.100.0/24", "203.0.113.7")
+    running = await begun(backend, of(tmp_path, "red", "echo here; exec sleep 60", refused=others), b"here")
+    before = ruled()
+    assert len([line for line in before if "198.51.100.0/24" in line or "203.0.113.7/32" in line]) == 2
+    again = DockerBackend(tmp_path / "backend")
+    await again.open()
+    assert again.no_own == ""
+    assert ruled() == before
+    await stopped(running)
+    await again.nets.leave()
+
+
+async def test_another_pool_is_taken_from_beside_what_runs_in_the_old_one(
+    backend: DockerBackend, tmp_path: Path
+) -> None:
+    old, running = pool_of("10.214.0.0/20"), []
+    for pool, apps in ((old, range(10)), (pool_of("10.215.0.0/20"), range(10, 12))):
+        backend.nets.pool = pool
+        for app in apps:
+            running.append(await begun(backend, of(tmp_path, f"app{app}", "echo here; exec sleep 60"), b"here"))
+    ask = "python3 -c 'import socket,sys; socket.create_connection((sys.argv[1], 1), 2)' "
+    assert await running[-1].exec(f"{ask} {await address(running[0])} 2>&1 | grep -q 'timed out'") == 0
+    await stopped(*running)
