@@ -7,6 +7,14 @@ import pytest_asyncio
 
 from tests.cluster.grid import Grid, open_grid
 from tests.cluster.pushing import created
+from tests.plugins.builder.building import write_app
+
+SLOW = {
+    "bin/detect": "#!/bin/sh\necho Slow\n",
+    "bin/compile": '#!/bin/sh\nif [ -f "$1/seconds" ]; then sleep "$(cat "$1/seconds")"; fi\n',
+    "bin/release": "#!/bin/sh\necho --- {}\n",
+}
+"""A buildpack that takes as many seconds as the app says."""
 
 pytestmark = [pytest.mark.usefixtures("git_client"), pytest.mark.asyncio(loop_scope="module")]
 
@@ -87,6 +95,37 @@ async def test_one_that_was_deleted_by_hand_can_be_pushed_again(shared: Grid) ->
     assert "=====> v1 of again is up" in (await work.push()).err
     await shared.ok("preview", "delete", "topic", "-a", "again")
     assert "again-topic" not in await apps(shared)
+
+
+async def test_a_branch_with_a_preview_can_be_the_one_that_deploys(shared: Grid) -> None:
+    work = await created(shared, "turned")
+    await work.push()
+    await shared.ok("preview", "on", "-a", "turned")
+    await work.commit("On a branch", GREETING="branch")
+    await work.push("flynn", "main:topic")
+    await work.flynn("remote", "branch", "topic")
+    assert "=====> v2 of turned is up" in (await work.push("flynn", "main:topic")).err, "it was that of the preview"
+    await work.git("checkout", "-q", "HEAD~")
+    assert "=====> v1 of turned-main is up" in (await work.push("flynn", "HEAD:main")).err, "it was what deployed"
+    await shared.ok("preview", "delete", "topic", "-a", "turned")
+    assert "refs/heads/topic" in await work.git("ls-remote", "flynn")
+
+
+async def test_one_that_is_built_for_longer_than_its_time_does_not_sleep(shared: Grid) -> None:
+    work = await created(shared, "slow")
+    pack = write_app(work.place.parent / "pack", SLOW)
+    await shared.ok("buildpack", "set", str(pack), "-a", "slow")
+    await shared.ok("preview", "on", "--idle", "10s", "-a", "slow")
+    await work.push("flynn", "main:topic")
+
+    async def asleep() -> bool:
+        return bool((await shared.ok("preview", "-a", "slow", "--json")).json["previews"][0]["asleep"])
+
+    await shared.until(asleep, 60, "the preview sleeps")
+    await work.commit("Slow", seconds="13")
+    said = await work.push("flynn", "main:topic")
+    assert "=====> v2 of slow-topic is up" in said.err
+    assert (await shared.get("slow-topic"))[0] == 200
 
 
 async def test_one_that_nobody_asks_sleeps_until_somebody_does(shared: Grid) -> None:

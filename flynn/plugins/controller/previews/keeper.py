@@ -16,7 +16,7 @@ from flynn.core.errors import Conflict, Unavailable
 from flynn.core.facts import Facts
 from flynn.core.route_stats import RouteStats
 from flynn.plugins.controller.previews.decide import forsaken
-from flynn.plugins.controller.previews.rest import Counted, Seen, is_asleep, look, rested
+from flynn.plugins.controller.previews.rest import Counted, Seen, is_asleep, is_busy, look, rested
 
 EVERY = 2.0
 """Seconds between two looks at those that sleep."""
@@ -75,7 +75,8 @@ class Keeper:
 
     async def _look(self, facts: Facts, app: model.App, told: Mapping[str, Counted], now: float) -> None:
         assert app.preview
-        self._seen[app.name], asked = look(self._seen.get(app.name), told, app.release, now)
+        used = is_asleep(facts, app) or is_busy(facts, app.name)
+        self._seen[app.name], asked = look(self._seen.get(app.name), told, app.release, now, used)
         parent = facts.apps.get(app.preview.of)
         idle = parent.previewing.idle if parent else 0
         change = rested(facts, app.name, idle, now - self._seen[app.name].since, asked)

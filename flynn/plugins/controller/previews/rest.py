@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from flynn.core import keys, model
+from flynn.core.builds import latest, under_way
 from flynn.core.change import Change
 from flynn.core.facts import Facts
 
@@ -28,16 +29,19 @@ class Counted:
     in_flight: int
 
 
-def look(before: Seen | None, told: Mapping[str, Counted], release: int, now: float) -> tuple[Seen, bool]:
+def look(
+    before: Seen | None, told: Mapping[str, Counted], release: int, now: float, used: bool = False
+) -> tuple[Seen, bool]:
     """What is known of an app now, and whether there was a request since `before` (None: it was never looked at). A
-    router that has started again counts from 0; one that says nothing counts for nothing."""
+    router that has started again counts from 0; one that says nothing counts for nothing. `used`: its time without a
+    request does not go on now, as it sleeps or is busy: who wakes it shall find it awake."""
     counts = {host: one.answers for host, one in told.items()}
     if before is None:
         return Seen(counts, now, release), any(one.in_flight for one in told.values())
     asked = any(one.in_flight for one in told.values()) or any(
         count > (old if count >= (old := before.counts.get(host, 0)) else 0) for host, count in counts.items()
     )
-    since = now if asked or release != before.release else before.since
+    since = now if asked or used or release != before.release else before.since
     return Seen({**before.counts, **counts}, since, release), asked
 
 
@@ -47,6 +51,12 @@ def is_asleep(facts: Facts, app: model.App) -> bool:
     return bool(app.preview and app.preview.asleep) and not any(formation.counts.values() if formation else ())
 
 
+def is_busy(facts: Facts, name: str) -> bool:
+    """Whether something new of it is being built or deployed."""
+    deploy = facts.deploys.get(name)
+    return under_way(facts, name) is not None or (deploy is not None and deploy.state == "running")
+
+
 def rested(facts: Facts, name: str, idle: int, quiet: float, asked: bool) -> Change:
     """What is to be done with a preview that had no request for `quiet` seconds, or that was just `asked`. `idle`: the
     seconds after which it sleeps (0: never)."""
@@ -54,12 +64,10 @@ def rested(facts: Facts, name: str, idle: int, quiet: float, asked: bool) -> Cha
     if app is None or app.preview is None or not app.release:
         return Change()
     if is_asleep(facts, app):
-        return wake(facts, name) if asked or not idle else Change()
+        return wake(facts, name) if asked or not idle or is_busy(facts, name) else Change()
     if app.preview.asleep:  # Somebody has scaled it.
         return Change({keys.app(name): _noted(app, {})}, seen=(keys.formation(name),), why=f"{name} was woken")
-    deploy = facts.deploys.get(name)
-    busy = deploy is not None and deploy.state == "running"
-    return _sleep(facts, app) if idle and quiet >= idle and not asked and not busy else Change()
+    return _sleep(facts, app) if idle and quiet >= idle and not asked and not is_busy(facts, name) else Change()
 
 
 def wake(facts: Facts, name: str) -> Change:
@@ -78,7 +86,9 @@ def _sleep(facts: Facts, app: model.App) -> Change:
         return Change()
     none = replace(formation, counts=dict.fromkeys(formation.counts, 0))
     puts = {keys.app(app.name): _noted(app, counts), keys.formation(app.name): none}
-    return Change(puts, seen=(keys.deploy(app.name),), why=f"{app.name} sleeps")
+    last = latest(facts, app.name)
+    seen = (keys.deploy(app.name), keys.build(app.name, last.number + 1 if last else 1))
+    return Change(puts, seen=seen, why=f"{app.name} sleeps")
 
 
 def _noted(app: model.App, asleep: dict[str, int]) -> model.App:

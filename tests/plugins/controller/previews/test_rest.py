@@ -49,6 +49,23 @@ def test_a_deploy_counts_as_use() -> None:
     assert look(seen, told(5), 2, 30.0)[0].since == 30.0
 
 
+def test_its_time_begins_anew_while_it_sleeps_or_is_busy() -> None:
+    seen, _ = look(None, told(5), 1, 10.0)
+    assert look(seen, told(5), 1, 30.0, used=True) == (Seen(seen.counts, 30.0, 1), False)
+
+
+def test_it_does_not_sleep_while_it_is_built_and_who_builds_it_wakes_it() -> None:
+    grid = world()
+    grid.write(rested(grid.facts, "p", 60, 60.0, False))
+    grid.put(keys.build("p", 1), model.Build(app="p", number=1, job="p-push-1", source="", started=1.0))
+    grid.write(rested(grid.facts, "p", 60, 60.0, False))
+    assert counts(grid.facts) == COUNTS
+    assert not rested(grid.facts, "p", 60, 60.0, False).puts
+    grid.put(keys.build("p", 1), model.Build(app="p", number=1, job="p-push-1", source="", started=1.0, state="failed"))
+    slept = rested(grid.facts, "p", 60, 60.0, False)
+    assert keys.build("p", 2) in slept.seen, "not if a build begins just now"
+
+
 def test_it_sleeps_after_its_time_and_wakes_as_it_was() -> None:
     grid = world()
     assert not rested(grid.facts, "p", 60, 59.9, False).puts
