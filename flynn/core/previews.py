@@ -6,7 +6,13 @@ from flynn.core.facts import Facts
 
 def previews_of(facts: Facts, app: str) -> dict[str, model.App]:
     """The preview apps of an app, by branch."""
-    return {each.preview.branch: each for each in facts.apps.values() if each.preview and each.preview.of == app}
+    found = facts.apps.get(app)
+    return {one.preview.branch: one for one in facts.apps.values() if one.preview and found and is_of(one, found)}
+
+
+def is_of(one: model.App, app: model.App) -> bool:
+    """Whether one is a preview of the app, and not of a namesake that was deleted."""
+    return bool(one.preview and one.preview.of == app.name and one.preview.born in (0.0, app.created))
 
 
 def pushed_as(facts: Facts, app: str) -> str:

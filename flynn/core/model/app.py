@@ -32,11 +32,12 @@ class Previewing(Record, frozen=True, kw_only=True):
 
 
 class Preview(Record, frozen=True, kw_only=True):
-    """What makes an app a preview: it is the `branch` of the app `of`. While it sleeps, `asleep` says how many
-    processes of each type it wakes with."""
+    """What makes an app a preview: it is the `branch` of the app `of`, of the one that was `born` then (0: not known),
+    not of a later one of that name. While it sleeps, `asleep` says how many processes of each type it wakes with."""
 
     of: str
     branch: str
+    born: float = 0.0
     asleep: dict[str, int] = {}
 
 

@@ -10,7 +10,7 @@ from flynn.core import keys, model
 from flynn.core.change import Change
 from flynn.core.errors import Conflict, Full, Invalid, NotFound
 from flynn.core.facts import Facts
-from flynn.core.previews import previews_of
+from flynn.core.previews import is_of, previews_of
 from flynn.plugins.controller.decide import create_app, delete_app, find_app
 from flynn.plugins.controller.previews.rest import wake
 from flynn.plugins.controller.volumes import delete_with_app
@@ -20,6 +20,9 @@ MOST = 20
 
 LEAST, LONGEST = 10, 30 * 24 * 3600
 """Seconds without a request after which they may be told to sleep."""
+
+BRANCH_LIMIT = 200
+"""Bytes of the name of a branch."""
 
 DIGEST = 6
 """Characters that stand for a branch whose name is too long."""
@@ -57,11 +60,13 @@ def switch(facts: Facts, name: str, on: bool | None, idle: int | None) -> Change
 def ensure(facts: Facts, of: str, branch: str, domain: str, now: float) -> Change:
     """The preview of a branch, awake; a new one has the config of its app. NotFound, Invalid; Full: it has too many.
     Conflict: another app has the name, or other jobs still end."""
-    parent, name = find_app(facts, of), name_of(of, branch)
+    parent = find_app(facts, of)
     if there := previews_of(facts, of).get(branch):
         return wake(facts, there.name)
     if not parent.previewing.on or parent.preview:
         raise Invalid(f"{of} has no previews; flynn preview on -a {of} gives each branch one", app=of)
+    _check_branch(branch)
+    name = name_of(of, branch)
     _check_free(facts, name, of, branch)
     if len(previews_of(facts, of)) >= MOST:
         raise Full(f"{of} has {MOST} previews, more it cannot have; git push flynn :BRANCH removes one", limit=MOST)
@@ -73,10 +78,16 @@ def ensure(facts: Facts, of: str, branch: str, domain: str, now: float) -> Chang
         release=0,
         mounts={},
         previewing=model.Previewing(),
-        preview=model.Preview(of=of, branch=branch),
+        preview=model.Preview(of=of, branch=branch, born=parent.created),
     )
     seen = (*change.seen, keys.app(of))
     return replace(change, puts={**change.puts, keys.app(name): made}, seen=seen, why=f"preview {branch} of {of}")
+
+
+def _check_branch(branch: str) -> None:
+    """Invalid: people and git could do nothing with it."""
+    if not branch or not branch.isprintable() or len(branch.encode()) > BRANCH_LIMIT:
+        raise Invalid(f"{branch[:60]!r} is no good name for the branch of a preview: {BRANCH_LIMIT} printable bytes")
 
 
 def _check_free(facts: Facts, name: str, of: str, branch: str) -> None:
@@ -110,7 +121,7 @@ def forsaken(facts: Facts, now: float) -> Iterator[Change]:
         if app.preview is None:
             continue
         parent = facts.apps.get(app.preview.of)
-        gone = parent is None or parent.created > app.created
+        gone = parent is None or not is_of(app, parent)
         tried = max((build.started for build in facts.builds_of(app.name).values()), default=app.created)
         if gone or (not app.release and now - tried > UNUSED):
             change = delete_app(facts, app.name)

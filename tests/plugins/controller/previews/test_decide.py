@@ -37,7 +37,7 @@ def made(world: World, branch: str = "feature/x", of: str = "hello") -> model.Ap
 
 def test_a_preview_has_the_config_of_its_app_and_a_route_and_no_data(world: World) -> None:
     app = made(world)
-    assert (app.name, app.preview) == ("hello-feature-x", model.Preview(of="hello", branch="feature/x"))
+    assert (app.name, app.preview) == ("hello-feature-x", model.Preview(of="hello", branch="feature/x", born=1.0))
     assert (app.env, app.limits, app.buildpacks) == ({"A": "1"}, {"web": {"memory": 128}}, ("python",))
     assert (app.release, app.mounts, app.previewing, app.created) == (0, {}, model.Previewing(), NOW)
     assert [route.domain for route in world.facts.routes_of(app.name)] == ["hello-feature-x.example.com"]
@@ -91,8 +91,29 @@ def test_what_no_push_can_remove_any_more_is_removed(world: World) -> None:
     for change in forsaken(world.facts, NOW + UNUSED + 6):
         world.write(change)
     assert set(world.facts.apps) == {"hello", served.name}
-    world.put(keys.app("hello"), replace(world.facts.apps["hello"], created=NOW + 1))
-    assert [change.why for change in forsaken(world.facts, NOW)] == [f"delete {served.name}"], "of an app of before"
+
+
+@pytest.mark.parametrize("created", [0.5, NOW + 1], ids=["by a clock that was set back", "later"])
+def test_those_of_an_app_of_before_are_nobodys_and_go(world: World, created: float) -> None:
+    app = made(world)
+    world.put(keys.app("hello"), replace(world.facts.apps["hello"], created=created))
+    assert not previews_of(world.facts, "hello")
+    with pytest.raises(Conflict, match="hello-feature-x is the preview of feature/x, so"):
+        ensure(world.facts, "hello", "feature/x", "example.com", NOW)
+    assert [change.why for change in forsaken(world.facts, NOW)] == [f"delete {app.name}"]
+
+
+def test_those_of_an_app_that_was_made_by_a_clock_ahead_stay(world: World) -> None:
+    world.put(keys.app("hello"), replace(world.facts.apps["hello"], created=NOW + 60))
+    app = made(world)
+    assert app.created < world.facts.apps["hello"].created
+    assert not list(forsaken(world.facts, NOW))
+
+
+@pytest.mark.parametrize("branch", ["", "a\nb", "x" * 201, "\udcff" * 201])
+def test_a_branch_has_a_name_of_which_something_can_be_said(world: World, branch: str) -> None:
+    with pytest.raises(Invalid, match="is no good name for the branch of a preview"):
+        made(world, branch)
 
 
 @given(st.from_regex(keys.NAME, fullmatch=True).filter(lambda name: len(name) <= keys.NAME_LIMIT), st.text(min_size=1))
