@@ -18,16 +18,20 @@ class Said:
 
 
 async def advertised(git: Git, local: Local, service: str, environ: Mapping[str, str]) -> bytes:
-    """What the service (`git-receive-pack`) says of the repository as it is now. GitFailed, Unavailable."""
+    """What the service (`git-receive-pack`) says of the repository, which was just brought to what is known. GitFailed,
+    Unavailable."""
     known, said = local.known, local.advertised.get(service)
     if said is None or (said.known, said.environ) != (known, environ):
         words = (service.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", ".")
         said = Said(known, environ, await git.output(local.place, *words, environ=environ))
-        local.advertised[service] = said
+        if local.known == known:  # Else somebody has brought newer refs meanwhile: who knows which of them git saw.
+            local.advertised[service] = said
     return said.text
 
 
 async def advertise(git: Git, local: Local) -> None:
     """Have it ready for those who will ask next as others did before. GitFailed, Unavailable."""
+    known = local.known
     for service, said in list(local.advertised.items()):
-        await advertised(git, local, service, said.environ)
+        if local.known == known:  # Else somebody brings newer refs, which need not be on the disk yet.
+            await advertised(git, local, service, said.environ)

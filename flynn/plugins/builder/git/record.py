@@ -18,7 +18,7 @@ def recorded(
     lost: bool = False,
 ) -> Change:
     """The record after a push that brought the packs `new`; `before`: as git saw it, `lost`: without what it had.
-    NotFound: the app was deleted."""
+    NotFound: the app was deleted, or its preview."""
     app = before.app
     if app not in facts.apps:
         raise NotFound(f"{app} was deleted meanwhile")
@@ -26,7 +26,9 @@ def recorded(
     old = () if lost else known.packs
     there, made = {pack.name for pack in old}, previews_of(facts, app)
     previews = {branch: at for branch, at in before.previews.items() if branch != verdict.branch}
-    if verdict.preview and not verdict.command.deletes and verdict.branch in made:
+    if verdict.preview and not verdict.command.deletes:
+        if verdict.branch not in made:
+            raise NotFound(f"the preview of {verdict.branch} was deleted meanwhile")
         previews[verdict.branch] = made[verdict.branch].created
     record = model.Repository(
         app=app,

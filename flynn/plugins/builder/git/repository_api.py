@@ -66,8 +66,18 @@ def choose(facts: Facts, app: str, branch: str) -> Change:
         raise Invalid(f"{branch[:60]!r} is no good name for a branch; letters, digits, and - _ . / + in between")
     if known.branch == branch:
         return Change()
-    changed = replace(known, branch=branch)
+    changed = replace(known, branch=branch, refs=_without_preview(facts, known, branch))
     return Change({keys.repository(app): changed}, seen=(keys.app(app),), why=f"{branch} of {app} deploys")
+
+
+def _without_preview(facts: Facts, known: model.Repository, branch: str) -> dict[str, str]:
+    """The refs that stay once a branch deploys: not that of its preview, where branches have previews nor that of what
+    has deployed. git would have it that what is pushed there next is deployed already."""
+    previews = {HEADS + name for name in known.previews} - {HEADS + branch}
+    if facts.apps[known.app].previewing.on:
+        return {ref: commit for ref, commit in known.refs.items() if ref in previews}
+    is_preview = branch in known.previews
+    return {ref: commit for ref, commit in known.refs.items() if not (is_preview and ref == HEADS + branch)}
 
 
 def _known(facts: Facts, app: str) -> model.Repository:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flynn.plugins.builder.git.advertise import advertise, advertised
 from flynn.plugins.builder.git.program import Git
 from flynn.plugins.builder.git.push import Means
+from flynn.plugins.builder.git.repositories import Local
 from tests.harness import TestNode
 from tests.plugins.builder.git.test_packs import MAIN, Source, pushed
 
@@ -27,6 +29,19 @@ class Counted(Git):
     ) -> bytes:
         Counted.asked += 1
         return await super().output(place, *words, environ=environ, limit=limit)
+
+
+class Overtaken(Counted):
+    """Somebody brings the repository to what is newer while git says what it sees."""
+
+    local: Local
+
+    async def output(
+        self, place: Path, *words: str, environ: Mapping[str, str] | None = None, limit: float = 60.0
+    ) -> bytes:
+        said = await super().output(place, *words, environ=environ, limit=limit)
+        self.local.known = replace(self.local.known, pushed=self.local.known.pushed + 1)
+        return said
 
 
 @pytest.fixture
@@ -75,3 +90,18 @@ async def test_it_is_there_before_it_is_asked_for(node: TestNode, means: Means, 
         assert Counted.asked == 2
         assert new.encode() in await advertised(git, local, PUSH, NEWEST)
         assert Counted.asked == 2
+
+
+async def test_what_was_seen_while_refs_changed_is_not_kept(means: Means, git: Counted) -> None:
+    overtaken = Overtaken(git.path, git.home)
+    async with means.repositories.opened("hello") as local:
+        for service in (FETCH, PUSH):
+            await advertised(git, local, service, {})
+        before = dict(local.advertised)
+        local.known, overtaken.local = replace(local.known, pushed=5.0), local
+        await advertised(overtaken, local, PUSH, {})
+        assert local.advertised == before
+        Counted.asked = 0
+        await advertise(overtaken, local)
+        assert Counted.asked == 1, "the refs of what is known by now need not be there yet"
+        assert local.advertised == before
