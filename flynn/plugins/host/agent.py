@@ -71,6 +71,7 @@ class Agent:
         self.jobs: dict[str, Job] = {}
         self.engine: EngineWatch | None = None
         self.presence: Presence | None = None
+        self._looks_again = False
         self.left = contextlib.ExitStack()
         """What is to be ended when its work has."""
 
@@ -240,7 +241,7 @@ class Agent:
             save(self.ground.jobs / job.id, kept)
         except OSError as error:
             if is_lack(error):  # Of open files, say: that is for a while.
-                self.ground.later(self._look_again(), f"begin {job.id} later")
+                self._look_again()
                 return False
             self._refuse(kept, f"the disk of {self.ctx.host} cannot take the job: {error.strerror}")
             return False
@@ -250,8 +251,15 @@ class Agent:
         self._let_live(life)
         return True
 
-    async def _look_again(self) -> None:
+    def _look_again(self) -> None:
+        """In a while; once, however many jobs there are that could not be begun."""
+        if not self._looks_again:
+            self._looks_again = True
+            self.ground.later(self._later_pass(), "look again at what could not be begun")
+
+    async def _later_pass(self) -> None:
         await asyncio.sleep(AGAIN)
+        self._looks_again = False
         self._pass(self.ctx.mirror.facts)
 
     def _refuse(self, kept: Kept, reason: str) -> None:

@@ -47,6 +47,18 @@ async def test_a_job_that_cannot_be_written_down_for_want_of_files_begins_later(
     assert (await rig.state("run-1", "down")).exit_code == 3
 
 
+async def test_however_many_there_are_they_are_looked_at_again_at_once(rig: Rig) -> None:
+    ids = [f"run-{number}" for number in range(6)]
+    with no_files():
+        before = asyncio.all_tasks()
+        await rig.assign(*(rig.job(id, "exit 3", queue="ephemeral") for id in ids))
+        await asyncio.sleep(0.2)
+        waiting = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
+        assert waiting == ["look again at what could not be begun"]
+    for id in ids:
+        assert (await rig.state(id, "down")).exit_code == 3
+
+
 async def test_no_job_suffers(rig: Rig) -> None:
     ids = ("web-tcp", "web-command")
     await rig.assign(
