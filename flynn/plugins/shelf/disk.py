@@ -251,13 +251,15 @@ def _swept(root: Path) -> Usage:
 
 
 def _make_all(root: Path) -> None:
-    """All directories that blobs may come into: who puts one waits for the disk less often then."""
+    """All directories that blobs may come into: who puts one waits for the disk less often then. A disk that takes no
+    more of them is read all the same."""
     there = set(os.listdir(root))
     missing = [name for name in (f"{number:02x}" for number in range(256)) if name not in there]
-    for name in missing:
-        (root / name).mkdir(exist_ok=True)
-    if missing:
-        sync(root)
+    with contextlib.suppress(OSError):
+        for name in missing:
+            (root / name).mkdir(exist_ok=True)
+        if missing:
+            sync(root)
 
 
 def _scan(root: Path) -> Iterator[Blob]:

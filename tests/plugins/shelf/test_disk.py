@@ -15,7 +15,7 @@ from flynn.plugins.shelf.blobs import Usage
 from flynn.plugins.shelf.disk import DiskStore, open_disk
 from tests.contract import blobstore
 from tests.contract.blobstore import LIMIT, chunks, digest, read
-from tests.small import fill, mounted_disk
+from tests.small import fill, mounted_disk, use_up_files
 
 PUT_AND_HANG = """
 import asyncio, sys
@@ -147,6 +147,18 @@ async def test_a_full_disk_hurts_no_blob(small_disk: Path) -> None:
         assert await read(store, digest(early), 0, len(early)) == early
         assert await store.put(digest(late), chunks(late)) is True
         assert store.usage == Usage(2, 800_000)
+
+
+async def test_what_is_on_a_full_disk_is_read_after_a_start_too(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk", 1, files=20) as disk:
+        folder = disk / digest(b"early")[:2]
+        folder.mkdir()
+        (folder / digest(b"early")).write_bytes(b"early")
+        use_up_files(disk, 3)
+        async with open_disk(disk, LIMIT, 1 << 30) as store:
+            assert await read(store, digest(b"early"), 0, 5) == b"early"
+            with pytest.raises(Full, match="no room is left"):
+                await store.put(digest(b"late"), chunks(b"late"))
 
 
 async def test_a_directory_that_is_none_is_told(tmp_path: Path) -> None:
