@@ -106,7 +106,9 @@ async def test_a_branch_with_a_preview_can_be_the_one_that_deploys(shared: Grid)
     await work.flynn("remote", "branch", "topic")
     assert "=====> v2 of turned is up" in (await work.push("flynn", "main:topic")).err, "it was that of the preview"
     await work.git("checkout", "-q", "HEAD~")
-    assert "=====> v1 of turned-main is up" in (await work.push("flynn", "HEAD:main")).err, "it was what deployed"
+    assert "=====> v1 of turned-main is up" in (await work.push("flynn", "HEAD:refs/heads/main")).err, (
+        "it was what deployed"
+    )
     await shared.ok("preview", "delete", "topic", "-a", "turned")
     assert "refs/heads/topic" in await work.git("ls-remote", "flynn")
 

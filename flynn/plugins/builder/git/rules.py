@@ -86,6 +86,8 @@ def _preview(known: model.Repository, commands: Sequence[Command], deploys: str,
     if len(commands) > 1:
         raise Invalid(f"each branch but {deploys} is a preview of its own: push one at a time")
     branch = wanted.ref.removeprefix(HEADS)
+    if not branch.isprintable():
+        raise Invalid(f"{shown(wanted.ref)} is no text that can be printed; push the branch by another name")
     refs = {**known.refs, HEADS + deploys: ""}
     if in_the_way := sorted(refs.keys() - beside(refs, wanted.ref).keys()):
         raise Invalid(f"{branch} cannot be beside {shown(in_the_way[0])}: to git, one is the directory of the other")

@@ -137,6 +137,12 @@ def test_each_other_ref_has_its_words(command: Command, words: str) -> None:
     assert words in refusal(command, "main")
 
 
+def test_a_preview_is_of_a_branch_whose_name_can_be_shown() -> None:
+    for name in ("caf\udce9", "a\x7fb"):
+        with pytest.raises(Invalid, match="is no text that can be printed"):
+            judge(Repository(app="hello"), [Command(ZERO, A, HEADS + name)], Previews(on=True))
+
+
 def test_a_line_of_git_is_a_command() -> None:
     assert parse(f"{ZERO} {A} refs/heads/main") == Command(ZERO, A, MAIN)
     assert shown("refs/heads/a\x1b[2Jb\udcff") == "a?[2Jb?"
