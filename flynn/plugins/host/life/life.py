@@ -212,7 +212,7 @@ class Life:
         self._end(ending, output)
         try:
             await self.standing.say(self.state.reason)
-            await asyncio.sleep(CLEARED)
+            await asyncio.sleep(CLEARED if output.artifact else 0.0)
         finally:
             await self._clear()
 
