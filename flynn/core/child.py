@@ -9,10 +9,12 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
+
+from flynn.core.pipe import read_pipe, write_pipe
 
 LIMIT = 64 * 1024
 """Bytes of what a program prints that are held for its reader, about, before it has to wait."""
@@ -66,14 +68,11 @@ class Child:
         self._watch()
         for file, reader in ((self._popen.stdout, self.stdout), (self._popen.stderr, self.stderr)):
             assert file
-            reading = asyncio.StreamReaderProtocol(reader)
-            self._pipes.append((await self._loop.connect_read_pipe(_always(reading), file))[0])
-            self._files.remove(file)
+            self._pipes.append(await read_pipe(self._handed(file), asyncio.StreamReaderProtocol(reader)))
         if file := self._popen.stdin:
             writing = asyncio.StreamReaderProtocol(asyncio.StreamReader())
-            pipe, _ = await self._loop.connect_write_pipe(_always(writing), file)
+            pipe = await write_pipe(self._handed(file), writing)
             self._pipes.append(pipe)
-            self._files.remove(file)
             self.stdin = asyncio.StreamWriter(pipe, writing, None, self._loop)
 
     def close(self) -> None:
@@ -82,6 +81,13 @@ class Child:
             pipe.close()
         for file in self._files:  # Those that no pipe has.
             file.close()
+
+    def _handed(self, file: IO[bytes]) -> int:
+        """The same file as a descriptor that somebody else closes."""
+        handed = os.dup(file.fileno())
+        self._files.remove(file)
+        file.close()
+        return handed
 
     def _watch(self) -> None:
         try:
@@ -131,7 +137,3 @@ def _begin(
         words, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd, env=dict(env), pass_fds=files, start_new_session=True,
         bufsize=0,
     )  # fmt: skip
-
-
-def _always(protocol: asyncio.StreamReaderProtocol) -> Callable[[], asyncio.StreamReaderProtocol]:
-    return lambda: protocol

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core.errors import Invalid, Unavailable
+from flynn.core.pipe import read_pipe
 from flynn.plugins.builder.git.rules import Command, parse
 
 MOST = 10_000
@@ -132,9 +133,7 @@ async def open_talk() -> AsyncIterator[Talk]:
     reader = asyncio.StreamReader(limit=PIPE)
     talk = Talk(reader, tell, (told, heard))
     try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(hear, "rb", buffering=0)
-        )
+        transport = await read_pipe(hear, asyncio.StreamReaderProtocol(reader))
         try:
             yield talk
         finally:
