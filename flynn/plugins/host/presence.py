@@ -28,12 +28,12 @@ class Presence:
         self.ground, self.begun, self.trouble = ground, begun, trouble
         self.started = ground.ctx.clock()
         self.beat = Beat(ground.ctx, self.tell)
-        self._left = self._refused = ""
+        self._left, self._refused = "", STOPPED
 
     @property
     def closed(self) -> str:
-        """Why no job begins here ("": jobs do). One that has told that it takes no new job begins none until it has
-        told otherwise: the leader may take them back meanwhile."""
+        """Why no job begins here ("": jobs do). One that has told that it takes no new job, or whose daemon before may
+        have, begins none until it has told otherwise and sees what the leader has taken back meanwhile."""
         return self._full or self._refused
 
     async def tell(self) -> None:
@@ -43,7 +43,9 @@ class Presence:
             await self._tell_begun()
         host = self._host()
         self._refused = self._refused or host.full
-        await self.ground.ctx.lease.put(keys.host(host.name), host)
+        revision = await self.ground.ctx.lease.put(keys.host(host.name), host)
+        if self._refused and not host.full:
+            await self.ground.ctx.mirror.until(lambda facts: facts.revision >= revision, None)
         self._refused = host.full
 
     async def leave(self) -> None:
@@ -61,11 +63,11 @@ class Presence:
 
     async def _tell_begun(self) -> None:
         """So that no job which has begun is taken for one that has not, and taken back."""
-        ctx = self.ground.ctx
+        ctx, put = self.ground.ctx, dict[str, JobState]()
         told = ctx.mirror.facts.states
-        untold = [state for state in self.begun() if f"{ctx.host}/{state.id}" not in told]
-        puts = (ctx.lease.put(keys.state(ctx.host, state.id), state, leased=False) for state in untold)
-        await asyncio.gather(*puts)
+        while untold := [one for one in self.begun() if f"{ctx.host}/{one.id}" not in told and put.get(one.id) != one]:
+            put |= {one.id: one for one in untold}  # Once more if there is a newer one, over which this may have come.
+            await asyncio.gather(*(ctx.lease.put(keys.state(ctx.host, one.id), one, leased=False) for one in untold))
 
     def _host(self) -> Host:
         ground = self.ground
