@@ -47,7 +47,15 @@ def _is_gone(top: Path) -> bool:
     except OSError:
         return False
     seen = _seen_from()
-    return told.startswith(seen) and not os.path.lexists(told.removeprefix(seen))
+    if not told.startswith(seen):
+        return False
+    try:
+        os.lstat(told.removeprefix(seen))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # Of a disk that fails, or what this user may not look at, nobody can tell.
+        return False
+    return False
 
 
 def _seen_from() -> bytes:

@@ -86,6 +86,16 @@ def test_what_is_seen_from_another_root_is_left_alone(gone: Hierarchy, tmp_path:
     assert there(gone) == {"job-0"}
 
 
+def test_where_nobody_can_tell_whether_data_are_there_nothing_goes(gone: Hierarchy, tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "gone")
+    root = os.stat("/")
+    for dir in gone.at("job-0").dirs:
+        told = b"%d:%d:" % (root.st_dev, root.st_ino) + os.fsencode(tmp_path / "gone" / "data")
+        os.setxattr(dir.parent, leftover.MARK, told)
+    clear_leftovers(tmp_path / "own")
+    assert there(gone) == {"job-0"}
+
+
 async def test_an_agent_does_it_when_it_begins(gone: Hierarchy, tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
         await rig.assign(rig.job("run-1", "exit 0", queue="ephemeral"))
