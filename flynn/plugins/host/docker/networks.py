@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -47,7 +48,7 @@ class Networks:
         self.data = data
         self.mark = hashlib.sha256(str(data).encode()).hexdigest()[:8]
         self.pool = pool_of(POOL)
-        self._lock = asyncio.Lock()
+        self._lock, self._ruling = asyncio.Lock(), asyncio.Lock()  # The first may be held as long as an engine hangs.
         self._starting: Counter[str] = Counter()
         self._walls: Walls | None = None
 
@@ -81,7 +82,7 @@ class Networks:
 
     async def keep(self) -> None:
         """Put the walls back up, should somebody have torn them down. Unwalled: that cannot be done."""
-        async with self._lock:
+        async with self._ruling:
             if self._walls and not await asyncio.to_thread(walls.stand, self._walls):
                 await asyncio.to_thread(walls.put, self._walls)
                 log.warning("the rules that keep containers from this machine were gone, and are put back")
@@ -165,13 +166,15 @@ class Networks:
     async def _wall(self, found: list[Found], held_back: list[str] | None = None) -> None:
         """The walls of these networks; none without one, if none is about to be made. Unwalled."""
         if not found and held_back is None:
-            self._walls = None
-            await asyncio.to_thread(self._pull_down)
+            async with self._ruling:
+                self._walls = None
+                await asyncio.to_thread(self._pull_down)
             return
         told = await asyncio.to_thread(self._load) if held_back is None else held_back
         within = tuple(sorted(_place(one) for one in found))
-        self._walls = Walls(self.mark, self.pool, within, tuple(walls.resolvers()), tuple(told))
-        await asyncio.to_thread(walls.put, self._walls)
+        async with self._ruling:
+            self._walls = Walls(self.mark, self.pool, within, tuple(walls.resolvers()), tuple(told))
+            await asyncio.to_thread(walls.put, self._walls)
 
     def _pull_down(self) -> None:
         if (self.data / "refused").exists():
@@ -179,8 +182,10 @@ class Networks:
             (self.data / "refused").unlink()
 
     def _save(self, held_back: list[str]) -> None:
-        """For the next daemon."""
-        (self.data / "refused").write_bytes(msgspec.json.encode(held_back))
+        """For the next daemon. OSError: the disk cannot take it; what was there stays."""
+        partial = self.data / "refused.part"
+        partial.write_bytes(msgspec.json.encode(held_back))
+        os.replace(partial, self.data / "refused")
 
     def _load(self) -> list[str]:
         try:

@@ -11,6 +11,7 @@ from flynn.core.errors import StartError
 from flynn.plugins.host.docker import walls
 from flynn.plugins.host.docker.networks import PIECE, Networks, pieces, pool_of, routed
 from flynn.plugins.host.docker.walls import Walls, bridge_of, chain_of, rules
+from tests.small import fill, mounted_disk
 
 MARK = "0123abcd"
 POOL = IPv4Network("10.213.0.0/16")
@@ -57,6 +58,16 @@ def test_names_are_of_one_backend_and_one_app(tmp_path: Path) -> None:
     assert one.mark != other.mark
     assert len(bridge_of(one.mark, 65_535)) < 16
     assert len(chain_of(one.mark)) < 29
+
+
+def test_a_full_disk_does_not_let_the_next_daemon_forget_whom_nobody_reaches(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk", 1) as disk:
+        networks = Networks(disk)
+        networks._save(["198.51.100.0/24"])
+        fill(disk)
+        with pytest.raises(OSError, match="No space left"):
+            networks._save(["198.51.100.0/24"] * 1000)
+        assert networks.known() == ("198.51.100.0/24",)
 
 
 def test_the_first_rule_that_fits_counts() -> None:

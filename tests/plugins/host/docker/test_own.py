@@ -170,12 +170,17 @@ async def test_walls_are_put_up_again_while_the_engine_is_away(
     running = await begun(backend, of(tmp_path, "red", "echo here; exec sleep 60"), b"here")
     before = ruled()
     walled.freeze()
+    leaving = asyncio.create_task(backend.nets.leave())
     try:
+        await asyncio.sleep(0)
         flush()
-        assert await backend.look(answers=False) is False
+        async with asyncio.timeout(LIMIT):
+            assert await backend.look(answers=False) is False
         assert ruled() == before
+        assert not leaving.done()
     finally:
         walled.thaw()
+    await leaving
     await stopped(running)
 
 
