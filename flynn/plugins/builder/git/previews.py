@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ANSWERS = 30.0
 """Seconds that the controller has."""
 
+HEARD = 5.0
+"""Seconds until this node sees what its controller, which has seen it, has done: unless others undo it at once."""
+
 REFUSALS: dict[int, type[FlynnError]] = {404: NotFound, 409: Conflict, 422: Invalid, 507: Full}
 
 
@@ -44,7 +47,7 @@ async def removed(ctx: "Context", app: str, branch: str) -> PreviewInfo:
 
 
 async def _asked(ctx: "Context", method: str, app: str, branch: str) -> PreviewInfo:
-    """Unavailable: the controller of this node does not answer."""
+    """Unavailable: the controller of this node does not answer. Conflict: others undid it. What it refuses."""
     url = f"http://{ctx.node.address}:{ctx.node.port}/v1/apps/{app}/previews"
     told = {"branch": branch}
     query, body = (told, None) if method == "DELETE" else (None, told)
@@ -56,7 +59,11 @@ async def _asked(ctx: "Context", method: str, app: str, branch: str) -> PreviewI
     if response.status != 200:
         raise REFUSALS.get(response.status, Unavailable)(_message(data))
     answer = msgspec.json.decode(data, type=PreviewInfo)
-    await ctx.mirror.until(lambda facts: (branch in previews_of(facts, app)) == (method == "PUT"), ANSWERS)
+    try:
+        await ctx.mirror.until(lambda facts: (branch in previews_of(facts, app)) == (method == "PUT"), HEARD)
+    except TimeoutError:
+        what = "deleted" if method == "PUT" else "made again"
+        raise Conflict(f"the preview of {branch} was {what} by others meanwhile; push again") from None
     return answer
 
 
