@@ -12,7 +12,7 @@ from flynn.core.errors import Conflict, Full, Invalid, NotFound
 from flynn.core.facts import Facts
 from flynn.core.previews import is_of, previews_of
 from flynn.plugins.controller.decide import create_app, delete_app, find_app
-from flynn.plugins.controller.previews.rest import wake
+from flynn.plugins.controller.previews.rest import is_busy, wake
 from flynn.plugins.controller.volumes import delete_with_app
 
 MOST = 20
@@ -80,8 +80,8 @@ def ensure(facts: Facts, of: str, branch: str, domain: str, now: float) -> Chang
         previewing=model.Previewing(),
         preview=model.Preview(of=of, branch=branch, born=parent.created),
     )
-    seen = (*change.seen, keys.app(of))
-    return replace(change, puts={**change.puts, keys.app(name): made}, seen=seen, why=f"preview {branch} of {of}")
+    puts = {**change.puts, keys.app(name): made, keys.app(of): parent}  # So that two made at once see each other.
+    return replace(change, puts=puts, why=f"preview {branch} of {of}")
 
 
 def _check_branch(branch: str) -> None:
@@ -123,6 +123,7 @@ def forsaken(facts: Facts, now: float) -> Iterator[Change]:
         parent = facts.apps.get(app.preview.of)
         gone = parent is None or not is_of(app, parent)
         tried = max((build.started for build in facts.builds_of(app.name).values()), default=app.created)
-        if gone or (not app.release and now - tried > UNUSED):
+        unused = not app.release and not is_busy(facts, app.name) and now - tried > UNUSED
+        if gone or unused:
             change = delete_app(facts, app.name)
             yield replace(change, seen=(*change.seen, keys.app(app.preview.of)))

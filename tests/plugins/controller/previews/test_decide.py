@@ -61,8 +61,13 @@ def test_one_is_made_only_where_they_are_on_and_not_without_end(world: World) ->
     with pytest.raises(Invalid, match="flynn preview on -a hello"):
         made(world)
     world.write(switch(world.facts, "hello", True, 0))
-    for number in range(MOST):
+    for number in range(MOST - 2):
         made(world, f"b{number}")
+    one, other = (ensure(world.facts, "hello", f"b{number}", "example.com", NOW) for number in (18, 19))
+    assert keys.app("hello") in one.puts, "so of two that are made at once the other is decided again"
+    assert keys.app("hello") in other.guarded()
+    made(world, "b18")
+    made(world, "b19")
     with pytest.raises(Full, match="20 previews"):
         made(world, "more")
     with pytest.raises(Invalid, match="is a preview of hello itself"):
@@ -85,8 +90,10 @@ def test_what_no_push_can_remove_any_more_is_removed(world: World) -> None:
     never, served = made(world, "never"), made(world, "served")
     world.put(keys.app(served.name), replace(served, release=1))
     assert not list(forsaken(world.facts, NOW + UNUSED))
-    build = model.Build(app=never.name, job="x", source="", started=NOW + 5)
+    build = model.Build(app=never.name, number=1, job="x", source="", started=NOW + 5)
     world.put(keys.build(never.name, 1), build)
+    assert not list(forsaken(world.facts, NOW + 9 * UNUSED)), "it is being built, whatever the clock says"
+    world.put(keys.build(never.name, 1), replace(build, state="failed"))
     assert not list(forsaken(world.facts, NOW + UNUSED + 4)), "somebody tries"
     for change in forsaken(world.facts, NOW + UNUSED + 6):
         world.write(change)
