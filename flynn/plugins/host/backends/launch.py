@@ -1,8 +1,9 @@
 """How a process is set going: detached from the daemon, and not before it has been written down.
 
-A shell begins while all else is made ready, and waits for two lines on its standard input. The daemon writes the first
-once the groups of the process are there, which the shell then enters, and the second once its identity is on disk; a
-daemon that dies before closes the pipe, and the shell ends without having run anything.
+A shell begins while all else is made ready, and waits for lines on its standard input. The daemon writes the first once
+the groups of the process are there, which the shell then enters, and the last once its identity is on disk; a daemon
+that dies before closes the pipe, and the shell ends without having run anything of the job's. For what is to stand
+around the process there may be a line between: that is built while the daemon still does the rest.
 """
 
 import asyncio
@@ -58,6 +59,11 @@ class Gate:
         """Its groups are there: it enters them, before it can have any children."""
         self._say()
 
+    def build(self) -> None:
+        """What it shall become is told: it builds what stands around the process, which waits within for the last line.
+        Only for a script that waits for this one."""
+        self._say()
+
     def go(self, commit: Callable[[Identity], None]) -> Launched:
         """Set it going, once it is written down; on the loop. What `commit` raises prevents it."""
         commit(self.identity)
@@ -82,7 +88,7 @@ def opened(
 ) -> Iterator[Gate]:
     """The gate of `argv` in a session of its own, which ends with the block unless it was set going. Blocks for a
     moment. Without `stdin` it has to begin with `BEGUN`. `files` are descriptors that it keeps, by the same numbers.
-    `script`: what the shell does once it is in its groups, `argv` being its arguments; it waits for the second line.
+    `script`: what the shell does once it is in its groups, `argv` being its arguments; it waits for a line more.
     NotStarted; OSError: the disk is full or broken.
     """
     far, near = os.pipe() if stdin else _sockets()
@@ -107,23 +113,16 @@ def opened(
 async def launch(
     spec: Spec,
     ready: Callable[[contextlib.ExitStack], Gate],
-    prepare: Callable[[], None],
     commit: Callable[[Identity], None],
 ) -> Launched:
-    """Start the process of a job. `ready` opens its gate, as long as the stack, and lets it into its groups; while that
-    begins, `prepare` makes what it needs beyond; in a thread. Nothing is left of what fails. NotStarted, and what any
-    of them raises.
+    """Start the process of a job. `ready` opens its gate, as long as the stack, lets it into its groups, and makes all
+    that it needs beyond while that begins; in a thread. Nothing is left of what fails. NotStarted, and what either of
+    them raises.
     """
-
-    def begin() -> Gate:
-        gate = ready(stack)
-        prepare()
-        return gate
-
     stack = contextlib.ExitStack()
     try:
         try:
-            return (await whole(asyncio.to_thread(begin))).go(commit)
+            return (await whole(asyncio.to_thread(ready, stack))).go(commit)
         finally:
             await whole(asyncio.to_thread(stack.close))  # It ends processes and removes files.
     except BaseException:

@@ -58,7 +58,7 @@ class ProcessBackend:
         check_network(spec, self.name, self.networks)
         env = {**paths(spec, {name: spec.dir / "root" / name for name in {"app", *spec.layers}}), **spec.env}
         env |= directories(spec, {name: str(spec.dir / "root" / name) for name in {"app", *spec.layers}})
-        launched = await launch(spec, lambda stack: self._ready(spec, env, stack), lambda: _prepare(spec, env), commit)
+        launched = await launch(spec, lambda stack: self._ready(spec, env, stack), commit)
         return RunningProcess(spec.dir, *launched)
 
     def _ready(self, spec: Spec, env: Mapping[str, str], stack: contextlib.ExitStack) -> Gate:
@@ -67,6 +67,7 @@ class ProcessBackend:
         gate = stack.enter_context(opened(argv, env, outputs, spec.stdin, hold=hold))
         self.limiter.make(spec)
         gate.enter()
+        _prepare(spec, env)
         return gate
 
     def adopt(self, dir: Path, identity: Identity) -> "RunningProcess":

@@ -40,6 +40,11 @@ class Etc:
         self._looked = -FRESH
         self._marks: dict[str, Mark] = {}
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a copy, which may have to be brought up to date."""
+        return bool(self._marks)
+
     def refresh(self, now: float) -> None:
         """Make it what the machine has, unless that was done just now; `now` on a clock that never jumps.
 

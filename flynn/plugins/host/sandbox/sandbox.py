@@ -23,7 +23,7 @@ from flynn.plugins.host.backends.backend import Spec, begin, check_network, no_i
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity, boot_id
-from flynn.plugins.host.backends.launch import Gate, launch
+from flynn.plugins.host.backends.launch import GO, Gate, launch
 from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.limits.limiter import Hold, Limiter
 from flynn.plugins.host.sandbox import binds, network, seccomp
@@ -115,12 +115,7 @@ class SandboxBackend:
     async def _start(self, spec: Spec, commit: Callable[[Identity], None], mode: str) -> "RunningSandbox":
         env = environ(spec)
         try:
-            launched = await launch(
-                spec,
-                lambda stack: self._ready(spec, env, mode, stack),
-                lambda: self._prepare(spec, env, mode),
-                commit,
-            )
+            launched = await launch(spec, lambda stack: self._ready(spec, env, mode, stack), commit)
         except BaseException:
             network.end(spec.dir, boot_id())
             raise
@@ -149,18 +144,25 @@ class SandboxBackend:
         return waiting
 
     def _ready(self, spec: Spec, env: Mapping[str, str], mode: str, stack: contextlib.ExitStack) -> Gate:
-        """All that it is told is in files that are open, and filled while its gate begins."""
+        """Its walls are built while all else is made ready that they do not need: what runs within waits for that."""
         bound, hold = binds.opened(spec.binds, stack), self.limiter.hold(spec)
         refused = network.refused(spec.refused) if spec.network == "own" else None
-        waiting = self._had(spec, refused, hold, stack) or self._begun(spec, refused, hold, bound, stack)
-        before = ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "")
-        files = dict(waiting.files)
-        words = [*walls(spec, mode, self.etc.dir, self._shown(files), binds.words(bound))]
+        had = self._had(spec, refused, hold, stack)
+        waiting = had or self._begun(spec, refused, hold, bound, stack)
+        if not self.etc.known:
+            self.etc.refresh(time.monotonic())
+        for name in ("upper", "work", *(["home"] if spec.over != "app" else [])):
+            _empty(spec.dir / name)
+        before = GO + ("" if spec.stdin else BEGUN) + (NPROC.format(hold.pids) if hold.pids else "")
+        words = [*walls(spec, mode, self.etc.dir, self._shown(waiting.files), binds.words(bound))]
         words += [word for name, value in env.items() for word in ("--setenv", name, value)]
-        waiting.become([self.bwrap, "--args", str(waiting.told), "--", *begin(spec, before)], words)
-        fill(files["--file"], hosts(hostname(spec)).encode())
+        fill(waiting.files["--file"], hosts(hostname(spec)).encode())
         if waiting.own:
-            fill(files[network.RESOLVER], network.resolv().encode())
+            fill(waiting.files[network.RESOLVER], network.resolv().encode())
+        waiting.become([self.bwrap, "--args", str(waiting.told), "--", *begin(spec, before)], words)
+        if had:
+            had.move(spec, self.limiter)
+        self._prepare(spec, env, mode)
         return waiting.gate
 
     def _had(
@@ -172,7 +174,7 @@ class SandboxBackend:
         if spec.stdin or spec.binds or spec.stdout.exists() or (waiting := self.ready.take(refused)) is None:
             return None
         stack.callback(leave, waiting)
-        waiting.move(spec, self.limiter, hold)
+        waiting.hold(hold)
         return waiting
 
     def _begun(
@@ -186,20 +188,18 @@ class SandboxBackend:
         waiting.gate.enter()
         return waiting
 
-    def _shown(self, files: dict[str, int]) -> dict[str, int]:
+    def _shown(self, files: Mapping[str, int]) -> Mapping[str, int]:
         """What of it the walls have a use for: what is not there is not laid over."""
         if not (self.etc.dir / "resolv.conf").exists():
             return {option: file for option, file in files.items() if option != network.RESOLVER}
         return files
 
     def _prepare(self, spec: Spec, env: Mapping[str, str], mode: str) -> None:
-        """The directories and files of a sandbox. OSError: the disk is full or broken."""
+        """What is not looked at before it runs. OSError: the disk is full or broken."""
         self.etc.refresh(time.monotonic())
         owner.own(spec.binds, os.geteuid(), os.getegid())  # To the kernel a job is the daemon's user.
         if spec.cache:  # A container may have used it before, as another user.
             own(spec.cache, os.geteuid(), os.getegid())
-        for name in ("upper", "work", *(["home"] if spec.over != "app" else [])):
-            _empty(spec.dir / name)
         write_environ(spec.dir, env)
         for tree in spec.stack if mode == "copy" else ():
             copy_tree(tree, spec.dir / "upper")

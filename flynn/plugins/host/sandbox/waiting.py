@@ -56,19 +56,23 @@ class Waiting:
         return self.refused == refused and (not self.own or self.servers == network.servers())
 
     def become(self, argv: Sequence[str], words: Sequence[str]) -> None:
-        """Say what it shall be once it goes: `argv`, and bubblewrap's arguments. OSError: the disk is full."""
+        """Say what it is: `argv`, and bubblewrap's arguments. It begins with that. OSError: the disk is full."""
         code = os.fsencode(f"exec {shlex.join(argv)}\n")
         fill(self.told, code + b"".join(word.encode() + b"\0" for word in words), len(code))
+        self.gate.build()
 
-    def move(self, spec: Spec, limiter: Limiter, hold: Hold) -> None:
-        """It is that job's from now on. NotStarted; OSError: the disk is full or broken."""
+    def hold(self, hold: Hold) -> None:
+        """The limits that what it becomes inherits."""
+        for pid in (self.gate.identity.pid, *_children(self.gate.identity.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                held(pid, hold)
+
+    def move(self, spec: Spec, limiter: Limiter) -> None:
+        """It is that job's, of which nothing has run yet. NotStarted; OSError: the disk is full or broken."""
         limiter.give(spec, self.dir)
         for name in MOVED:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.dir / name, spec.dir / name)
-        for pid in (self.gate.identity.pid, *_children(self.gate.identity.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                held(pid, hold)
 
 
 def begin(

@@ -73,9 +73,9 @@ async def test_what_cannot_be_made_ready_leaves_nothing(tmp_path: Path) -> None:
     await asyncio.to_thread(int)  # There is a thread, with what it needs.
     before = left()
     with pytest.raises(Full):
-        await launch(told, ready, lambda: None, refuse)
+        await launch(told, ready, refuse)
     assert left() == before
-    starting = asyncio.create_task(launch(told, ready, lambda: None, refuse))
+    starting = asyncio.create_task(launch(told, ready, refuse))
     await running.wait()
     starting.cancel()
     with pytest.raises((asyncio.CancelledError, Full)):

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flynn.core.errors import Full
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Running, Spec
-from flynn.plugins.host.backends.proc import over
+from flynn.plugins.host.backends.identity import Identity
+from flynn.plugins.host.backends.proc import first_child, over
 from flynn.plugins.host.limits.limiter import group_of
 from flynn.plugins.host.sandbox import network, ready
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
@@ -95,6 +98,31 @@ async def test_a_job_has_no_file_open_but_its_own(ahead: SandboxBackend, tmp_pat
         found = wanted.stdout.read_text().splitlines()
         assert found[0] == "/dev/null"
         assert {path.rpartition("/")[2] for path in found[1:]} == {"stdout", "stderr"}, found
+
+
+async def test_nothing_runs_that_cannot_be_written_down(ahead: SandboxBackend, tmp_path: Path) -> None:
+    """Though its walls stand by then, and it waits within."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+
+    def refuse(identity: Identity) -> None:
+        deadline = time.monotonic() + LIMIT
+        while not (inner := ahead.adopt(wanted.dir, identity)._inner()) or not first_child(inner):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        raise Full("no room")
+
+    for number in (1, 2):  # One that begins now, one that was ready.
+        wanted, before = told(tmp_path, f"job-{number}", "touch /cache/ran", cache=cache), children()
+        with pytest.raises(Full):
+            await ahead.start(wanted, refuse)
+        async with asyncio.timeout(LIMIT):
+            while children() - before:
+                await asyncio.sleep(0.01)
+        assert list(cache.iterdir()) == []
+        assert group_of(wanted.dir) is None
+        await ran(ahead, told(tmp_path, f"job-{number}-after", "true"))
+        await kept(ahead)
 
 
 async def test_none_is_given_twice(ahead: SandboxBackend, tmp_path: Path) -> None:
