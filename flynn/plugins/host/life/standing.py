@@ -18,9 +18,9 @@ from flynn.plugins.host.turns import Turn
 
 log = logging.getLogger(__name__)
 
-SOON = 0.02
+SOON = 0.25
 """Seconds after which the grid is told what need not be told at once: a job that begins without delay has said more
-about itself by then, and to write to the store while it begins would hold it up."""
+about itself by then, and to write to the store while it begins would hold it up, on the core that it boots on."""
 
 
 class Standing:

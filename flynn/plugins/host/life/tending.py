@@ -6,6 +6,7 @@ from typing import Never
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Running
 from flynn.plugins.host.life.health import BOOTING, Patient, boot_pause, problem
+from flynn.plugins.host.life.knock import listened
 from flynn.plugins.host.life.pulse import Pulse
 from flynn.plugins.host.life.registration import Registration
 from flynn.plugins.host.life.restart import Ending
@@ -19,7 +20,7 @@ async def tend(running: Running, standing: Standing, place: Registration) -> End
     """Bring the process up and keep watch; returns only if it does not come up, or is not well for too long."""
     job, resumed = standing.job, standing.state.state != "starting"
     if pid := await running.pid():
-        standing.tell(pid=pid)
+        standing.tell_soon(pid=pid)
     if job.service and job.queue != "services":
         await _listed(standing, place, resumed)
     if job.service or job.check.kind == "command":
@@ -51,8 +52,12 @@ async def _bring_up(patient: Patient, standing: Standing, place: Registration) -
     begun = steady()
     try:
         async with asyncio.timeout(limit):
-            while wrong := await problem(patient):
-                await asyncio.sleep(boot_pause(patient.check, steady() - begun))
+            if patient.check.kind in ("", "tcp") and not patient.apart:
+                check = patient.check
+                await listened((patient.address, port), check.timeout, lambda waited: boot_pause(check, waited))
+            else:
+                while wrong := await problem(patient):
+                    await asyncio.sleep(boot_pause(patient.check, steady() - begun))
     except TimeoutError:
         return _never_up(patient, limit, wrong)
     if port:
