@@ -1,4 +1,4 @@
-"""A program run with pipes, begun without a copy of this process.
+"""A program that is run, begun without a copy of this process.
 
 `asyncio.create_subprocess_exec` forks under uvloop, which takes the longer the larger the daemon is, and holds up the
 loop meanwhile. `subprocess` has vfork(2) instead: a fifth of that.
@@ -24,7 +24,8 @@ TERM = 3.0
 
 
 class Child:
-    """A process that leads a session of its own. `stdin` is there for one that is asked something."""
+    """A process that leads a session of its own. `stdin` is there for one that is asked something; `stdout` and
+    `stderr` have what it prints, where that goes into pipes."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
         self._popen, self._loop = popen, asyncio.get_running_loop()
@@ -63,12 +64,16 @@ class Child:
         finally:
             self._signal(signal.SIGKILL)  # What it began, if it is still there.
 
+    def kill(self) -> None:
+        """End it at once, with all of its group."""
+        self._signal(signal.SIGKILL)
+
     async def open(self) -> None:
-        """Watch for its end, and open the pipes."""
+        """Watch for its end, and open the pipes that there are."""
         self._watch()
         for file, reader in ((self._popen.stdout, self.stdout), (self._popen.stderr, self.stderr)):
-            assert file
-            self._pipes.append(await read_pipe(self._handed(file), asyncio.StreamReaderProtocol(reader)))
+            if file is not None:
+                self._pipes.append(await read_pipe(self._handed(file), asyncio.StreamReaderProtocol(reader)))
         if file := self._popen.stdin:
             writing = asyncio.StreamReaderProtocol(asyncio.StreamReader())
             pipe = await write_pipe(self._handed(file), writing)

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import socket
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flynn.core.child import Child
 from flynn.plugins.host.backends.backend import START, NotStarted, Signals
 from flynn.plugins.host.lacking import is_lack
 from flynn.plugins.host.race import race
@@ -36,18 +38,15 @@ async def run_beside(
     near, far = socket.socketpair()
     with near, far:
         argv = [str(far.fileno()), str(pidfd), str(pid), str(dir), "/bin/sh", "-c", START, "sh", command]
-        stdin, stdout, stderr = (asyncio.subprocess.DEVNULL if file < 0 else file for file in streams)
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", str(ENTER), *argv, env=BARE, cwd="/", stdin=stdin, stdout=stdout,
-                stderr=stderr, pass_fds=[file for file in (far.fileno(), pidfd) if file >= 0], start_new_session=True,
-            )  # fmt: skip
+            process = _begun(argv, streams, [file for file in (far.fileno(), pidfd) if file >= 0])
         except (OSError, ValueError) as error:  # It is too long (execve(2)), or has a NUL byte.
             if is_lack(error):
                 raise
             raise NotStarted(f"nothing can be run beside it: {getattr(error, 'strerror', None) or error}") from None
         far.close()
         try:
+            await process.open()
             code = await race(process.wait(), _send(near, signals))
         except asyncio.CancelledError:
             near.close()
@@ -57,6 +56,17 @@ async def run_beside(
             if problem := near.recv(1000):
                 raise NotStarted(f"nothing can be run beside it: {problem.decode(errors='replace')}")
         return code if code >= 0 else 128 - code
+
+
+def _begun(argv: Sequence[str], streams: tuple[int, int, int], files: Sequence[int]) -> Child:
+    """Blocks until it runs: about a millisecond. OSError, ValueError: it cannot be begun."""
+    stdin, stdout, stderr = (subprocess.DEVNULL if file < 0 else file for file in streams)
+    return Child(
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", str(ENTER), *argv], env=BARE, cwd="/", stdin=stdin, stdout=stdout,
+            stderr=stderr, pass_fds=files, start_new_session=True,
+        )
+    )  # fmt: skip
 
 
 async def _send(near: socket.socket, signals: Signals | None) -> int:
@@ -70,7 +80,7 @@ async def _send(near: socket.socket, signals: Signals | None) -> int:
     return 0
 
 
-async def _gone(process: asyncio.subprocess.Process) -> None:
+async def _gone(process: Child) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             await process.wait()
