@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from flynn.core.errors import FlynnError
@@ -123,7 +123,16 @@ def resolvers(files: Iterable[Path] = RESOLV) -> list[str]:
     """Whom an engine asks for names on behalf of containers, of IPv4. Those on loopback it asks as this machine."""
     found = [line.split() for file in files for line in _lines(file)]
     said = [words[1] for words in found if words[:1] == ["nameserver"] and len(words) > 1]
-    return [one for one in dict.fromkeys(said) if ":" not in one and not one.startswith("127.")]
+    return [one for one in dict.fromkeys(said) if _is_ipv4(one) and not one.startswith("127.")]
+
+
+def _is_ipv4(word: str) -> bool:
+    """Else it is passed over, as resolv.conf(5) is read; iptables would ask for it as for a name."""
+    try:
+        IPv4Address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_ipv4(networks: Iterable[str]) -> list[str]:

@@ -86,7 +86,9 @@ def test_the_first_rule_that_fits_counts() -> None:
 
 def test_resolvers_on_loopback_are_asked_by_the_engine(tmp_path: Path) -> None:
     stub, real = tmp_path / "resolv.conf", tmp_path / "real"
-    stub.write_text("# by systemd\nnameserver 127.0.0.53\nnameserver\nsearch x\n")
+    stub.write_text(
+        "# by systemd\nnameserver 127.0.0.53\nnameserver\nnameserver 8.8.8.8,9.9.9.9\nnameserver router\nsearch x\n"
+    )
     real.write_text("nameserver 10.0.0.2\nnameserver fd00::2\nnameserver 10.0.0.2\n")
     assert walls.resolvers((stub, real, tmp_path / "none")) == ["10.0.0.2"]
     assert all(IPv4Address(one) for one in walls.resolvers())
