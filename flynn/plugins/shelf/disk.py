@@ -18,16 +18,16 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from flynn.core.disk import room
 from flynn.core.errors import FlynnError, Full, Invalid, NotFound, TooLarge, Unavailable
+from flynn.core.handed import handed, opened
 from flynn.core.room import Room, words
 from flynn.plugins.shelf.blobs import CHUNK, DIGEST, Blob, Usage
+from flynn.plugins.shelf.mark import MARK, mark_of, set_mark
 from flynn.plugins.shelf.part import Part, sync
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-MARK = ".unused"
 
 MEASURED = 1024 * 1024
 """Bytes that are written until the disk's room is looked at again."""
@@ -73,7 +73,7 @@ class DiskStore:
             _check(seen.hexdigest(), sha256)
             await self._disk(self._keep_on, path, sweep)
             return False
-        part = await self._disk(Part, path)
+        part = await handed(self._disk, lambda: Part(path), Part.discard)
         try:
             async for chunk in self._bounded(chunks):
                 await self._disk(self._write, part, chunk)
@@ -89,16 +89,16 @@ class DiskStore:
 
     @asynccontextmanager
     async def open(self, sha256: str, start: int, stop: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        file = await self._disk(_opened, self._path(sha256), start)
+        file = await opened(self._disk, lambda: _opened(self._path(sha256), start))
         if file is None:
             raise NotFound(f"the blob {sha256[:12]} is not on this shelf", sha256=sha256)
         try:
             yield self._read(file, stop - start)
         finally:
-            await asyncio.to_thread(file.close)
+            file.close()  # Not in a thread: who is cancelled again would leave it open.
 
     async def open_file(self, sha256: str) -> BinaryIO | None:
-        return await self._disk(self._open_file, self._path(sha256))
+        return await opened(self._disk, lambda: self._open_file(self._path(sha256)))
 
     async def delete(self, sha256: str) -> bool:
         return await self._disk(self._delete, self._path(sha256))
@@ -177,7 +177,7 @@ class DiskStore:
         part.settle()
         with self._counting:
             is_new = not path.exists()
-            _mark(path, sweep, is_new)  # First: a crash may leave one that is kept too long, none that is swept.
+            set_mark(path, sweep, is_new)  # First: a crash may leave one that is kept too long, none that is swept.
             part.rename()
             if is_new:
                 self._usage = Usage(self._usage.count + 1, self._usage.size + part.size)
@@ -188,14 +188,14 @@ class DiskStore:
         with self._counting:
             if not path.exists():
                 raise Unavailable(f"the blob {path.name[:12]} was removed while it was put; put it again")
-            _mark(path, sweep, is_new=False)
+            set_mark(path, sweep, is_new=False)
         sync(path.parent)  # Whoever put it may not have come to that yet.
 
     def _asked(self, path: Path) -> Blob | None:
         with self._counting:
             if (found := _blob(path)) and found.asked:
                 with contextlib.suppress(OSError):  # A disk that takes no writes is read all the same.
-                    os.utime(_mark_of(path))
+                    os.utime(mark_of(path))
             return found
 
     def _delete(self, path: Path, as_seen: Blob | None = None) -> bool:
@@ -205,7 +205,7 @@ class DiskStore:
             if found is None or (as_seen and (not found.asked or found.asked != as_seen.asked)):
                 return False
             path.unlink()
-            _mark_of(path).unlink(missing_ok=True)
+            mark_of(path).unlink(missing_ok=True)
             self._usage = Usage(self._usage.count - 1, self._usage.size - found.size)
         sync(path.parent)
         return True
@@ -274,23 +274,10 @@ def _blob(path: Path) -> Blob | None:
     except FileNotFoundError:
         return None
     try:
-        asked = _mark_of(path).stat().st_mtime
+        asked = mark_of(path).stat().st_mtime
     except FileNotFoundError:
         asked = 0.0
     return Blob(path.name, found.st_size, found.st_mtime, asked)
-
-
-def _mark_of(path: Path) -> Path:
-    return path.with_name(path.name + MARK)
-
-
-def _mark(path: Path, sweep: bool, is_new: bool) -> None:
-    """Say whether the blob may be swept: one that is here already and stays for good does so."""
-    mark = _mark_of(path)
-    if not sweep:
-        mark.unlink(missing_ok=True)
-    elif is_new or mark.exists():
-        mark.touch()
 
 
 def _opened(path: Path, start: int) -> BinaryIO | None:
