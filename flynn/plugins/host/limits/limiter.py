@@ -5,6 +5,7 @@ of which Node, Go and Java reserve far more than they use; an honest word is bet
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ WORDS = {"memory": "memory", "cpu": "CPU", "pids": "processes"}
 
 NICE = 10
 """How far a job that yields stands back where no group says so: to the kernel it weighs a tenth of another then."""
+
+AGAIN = 2
+"""How often the groups are made once more if they go while they are made."""
 
 REMEDY = (
     "run the daemon as root, or delegate control groups to it (systemd-run --user --scope -p Delegate=yes flynn daemon)"
@@ -47,7 +51,15 @@ class Limiter:
         self.lacks = ""
 
     def open(self) -> None:
-        """Find out what there is, and clear away what was left of jobs that are no more. Blocks for a moment."""
+        """Find out what there is, and clear away what was left of jobs that are no more. Blocks for a moment. Another
+        daemon may just remove the groups of one of before, whose data were gone until now (`leftover.py`)."""
+        for _ in range(AGAIN):
+            with contextlib.suppress(FileNotFoundError):
+                self._open()
+                return
+        self._open()
+
+    def _open(self) -> None:
         self.hierarchy = find(self.data)
         if self.hierarchy and (why := self._try(self.hierarchy)):
             self.hierarchy, self.lacks = None, f"no limits of memory, CPU and processes ({why}): {REMEDY}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flynn.plugins.host.backends.backend import Limits
-from flynn.plugins.host.limits import leftover
+from flynn.plugins.host.limits import leftover, limiter
 from flynn.plugins.host.limits.cgroup import Group, Hierarchy, fresh, remove
 from flynn.plugins.host.limits.cgroup_mounts import clear_leftovers, find
 from tests.plugins.host.rig import open_rig
@@ -103,3 +103,24 @@ async def test_an_agent_does_it_when_it_begins(gone: Hierarchy, tmp_path: Path) 
         async with asyncio.timeout(20):
             while there(gone):
                 await asyncio.sleep(0.02)
+
+
+def test_groups_that_another_daemon_removes_while_they_are_made_are_made_again(
+    gone: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data are made anew at the place of those that were gone, as another looks."""
+    assert there(gone)
+    tries = []
+
+    def beside_another(data: Path) -> Hierarchy | None:
+        tries.append(data)
+        found = find(data)
+        if len(tries) == 1:
+            clear_leftovers(tmp_path / "other")
+            raise FileNotFoundError(2, "No such file or directory", str(data))
+        return found
+
+    monkeypatch.setattr(limiter, "find", beside_another)
+    found = limiter.Limiter(tmp_path)
+    found.open()
+    assert (len(tries), found.lacks) == (2, "")
