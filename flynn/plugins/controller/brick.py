@@ -128,8 +128,9 @@ class Controller:
         while True:
             ctx.say("stands by for the leader")
             async with ctx.leading("controller") as claim:
-                chronicle = Chronicle(ctx, claim, witness, self._limits.lost)
-                planning = asyncio.create_task(Leadership(ctx, claim, self._limits).run(), name="plan")
+                leader = Leadership(ctx, claim, self._limits)
+                chronicle = Chronicle(ctx, claim, witness, self._limits.lost, leader.rest)
+                planning = asyncio.create_task(leader.run(), name="plan")
                 telling = asyncio.create_task(chronicle.run(), name="tell what happens")
                 taking = asyncio.create_task(Taker(ctx, claim).run(), name="take receipts of deploys")
                 lost = asyncio.create_task(claim.lost(), name="leadership lost")
@@ -149,13 +150,14 @@ class Controller:
 
 @dataclass(eq=False)
 class Leadership:
-    """One term as the leader: photo, plan, commits, again."""
+    """One term as the leader: photo, plan, commits, again. `rest` is set while it waits for news."""
 
     ctx: Context
     claim: Claim
     limits: Limits
     new_id: Callable[[str, str], str] = field(default=lambda app, type: f"{app}-{type}-{secrets.token_hex(4)}")
     steady: Callable[[], float] = time.monotonic
+    rest: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Plan for ever. What cannot be written now is planned again from the next photo."""
@@ -178,10 +180,13 @@ class Leadership:
 
     async def _news(self, old: Facts, pause: float) -> None:
         """Wait for something to plan, this long at most."""
+        self.rest.set()
         try:
             await self.ctx.mirror.until(news(old), pause)
         except TimeoutError:
             pass
+        finally:
+            self.rest.clear()
 
     async def _carry_out(self, facts: Facts, changes: Iterable[Change]) -> bool:
         """Commit all that still hold; whether the mirror has moved on to show them. Unavailable: some could not be."""

@@ -114,9 +114,9 @@ class Agent:
         self.left.callback(logs.end)
         leave = lambda: self.ground.disk.leave  # noqa: E731
         layers = Layers(ctx, ctx.data / "layers", config.layers_size * MIB, self._needed, tasks, leave)
-        caches = Caches(ctx.data / "cache", lambda: {life.job.cache for life in self.lives.values()}, self._caches)
+        caches = Caches(ctx.data / "cache", lambda: {job.cache for job in self._live_jobs()}, self._caches)
         disk = DiskWatch(ctx.data, config, [layers, caches], lambda: self.jobs, self._tell_of_host)
-        images, turns = Images(ctx.data, tasks, self._fetch), Turns(config.starts)
+        images, turns = Images(ctx.data, tasks, self._fetch, self._live_jobs), Turns(config.starts)
         builds: dict[str, ImageBuild] = {}
         self.left.callback(end_all, builds)
         return Ground(
@@ -174,8 +174,11 @@ class Agent:
 
     def _needed(self) -> set[str]:
         """The layers that jobs use now."""
-        jobs = [life.job for life in self.lives.values()]
-        return {sha256 for job in jobs for sha256 in (*job.layers.values(), *job.under)}
+        return {sha256 for job in self._live_jobs() for sha256 in (*job.layers.values(), *job.under)}
+
+    def _live_jobs(self) -> list[Job]:
+        """Those that are not down yet."""
+        return [life.job for life in self.lives.values()]
 
     def _take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
         """Adopt what runs, tell again what ended, clear the store of what is true no more."""

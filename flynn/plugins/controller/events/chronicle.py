@@ -26,6 +26,9 @@ and done first."""
 PAUSE = 0.5
 """Seconds from one commit of events to the next: two in a second at most."""
 
+LATEST = 10.0
+"""Seconds that all this waits for a leader which has something to decide or to commit: placing comes first."""
+
 RETRY = 1.0
 """Seconds until the next try after a store that did not answer."""
 
@@ -68,12 +71,14 @@ class Witness:
 
 @dataclass(eq=False)
 class Chronicle:
-    """One term as the leader. `lost`: seconds that the jobs of a silent host wait for it."""
+    """One term as the leader. `lost`: seconds that the jobs of a silent host wait for it. `rest` is set while there is
+    nothing to place."""
 
     ctx: Context
     claim: Claim
     witness: Witness
     lost: float
+    rest: asyncio.Event
     _heard: Heard = field(default_factory=Heard)
     _known: int = 0
     """The revision until which it was found out what happened."""
@@ -134,7 +139,7 @@ class Chronicle:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._wake.wait()
-            await asyncio.sleep(GATHER)
+            await self._pause(GATHER)
             self._wake.clear()
             await self._find_out()
             if not self._told and clock() - looked < LOOK:
@@ -152,5 +157,12 @@ class Chronicle:
         if told or not here.events or surplus(pages(here), (), now):
             for change in written(here, told, self._known, now, dropped):
                 await self.ctx.mirror.reach(await commit(self.ctx.store, here, change, self.claim.fence))
-                await asyncio.sleep(PAUSE)
+                await self._pause(PAUSE)
                 await self._find_out()
+
+    async def _pause(self, least: float) -> None:
+        """So many seconds, and until the leader is at rest."""
+        await asyncio.sleep(least)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATEST):
+                await self.rest.wait()

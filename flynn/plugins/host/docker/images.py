@@ -7,7 +7,7 @@ and all later jobs of that release on this host run just that. ID is of the data
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,16 @@ class Pull:
 
 class Images:
     """`data`: the agent's directory; `tasks`: where pulls live, which many jobs may wait for; `fetch` takes blobs from
-    the shelf."""
+    the shelf; `live`: the jobs that are not down, whose images are kept, be it of what release."""
 
-    def __init__(self, data: Path, tasks: asyncio.TaskGroup, fetch: Fetch | None = None) -> None:
-        self.tasks, self.fetch, self.data = tasks, fetch, data / "docker"
+    def __init__(
+        self,
+        data: Path,
+        tasks: asyncio.TaskGroup,
+        fetch: Fetch | None = None,
+        live: Callable[[], Iterable[Job]] = tuple,
+    ) -> None:
+        self.tasks, self.fetch, self.live, self.data = tasks, fetch, live, data / "docker"
         self.own = f"flynn-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}/"
         self.pulled = Pulled(data / "docker" / "pulled")
         self.heads = Heads(data / "docker" / "heads")
@@ -144,22 +150,27 @@ class Images:
     async def keep(
         self, wanted: Collection[tuple[str, int]], images: Collection[str] = (), apps: Collection[str] = ()
     ) -> None:
-        """Let go of all images of releases but the `wanted` (app and version), and those that containers have; also by
-        the names that they were pulled by, but for `images`; and of what builds left but the last one of each of
-        `apps`."""
+        """Let go of all images of releases but the `wanted` (app and version), and those that live jobs or containers
+        have; also by the names that they were pulled by, but for `images`; and of what builds left but the last one of
+        each of `apps`."""
         names = {self.name(app, release) for app, release in wanted}
         try:
             async with engine() as client:
                 found = [tag for image in await client.images.list() for tag in image.get("RepoTags") or ()]
                 for tag in found:
-                    if tag.startswith(self.own) and tag not in names and tag not in self._pulls:
+                    if tag.startswith(self.own) and tag not in names and tag not in self._in_use():
                         await _let_go(client, tag)
-                for image in self.pulled.names - set(images) - {pull.image for pull in self._pulls.values()}:
-                    if await _let_go(client, image):
+                for image in self.pulled.names - set(images):
+                    if image not in self._in_use() and await _let_go(client, image):
                         self.pulled.remove(image)
                 await self.heads.remove(client, apps)
         except FlynnError as error:
             log.info("images are not looked through now: %s", error)
+
+    def _in_use(self) -> set[str]:
+        """By all their names. A live job's image may have come a moment ago, and have no container yet."""
+        names = {name for job in self.live() if job.image for name in (job.image, self.name(job.app, job.release))}
+        return names.union(self._pulls, (pull.image for pull in self._pulls.values()))
 
 
 def wanted(facts: Facts) -> set[tuple[str, int]]:

@@ -191,6 +191,28 @@ async def test_images_that_nobody_wants_are_let_go(rig: Rig, registry: Registry,
         assert images.Images(rig.node.node.data / "host", tasks).pulled.names == set()
 
 
+async def test_the_image_of_a_live_job_is_kept_though_nobody_wants_its_release(
+    rig: Rig, registry: Registry, tmp_path: Path
+) -> None:
+    """It may have come a moment ago, and have no container yet: one of an old release that is run once more, say."""
+    name = registry.add("hello:1", image(Cmd=["true"]))
+    live = [job(rig, "run-1", name, release=3)]
+
+    async def say(text: str) -> None:
+        pass
+
+    async with asyncio.TaskGroup() as tasks:
+        mine = images.Images(tmp_path / "another", tasks, live=lambda: live)
+        kept = await mine.get(live[0], say)
+        await mine.keep(())
+        assert await images._has(kept)
+        assert await images._has(name)
+        live.clear()
+        await mine.keep(())
+        assert not await images._has(kept)
+        assert not await images._has(name)
+
+
 async def test_an_image_that_was_there_before_is_not_let_go(rig: Rig, registry: Registry, docker: Engine) -> None:
     name = registry.add("hello:1", image(Cmd=["true"]))
     async with Docker(docker.url) as client:
