@@ -184,11 +184,7 @@ class Grid:
         return [process for process in psutil.process_iter() if self._owns(process.pid)]
 
     def _owns(self, pid: int) -> bool:
-        try:
-            output = os.readlink(f"/proc/{pid}/fd/1")
-            return str(self.data) in output and "/sandbox/ready/" not in output
-        except OSError:
-            return False
+        return str(self.data) in (output := output_of(pid)) and "/sandbox/ready/" not in output
 
     async def clean(self) -> None:
         """Stop the daemon and whatever is left of its jobs."""
@@ -208,6 +204,14 @@ class Grid:
 
 
 _SHORT = aiohttp.ClientTimeout(total=2)
+
+
+def output_of(pid: int) -> str:
+    """The file that the standard output of a process goes to; empty: it is gone, or not ours to see."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/1")
+    except OSError:
+        return ""
 
 
 @asynccontextmanager
