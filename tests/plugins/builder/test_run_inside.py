@@ -45,6 +45,27 @@ async def test_what_is_marked_is_not_indented_in_whatever_pieces_it_comes(tmp_pa
         assert await output.read() == b"-----> Step\n       plain\n !"
 
 
+async def test_what_is_marked_in_colour_is_not_indented_either(tmp_path: Path, kit: Path) -> None:
+    """As Heroku's buildpacks print their errors; here one comes in three pieces, cut in its colour and in its mark."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    script = (
+        f"printf '\\033[1;3'; read x <{first}; printf '1m '; read x <{second}; printf '!  Wrong\\033[0m\\n';"
+        "printf '\\033[1;34m----->\\033[0m Step\\n\\033[32mplain\\033[0m\\n\\033[2Kx\\n\\033[1'"
+    )
+    for gate in (first, second):
+        os.mkfifo(gate)
+    async with running(kit, script) as output:
+        for gate in (first, second):
+            gate.write_text("now\n")
+        assert (await output.read()).splitlines() == [
+            b"\x1b[1;31m !  Wrong\x1b[0m",
+            b"\x1b[1;34m----->\x1b[0m Step",
+            b"       \x1b[32mplain\x1b[0m",
+            b"       \x1b[2Kx",
+            b"\x1b[1",
+        ]
+
+
 async def test_who_keeps_silent_is_named(tmp_path: Path, kit: Path) -> None:
     os.mkfifo(tmp_path / "go")
     async with running(kit, f"(exec cat {tmp_path}/go >/dev/null); echo done", quiet=0.5) as output:

@@ -15,7 +15,13 @@ else:
     import _signal as signal  # What is in it but the names of numbers.
 
 MARKS = (b"----->", b"=====>", b" !", b"       ", b"\t")
-"""How lines begin that need no indent."""
+"""How lines begin that need no indent, perhaps after a colour."""
+
+COLOUR, CODES = b"\x1b[", b"0123456789;"
+"""How a colour begins, which is some codes and an `m` (ECMA-48, SGR)."""
+
+COLOUR_LENGTH = 32
+"""Bytes of one, at most."""
 
 PIECE = 64 * 1024
 """Bytes that are printed at once."""
@@ -205,10 +211,10 @@ class Printer:
             return
         out = sys.stdout.buffer
         lines, self._held = (self._held + piece).splitlines(keepends=True), b""
-        if lines and (self._begins or len(lines) > 1) and any(mark.startswith(lines[-1]) for mark in MARKS):
-            self._held = lines.pop()  # Too little to know whether it is a mark.
+        if lines and (self._begins or len(lines) > 1) and may_be_marked(lines[-1]):
+            self._held = lines.pop()  # Too little to know.
         for line in lines:
-            if self._begins and line.strip() and not line.startswith(MARKS):
+            if self._begins and line.strip() and not uncoloured(line).startswith(MARKS):
                 out.write(b"       ")
             out.write(line)
             self.last = line if self._begins else (self.last + line)[-PIECE:]
@@ -218,6 +224,23 @@ class Printer:
     def close(self) -> None:
         sys.stdout.buffer.write(self._held)
         sys.stdout.buffer.flush()
+
+
+def uncoloured(line: bytes) -> bytes:
+    """The line without the colours that it begins with."""
+    while line.startswith(COLOUR):
+        codes, end, rest = line[len(COLOUR) :].partition(b"m")
+        if not end or codes.strip(CODES):
+            break
+        line = rest
+    return line
+
+
+def may_be_marked(begun: bytes) -> bool:
+    """Whether more of a line has to be seen to know if it is marked: it may be in the middle of a mark, or a colour."""
+    begun = uncoloured(begun)
+    in_colour = begun.startswith(COLOUR) and not begun[len(COLOUR) : COLOUR_LENGTH].strip(CODES)
+    return any(mark.startswith(begun) for mark in (*MARKS, COLOUR)) or (in_colour and len(begun) < COLOUR_LENGTH)
 
 
 def _newest(session: int) -> str:
