@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from flynn.plugins.host.sandbox.rootfs import ETC, SECRET, SYSTEM, python_homes
+from flynn.plugins.host.sandbox.rootfs import ETC, INSTALLED, SECRET, SYSTEM, python_homes
 
 PLACES = {"app": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755, "run": 0o1777, "sbin": 0o755, "sys": 0o755,
           "tmp": 0o1777, "var": 0o755}  # fmt: skip
@@ -52,12 +52,19 @@ def mounts(etc: Path) -> Iterator[str]:
         if os.path.isdir(path) and not os.path.islink(path):
             yield f"{path}:{path}:ro"
     for name in ETC:
-        if os.path.exists(f"/etc/{name}") and name not in ENGINES:
+        if os.path.exists(f"/etc/{name}") and name not in ENGINES and not has_secret_file(f"/etc/{name}"):
             yield f"/etc/{name}:/etc/{name}:ro"
+    if os.path.exists(INSTALLED):
+        yield f"{INSTALLED}:{INSTALLED}:ro"
     for name in ("passwd", "group"):
         yield f"{etc / name}:/etc/{name}:ro"
     for path in python_homes():
         yield f"{path}:{path}:ro"
+
+
+def has_secret_file(path: str) -> bool:
+    """Whether something is in a directory that cannot be covered, so that nothing of it can be shown."""
+    return any(secret.startswith(f"{path}/") and os.path.isfile(secret) for secret in SECRET)
 
 
 def covered() -> list[str]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from flynn.plugins.host.sandbox.rootfs import ETC, HOSTS, SECRET, write_users
+from flynn.plugins.host.sandbox.rootfs import ETC, HOSTS, SECRET, SOURCES, write_users
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ def write_etc(etc: Path, machine: Path = Path("/etc")) -> dict[str, Mark]:
     for name in ETC:
         _copy(str(machine / name), str(etc / name), marks, top=True)
     _remove_but(str(etc), {*OWN, *ETC})
+    if (etc / SOURCES).parent.is_dir():
+        (etc / SOURCES).touch()
     return marks
 
 

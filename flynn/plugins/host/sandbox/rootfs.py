@@ -11,13 +11,22 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
     "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies", "resolv.conf", "host.conf", "gai.conf",
     "protocols", "services", "localtime", "timezone", "mime.types", "alternatives", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release", "php", "maven", "java",
+    "ld.so.conf.d", "fonts", "terminfo", "inputrc", "os-release", "apt", "php", "maven", "java",
     *(f"java-{version}-openjdk" for version in (8, 11, 17, 21, 25)),
 )  # fmt: skip
-"""The last ones are settings without which a language does not start, as distributions pack it."""
+"""The last ones are settings without which a language does not start, as distributions pack it; by those of apt, and by
+INSTALLED, a buildpack finds and downloads packages that go with this system."""
 
-SECRET = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/CA/private")
-"""Directories of private keys below those of ETC: nobody sees them."""
+SECRET = (
+    "/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/CA/private", "/etc/apt/auth.conf", "/etc/apt/auth.conf.d",
+)  # fmt: skip
+"""Private keys and passwords below those of ETC, directories and files: nobody sees them."""
+
+INSTALLED = "/var/lib/dpkg/status"
+"""Which packages there are."""
+
+SOURCES = "apt/sources.list"
+"""A file that buildpacks read, in /etc; newer systems have none, which is as much as an empty one."""
 
 HOSTS = "/var/hosts"
 """Where /etc/hosts leads to: each sandbox has its own, and its /etc is one for all."""
@@ -55,7 +64,7 @@ def base(etc: Path, memory: int = 0) -> Iterator[str]:
     yield from ("--size", str(tmp), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev")
     yield from ("--size", str(tmp), "--perms", "1777", "--tmpfs", "/tmp")
     yield from ("--size", str(run), "--tmpfs", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp")
-    yield from ("--symlink", "/run", "/var/run")
+    yield from ("--symlink", "/run", "/var/run", "--ro-bind-try", INSTALLED, INSTALLED)
 
 
 def sizes(memory: int) -> tuple[int, int]:

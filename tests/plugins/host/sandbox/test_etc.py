@@ -8,6 +8,7 @@ import pytest
 
 from flynn.plugins.host.sandbox import etc as etc_of
 from flynn.plugins.host.sandbox.etc import FRESH, Etc, write_etc
+from flynn.plugins.host.sandbox.rootfs import SECRET
 
 
 @pytest.fixture
@@ -42,6 +43,26 @@ def test_only_what_may_be_seen_is_copied(machine: Path, tmp_path: Path, monkeypa
     assert (tmp_path / "etc" / "resolv.conf").read_text() == "nameserver 1.1.1.1\n"
     assert os.readlink(tmp_path / "etc" / "ssl" / "certs" / "b.pem") == "a.pem"
     assert os.readlink(tmp_path / "etc" / "hosts") == "../var/hosts"
+
+
+def test_where_packages_come_from_is_seen_and_no_password_of_that(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As buildpacks read it: also a file that newer systems do not have."""
+    secret = [path.replace("/etc", str(machine), 1) for path in SECRET]
+    monkeypatch.setattr(etc_of, "SECRET", secret)
+    for name in ("sources.list.d/debian.sources", "auth.conf", "auth.conf.d/mine.conf"):
+        (machine / "apt" / name).parent.mkdir(parents=True, exist_ok=True)
+        (machine / "apt" / name).write_text(name)
+    apt = tmp_path / "etc" / "apt"
+    for _ in range(2):
+        write_etc(tmp_path / "etc", machine)
+        assert {path.name: path.read_text() for path in apt.rglob("*") if path.is_file()} == {
+            "sources.list": "", "debian.sources": "sources.list.d/debian.sources",
+        }  # fmt: skip
+    (machine / "apt" / "sources.list").write_text("deb x y z\n")
+    write_etc(tmp_path / "etc", machine)
+    assert (apt / "sources.list").read_text() == "deb x y z\n"
 
 
 def test_what_changes_is_copied_again_and_what_goes_goes(machine: Path, tmp_path: Path) -> None:
