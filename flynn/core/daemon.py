@@ -33,6 +33,7 @@ from flynn.core.serve import serve
 from flynn.core.store import Put, Store, Unchanged
 from flynn.core.succession import Succession, open_succession
 from flynn.core.supervisor import Supervised, run_bricks
+from flynn.core.threads import workers
 from flynn.core.web import Route, Web, answer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ async def run_daemon(
     directory hands over to this one. StartError: why it cannot start, or cannot go on.
     """
     raise_limit()
+    asyncio.get_running_loop().set_default_executor(workers())
     _load(settings.node)
     async with open_succession(settings.node, takeover) as succession:
         await succession.run(lambda: _live(settings, hooks, classes, succession, on_up))

@@ -1,8 +1,9 @@
-"""What this daemon may lack for a while, by no fault of a job: open files, and memory of the kernel's. Pure."""
+"""What this daemon may lack for a while, by no fault of a job: open files, memory of the kernel's, and processes
+(fork(2): EAGAIN). Pure."""
 
 import errno
 
-LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 
 
 def is_lack(error: BaseException) -> bool:

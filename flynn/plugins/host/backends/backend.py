@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from flynn.core.errors import FlynnError
 from flynn.core.model import Network
@@ -52,6 +52,15 @@ class Limits:
     pids: int = 0
     files: int = 0
     yields: bool = False
+
+
+class Kills(NamedTuple):
+    """How many processes of a job the kernel has killed for want of memory, and whether the job has ever had as much as
+    it may. What was killed before that, its machine had no memory left for (or the group that holds all jobs).
+    """
+
+    killed: int = 0
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,9 +167,9 @@ class Running(Protocol):
     async def kill(self) -> None:
         """Kill all processes of the job; `wait` then ends soon."""
 
-    async def oom_kills(self) -> int:
-        """How many processes of the job the kernel has killed because the job was over its memory limit; the last
-        answer holds on after the end, until `cleanup`."""
+    async def oom_kills(self) -> Kills:
+        """What of the job the kernel has killed for want of memory; the last answer holds on after the end, until
+        `cleanup`."""
 
     async def exec(
         self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None

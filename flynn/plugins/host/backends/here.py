@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from flynn.plugins.host.backends.backend import Kills
 from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, alive
 from flynn.plugins.host.backends.launch import send
@@ -41,7 +42,7 @@ class RunningHere:
     async def kill(self) -> None:
         await asyncio.to_thread(self._kill)
 
-    async def oom_kills(self) -> int:
+    async def oom_kills(self) -> Kills:
         return await oom_kills(self.dir)
 
     def seat(self) -> Seat:

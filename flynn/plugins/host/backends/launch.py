@@ -23,10 +23,11 @@ import psutil
 
 from flynn.core.files import AT_START
 from flynn.core.model import FILES
-from flynn.plugins.host.backends.backend import NotStarted, Spec
+from flynn.plugins.host.backends.backend import Spec
 from flynn.plugins.host.backends.begun import Begun
 from flynn.plugins.host.backends.identity import Identity, identify
 from flynn.plugins.host.backends.proc import below
+from flynn.plugins.host.backends.telling import telling
 from flynn.plugins.host.limits.limiter import Hold, end
 from flynn.plugins.host.race import whole
 
@@ -142,13 +143,11 @@ def _spawned(
     enter = "".join(ENTER.format(shlex.quote(str(path))) for path in hold.groups)
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(path.open("ab", buffering=0)) for path in outputs)
-        try:
+        with telling("the process could not be made"):
             process = subprocess.Popen(
                 ["/bin/sh", "-c", WAIT + enter + FIRST + script, "flynn", *argv],
                 env=dict(env), cwd="/", stdin=stdin, stdout=out, stderr=err, pass_fds=files, start_new_session=True,
             )  # fmt: skip
-        except OSError as error:
-            raise NotStarted(f"the process could not be made: {error.strerror}") from None
     process.returncode = 0  # It outlives us: Popen shall neither wait for it nor warn of it.
     held(process.pid, hold)
     return process.pid

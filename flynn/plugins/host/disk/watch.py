@@ -1,6 +1,6 @@
 """The eye on the host's disk: what is not needed goes before it is full, and no new job starts once it nearly is.
 
-Nor does one where hardly a file can be opened any more.
+Nor does one where hardly a file can be opened any more, or a process begun.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from flynn.plugins.host.disk import removal
 from flynn.plugins.host.disk.budget import Kept, Marks, budget, excess, is_below, marks, to_go, trouble
 from flynn.plugins.host.logs import logtidy
 from flynn.plugins.host.trees import remove_tree
-from flynn.plugins.host.usage import openfiles
+from flynn.plugins.host.usage import openfiles, processcount
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class DiskWatch:
         changed: Callable[[], None],
     ) -> None:
         self.data, self.config, self.stocks, self.jobs, self.changed = data, config, stocks, jobs, changed
-        self.full = self._disk = self._files = ""
+        self.full = self._disk = self._files = self._processes = ""
         self._marks = Marks(0)
         self._others = 0
         self._tidied = 0.0
@@ -106,7 +106,8 @@ class DiskWatch:
     async def _trouble(self, found: Room) -> str:
         self._disk = trouble(found, self._marks, self._disk)
         self._files = openfiles.trouble(await asyncio.to_thread(openfiles.seen), self._files)
-        return self._disk or self._files
+        self._processes = processcount.trouble(await asyncio.to_thread(processcount.seen), self._processes)
+        return self._disk or self._files or self._processes
 
     async def _tidy(self, found: Room) -> None:
         """Remove of what no job uses as much as there is too much of."""

@@ -18,7 +18,7 @@ from aiodocker import Docker, DockerError
 from msgspec.structs import replace
 
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound
-from flynn.plugins.host.backends.backend import NotStarted, Signals
+from flynn.plugins.host.backends.backend import Kills, NotStarted, Signals
 from flynn.plugins.host.backends.identity import Identity, alive, gone
 from flynn.plugins.host.backends.launch import descendants, send
 from flynn.plugins.host.backends.proc import first_child
@@ -61,7 +61,7 @@ class RunningContainer:
     ) -> None:
         self.dir, self.identity, self.made, self.stdin, self.networks = dir, identity, made, stdin, networks
         self._ended = made is None
-        self._killed_for_memory = 0
+        self._kills = Kills()
 
     def alive(self) -> bool:
         if self.made and self.made.local:
@@ -112,7 +112,8 @@ class RunningContainer:
         if made.process.pid and not made.local:
             with contextlib.suppress(Full):
                 await asyncio.to_thread(save, self.dir, replace(made, process=unborn(), local=False))
-        self._killed_for_memory = max(self._killed_for_memory, int(state["OOMKilled"]))
+        if state["OOMKilled"] and not self._kills.killed:  # The engine does not say whose limit it was.
+            self._kills = Kills(1, over=True)
         return None if state["Status"] == "created" else int(state["ExitCode"])
 
     async def _state(self, made: Made) -> dict[str, Any]:
@@ -164,12 +165,12 @@ class RunningContainer:
         except FlynnError as error:
             log.info("signal %d did not reach container %s: %s", number, made.id[:12], error)
 
-    async def oom_kills(self) -> int:
+    async def oom_kills(self) -> Kills:
         """By the container's cgroup while that is there; once it has ended, the engine has told whether there were."""
         if self.made and self.made.local and self.alive():
             found = await asyncio.to_thread(killed_for_memory, self.made.process.pid)
-            self._killed_for_memory = max(self._killed_for_memory, found)
-        return self._killed_for_memory
+            self._kills = max(self._kills, found)
+        return self._kills
 
     async def exec(
         self, command: str, stdin: int = -1, stdout: int = -1, stderr: int = -1, signals: Signals | None = None
@@ -189,7 +190,7 @@ class RunningContainer:
         """The kernel has killed all with the first one (pid_namespaces(7))."""
 
     async def cleanup(self) -> None:
-        self._killed_for_memory = 0
+        self._kills = Kills()
         if self.made:
             await remove(self.made.id)
             if self.made.network and self.networks:

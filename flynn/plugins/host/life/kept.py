@@ -29,9 +29,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A job, its state as last told, the process that stands for it (None: it has none now), and since when it is up.
 
     `backend` started the process. `restart` is the moment of the restart that is waited for, `failing` of the first
-    failure of those that follow each other. `oom_kills` of the process
-    were told, the last at `oom_at` (0: never), and `killed` of all that the job has had. All moments are on the steady
-    clock of the machine's run `boot`: the other one may be set meanwhile.
+    failure of those that follow each other. `oom_kills` of the process were told, the last at `oom_at` (0: never),
+    `oom_own` if for its own limit, and `killed` of all that the job has had. All moments are on the steady clock of the
+    machine's run `boot`: the other one may be set meanwhile.
     """
 
     job: Job
@@ -44,6 +44,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     boot: str = ""
     oom_kills: int = 0
     oom_at: float = 0.0
+    oom_own: bool = True
     killed: int = 0
 
 

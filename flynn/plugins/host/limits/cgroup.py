@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from flynn.plugins.host.backends.backend import Limits
+from flynn.plugins.host.backends.backend import Kills, Limits
 
 PATIENCE = 5.0
 """Seconds that the last process of a group may take to be gone once it is killed."""
@@ -50,8 +50,8 @@ class Group(Protocol):
     def kill(self) -> None:
         """Kill all processes in it."""
 
-    def oom_kills(self) -> int:
-        """How many of its processes were killed as it was over its limit of memory."""
+    def oom_kills(self) -> Kills:
+        """What of it was killed for want of memory."""
 
     def refusals(self) -> int:
         """How often it was refused one more process, as it had as many as it may."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flynn.plugins.host.backends.backend import Limits
+from flynn.plugins.host.backends.backend import Kills, Limits
 from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, kill_each, put
 from flynn.plugins.host.limits.leftover import mark
+from flynn.plugins.host.usage.kernel import number
 
 CONTROLLERS = ("memory", "cpu", "pids")
 
@@ -50,9 +51,14 @@ class Group1:
     def kill(self) -> None:
         kill_each(self)
 
-    def oom_kills(self) -> int:
-        """`oom_kill` of memory.oom_control, which counts since Linux 4.13."""
-        return counter(self.by["memory"] / "memory.oom_control", "oom_kill") if "memory" in self.by else 0
+    def oom_kills(self) -> Kills:
+        """`oom_kill` of memory.oom_control, which counts since Linux 4.13. How often the limit was in the way is not
+        counted everywhere (`memory.failcnt` stays at 0 on Linux 6.18), but the most that it ever had is."""
+        if not (dir := self.by.get("memory")):
+            return Kills()
+        most, limit = (number(f"{dir}/memory.{name}_in_bytes") for name in ("max_usage", "limit"))
+        over = most is not None and limit is not None and most > limit - MIB
+        return Kills(counter(dir / "memory.oom_control", "oom_kill"), over)
 
     def refusals(self) -> int:
         """`max` of pids.events, which counts since Linux 4.7."""

@@ -5,17 +5,19 @@ group that was delegated to it, it moves to a leaf of that first, with all that 
 """
 
 import contextlib
-import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flynn.plugins.host.backends.backend import Limits
+from flynn.plugins.host.backends.backend import Kills, Limits
 from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, directory_of, kill_each, put
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
 from flynn.plugins.host.limits.leftover import mark
 
 LEAF = "flynn-daemon"
+
+TURNS = 10
+"""How often what is in a group is moved out of it: each turn finds what the last has left."""
 
 COUNTERS = ("io",)
 """Controllers that limit nothing here, but count what each job reads and writes."""
@@ -60,8 +62,10 @@ class Group2:
         else:
             kill_each(self)
 
-    def oom_kills(self) -> int:
-        return counter(self.dir / "memory.events", "oom_kill")
+    def oom_kills(self) -> Kills:
+        """`oom` counts only where the limit was that was in the way."""
+        events = self.dir / "memory.events"
+        return Kills(counter(events, "oom_kill"), counter(events, "oom") > 0)
 
     def refusals(self) -> int:
         return counter(self.dir / "pids.events", "max")
@@ -112,6 +116,9 @@ def hierarchy2(parent: Path, data: Path) -> Hierarchy2:
     """Groups below `parent` of the daemon with these data, with those controllers that `parent` has and can pass on.
     OSError: it is none."""
     there = (parent / "cgroup.controllers").read_text().split()
+    if not _is_root(parent) and {*CONTROLLERS, *COUNTERS} & {*there}:
+        with contextlib.suppress(OSError):  # Whoever it may not move; then the kernel refuses below.
+            make_room(parent)
 
     def usable(wanted: Sequence[str]) -> tuple[str, ...]:
         return tuple(each for each in wanted if each in there and _passes_on(parent, each))
@@ -130,21 +137,26 @@ def _passes_on(dir: Path, controller: str) -> bool:
 def pass_on(dir: Path, controller: str) -> None:
     """Let the groups below have a controller. OSError: the kernel refuses."""
     control = dir / "cgroup.subtree_control"
-    if controller in control.read_text().split():
-        return
-    try:
-        control.write_text(f"+{controller}")
-    except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
-        _move_out(dir)
+    if controller not in control.read_text().split():
         control.write_text(f"+{controller}")
 
 
-def _move_out(dir: Path) -> None:
-    """Move the processes of a group into a leaf below it."""
-    leaf = dir / LEAF
-    leaf.mkdir(exist_ok=True)
-    for pid in (dir / "cgroup.procs").read_text().split():
-        with contextlib.suppress(ProcessLookupError):
-            (leaf / "cgroup.procs").write_text(pid)
+def make_room(dir: Path) -> None:
+    """Move the processes of a group into a leaf below it. OSError: the kernel refuses.
+
+    It says no itself where such a group shall pass on memory or io; but where it is cpu or pids, it makes of the group
+    the root of a threaded subtree, in which no group below can take a process (cgroup-v2, "Threads").
+    """
+    for _ in range(TURNS):  # They may make more meanwhile.
+        pids = (dir / "cgroup.procs").read_text().split()
+        if not pids:
+            return
+        (dir / LEAF).mkdir(exist_ok=True)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                (dir / LEAF / "cgroup.procs").write_text(pid)
+
+
+def _is_root(dir: Path) -> bool:
+    """Whether it is the machine's first group, which may do both: hold processes, and pass on."""
+    return not (dir / "cgroup.type").exists()

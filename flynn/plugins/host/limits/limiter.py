@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
+from flynn.plugins.host.backends.backend import Kills, Limits, NotStarted, Spec
 from flynn.plugins.host.limits.cgroup import Group, Hierarchy, fresh, remove, sweep
 from flynn.plugins.host.limits.cgroup1 import Group1
 from flynn.plugins.host.limits.cgroup2 import Group2
@@ -168,11 +168,11 @@ async def refusals(dir: Path) -> int:
     return await asyncio.to_thread(count)
 
 
-async def oom_kills(dir: Path) -> int:
-    """How many processes of a job were killed as it was over its limit of memory."""
+async def oom_kills(dir: Path) -> Kills:
+    """What of a job was killed for want of memory."""
 
-    def count() -> int:
+    def count() -> Kills:
         group = group_of(dir)
-        return group.oom_kills() if group else 0
+        return group.oom_kills() if group else Kills()
 
     return await asyncio.to_thread(count)

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from flynn.core import model
 from flynn.core.logframe import Block
+from flynn.core.threads import begun
 from flynn.plugins.host.logs.applog import RECENT, AppLog
 from flynn.plugins.host.logs.inotify import Inotify
 from flynn.plugins.host.logs.intake import Intake
@@ -37,8 +37,7 @@ class Logs:
 
     def __init__(self, dir: Path, jobs: Path, limit: int, clock: Callable[[], float]) -> None:
         self.dir, self.jobs, self.limit, self.clock = dir, jobs, limit, clock
-        self.readers = ThreadPoolExecutor(2, "log reader")
-        self._writer = ThreadPoolExecutor(1, "log writer")
+        self.readers, self._writer = begun(2, "log reader"), begun(1, "log writer")
         self._logs: dict[str, AppLog] = {}
         self._open: dict[str, Intake] = {}
         self._failed: set[str] = set()

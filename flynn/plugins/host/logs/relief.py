@@ -6,9 +6,9 @@ Taking in goes in turns, and a job may print gigabytes until it has its next one
 import asyncio
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from flynn.core.threads import begun
 from flynn.plugins.host.logs.intake import STREAMS, Intake
 from flynn.plugins.host.logs.sparse import free_start, waiting
 from flynn.plugins.host.race import in_thread
@@ -24,7 +24,7 @@ class Relief:
     """`run` for ever beside the logs, which call `look`."""
 
     def __init__(self) -> None:
-        self.thread = ThreadPoolExecutor(1, "log relief")
+        self.thread = begun(1, "log relief")
         self._behind: set[Intake] = set()
         self._wake = asyncio.Event()
 

@@ -2,28 +2,10 @@
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.core import files
-
-RESERVE, RESERVE_PART = 256, 8
-"""Files that stay unopened for what jobs and their clients need; where there can be few, this part of all."""
-
-PROC = Path("/proc")
-
-
-@dataclass(frozen=True)
-class Count:
-    """Files that are open, and how many may be (0: any number)."""
-
-    open: int
-    most: int
-
-    def is_low(self, parts: int = 4) -> bool:
-        """Whether less than so many quarters of the reserve are left."""
-        reserve = max(min(RESERVE, self.most // RESERVE_PART), 1)
-        return self.most > 0 and self.most - self.open < reserve * parts // 4
+from flynn.plugins.host.usage.count import PROC, Count
 
 
 def seen(proc: Path = PROC) -> tuple[Count, Count]:
@@ -34,11 +16,11 @@ def seen(proc: Path = PROC) -> tuple[Count, Count]:
 def trouble(seen: tuple[Count, Count], before: str) -> str:
     """Why no new job may start, in words that stay while it lasts; empty: one may. `before`: what this said last."""
     own, machine = seen
-    low = own if own.is_low(5 if before else 4) else machine if machine.is_low(5 if before else 4) else None
+    low = own if own.is_low(before) else machine if machine.is_low(before) else None
     if low is None or before:
         return before if low else ""
     whose = "its daemon has" if low is own else "it has"
-    return f"{whose} nearly all files open that it may ({low.open} of {low.most})"
+    return f"{whose} nearly all files open that it may ({low.used} of {low.most})"
 
 
 def _open(proc: Path) -> int:

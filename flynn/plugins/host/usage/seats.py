@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from flynn.plugins.host.backends.backend import Kills
 from flynn.plugins.host.limits.cgroup1 import Group1
 from flynn.plugins.host.limits.cgroup2 import Group2
 from flynn.plugins.host.limits.cgroup_mounts import Mount, mounts, paths
@@ -29,12 +30,12 @@ def seat_among(root: int) -> Seat:
     return Seat(found(_mounts(), paths(text(f"/proc/{root}/cgroup"))), root)
 
 
-def killed_for_memory(root: int) -> int:
-    """How many processes of those groups the kernel has ended for their limit of memory."""
+def killed_for_memory(root: int) -> Kills:
+    """What of those groups the kernel has ended for want of memory."""
     groups = seat_among(root).groups
     if "memory" in groups:
         return Group1({"memory": Path(groups["memory"])}).oom_kills()
-    return Group2(Path(groups[""])).oom_kills() if "" in groups else 0
+    return Group2(Path(groups[""])).oom_kills() if "" in groups else Kills()
 
 
 def found(mounted: Iterable[Mount], own: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""A daemon that has no open files left: no job suffers for it, and all are looked after again once it has."""
+"""A daemon that has no open files or no processes left: no job suffers for it, and all are looked after again once it
+has."""
 
 import asyncio
 import contextlib
@@ -11,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from flynn.core.model import Check
-from flynn.plugins.host.backends.backend import Backend
+from flynn.core.threads import workers
+from flynn.plugins.host.backends.backend import Backend, Limits
+from flynn.plugins.host.limits.cgroup import fresh, remove
+from flynn.plugins.host.limits.cgroup1 import Group1
+from flynn.plugins.host.limits.cgroup_mounts import find, mounts, paths
 from tests.plugins.host.rig import HOST, Rig, open_rig
 
 
@@ -36,6 +41,32 @@ def no_files() -> Iterator[None]:
         for file in taken:
             os.close(file)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextlib.contextmanager
+def no_processes(dir: Path) -> Iterator[None]:
+    """For the length of a block this process can begin no other, nor a thread: its group may have no more."""
+    hierarchy = find(dir)
+    if hierarchy is None or "pids" in hierarchy.lacks:
+        pytest.skip("processes cannot be limited here: this user can make no control groups for it")
+    group = fresh(hierarchy, "full", Limits())
+    place = group.by["pids"] if isinstance(group, Group1) else group.dirs[0]
+    before = _own_group("pids" if isinstance(group, Group1) else "")
+    group.close()
+    (place / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        (before / "cgroup.procs").write_text(str(os.getpid()))
+        assert remove(group)
+
+
+def _own_group(controller: str) -> Path:
+    own = paths(Path("/proc/self/cgroup").read_text())[controller]
+    for mount in mounts(Path("/proc/self/mountinfo").read_text()):
+        if controller in (mount.controllers or ("",)):
+            return mount.point / own.removeprefix(mount.root).lstrip("/")
+    raise AssertionError(f"{own} is nowhere to be seen")
 
 
 async def test_a_job_that_cannot_be_written_down_for_want_of_files_begins_later(rig: Rig) -> None:
@@ -83,3 +114,26 @@ async def test_no_job_suffers(rig: Rig) -> None:
         os.kill(up.pid, signal.SIGKILL)
         again = await rig.state(id, lambda s: s.restarts == 1 and s.state == "up")
         assert again.pid != up.pid
+
+
+async def test_no_job_suffers_for_want_of_processes(
+    light_backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two begin meanwhile: what a backend keeps ready for the next one needs no other process."""
+    asyncio.get_running_loop().set_default_executor(workers())
+    checked = {"web-tcp": Check(interval=0.1), "web-command": Check(kind="command", command="true", interval=0.1)}
+    runs = ("run-1", "run-2")
+    async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
+        await rig.assign(*(rig.web(id, check=check) for id, check in checked.items()))
+        before = [await rig.state(id, "up") for id in checked]
+        with no_processes(tmp_path / "other"):
+            with pytest.raises(BlockingIOError):
+                os.fork()
+            await rig.assign(*(rig.job(id, "exit 3", queue="ephemeral") for id in runs))
+            async with asyncio.timeout(20):
+                while "is not looked after for now: Resource temporarily unavailable" not in caplog.text:
+                    await asyncio.sleep(0.01)
+            await rig.printed("web-tcp")
+        assert [(await rig.state(id, "down")).exit_code for id in runs] == [3, 3]
+        after = [await rig.state(id, "up") for id in checked]
+        assert [(s.pid, s.since, s.restarts) for s in after] == [(s.pid, s.since, s.restarts) for s in before]

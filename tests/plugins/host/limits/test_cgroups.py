@@ -108,7 +108,7 @@ def test_limits_of_version_2_are_written_as_it_reads_them(tmp_path: Path) -> Non
         name: (group.dir / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")
     }
     assert written == {"memory.max": "67108864", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "13"}
-    assert group.oom_kills() == 2
+    assert group.oom_kills() == (2, True)
     group.kill()
     assert (group.dir / "cgroup.kill").read_text() == "1"
     group.close()
@@ -122,7 +122,7 @@ def test_what_version_2_does_not_have_is_passed_over(tmp_path: Path) -> None:
     group.limit(Limits())
     assert (group.dir / "pids.max").read_text() == "13"
     assert not (group.dir / "memory.max").exists()
-    assert group.oom_kills() == 0
+    assert group.oom_kills() == (0, False)
 
 
 def test_controllers_are_passed_on_once(tmp_path: Path) -> None:
@@ -131,6 +131,23 @@ def test_controllers_are_passed_on_once(tmp_path: Path) -> None:
     assert (dir / "cgroup.subtree_control").read_text() == "cpu memory"
     pass_on(dir, "pids")
     assert (dir / "cgroup.subtree_control").read_text() == "+pids"
+
+
+def test_only_the_machines_first_group_keeps_its_processes(tmp_path: Path) -> None:
+    """It alone has no `cgroup.type`."""
+    files = {"cgroup_controllers": "pids", "cgroup_subtree_control": "pids", "cgroup_procs": "7\n"}
+    first = group_files(tmp_path / "first", **files)
+    hierarchy2(first, tmp_path)
+    assert not (first / LEAF).exists()
+    other = group_files(tmp_path / "other", cgroup_type="domain\n", **files)
+    hierarchy2(other, tmp_path)
+    assert (other / LEAF / "cgroup.procs").read_text() == "7"
+    empty = group_files(tmp_path / "empty", **{**files, "cgroup_type": "domain\n", "cgroup_procs": ""})
+    hierarchy2(empty, tmp_path)
+    bare = group_files(tmp_path / "bare", **{**files, "cgroup_type": "domain\n", "cgroup_controllers": "hugetlb"})
+    hierarchy2(bare, tmp_path)
+    assert not (empty / LEAF).exists()
+    assert not (bare / LEAF).exists()
 
 
 def test_what_jobs_read_and_write_is_counted_where_it_can_be(tmp_path: Path) -> None:
@@ -153,6 +170,7 @@ def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> Non
     group = Group1(by)
     group.limit(LIMITS)
     (by["memory"] / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+    (by["memory"] / "memory.max_usage_in_bytes").write_text("67108864\n")
     assert (by["memory"] / "memory.limit_in_bytes").read_text() == "67108864"
     assert (by["cpu"] / "cpu.cfs_quota_us").read_text() == "50000"
     assert (by["cpu"] / "cpu.cfs_period_us").read_text() == "100000"
@@ -160,7 +178,9 @@ def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> Non
     assert not (by["cpu"] / "cpu.shares").exists()
     group.limit(replace(LIMITS, yields=True))
     assert (by["cpu"] / "cpu.shares").read_text() == "102"
-    assert group.oom_kills() == 3
+    assert group.oom_kills() == (3, True)
+    (by["memory"] / "memory.max_usage_in_bytes").write_text("47108864\n")
+    assert group.oom_kills() == (3, False)
 
 
 @pytest.fixture
@@ -197,7 +217,7 @@ def test_a_real_group_is_limited_killed_and_gone(kernel: Hierarchy) -> None:
         enter(group, two)
         assert members(group) == {one, two}
         assert kernel.present() == ["job"]
-        assert group.oom_kills() == 0
+        assert group.oom_kills() == (0, False)
         assert remove(group)
         assert os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) == -9
     assert not any(dir.exists() or dir.parent.exists() for dir in group.dirs)
@@ -236,27 +256,36 @@ def test_version_2_for_real(tmp_path: Path) -> None:
     assert not hierarchy.top.exists()
 
 
-def test_a_daemon_makes_room_in_the_group_that_it_sits_in(tmp_path: Path) -> None:
-    """The kernel refuses to pass controllers on from a group with processes: they move to a leaf of it."""
+@pytest.mark.parametrize("controller", ["memory", "pids"])
+def test_a_daemon_makes_room_in_the_group_that_it_sits_in(tmp_path: Path, controller: str) -> None:
+    """A group with processes cannot pass controllers on to groups with processes: they move to a leaf of it."""
     top = unified()
-    usable = (top / "cgroup.subtree_control").read_text().split()
-    there = usable or (top / "cgroup.controllers").read_text().split()
-    if not there:
-        pytest.skip("version 2 has no controllers here")
-    if not usable:
-        (top / "cgroup.subtree_control").write_text(f"+{there[0]}")
-    group = top / f"{directory_of(tmp_path)}-room"
-    group.mkdir()
+    before = (top / "cgroup.subtree_control").read_text().split()
+    there = (top / "cgroup.controllers").read_text().split()
+    if controller not in there:
+        pytest.skip(f"version 2 does not have the controller {controller} here")
+    pass_on(top, controller)
+    slice = top / f"{directory_of(tmp_path)}-room"
+    slice.mkdir()
+    group = slice / "service"
     try:
-        with running("sleep", "60") as pid:
-            (group / "cgroup.procs").write_text(str(pid))
-            pass_on(group, there[0])
-            assert (group / LEAF / "cgroup.procs").read_text().split() == [str(pid)]
-            assert (group / "cgroup.subtree_control").read_text().split() == [there[0]]
+        pass_on(slice, controller)
+        group.mkdir()
+        with running("sleep", "60") as own, running("sleep", "60") as pid:
+            (group / "cgroup.procs").write_text(str(own))
+            hierarchy = hierarchy2(group, tmp_path)
+            assert hierarchy.controllers == (controller,)
+            assert (group / LEAF / "cgroup.procs").read_text().split() == [str(own)]
+            assert (group / "cgroup.subtree_control").read_text().split() == [controller]
+            job = fresh(hierarchy, "job", LIMITS)
+            assert isinstance(job, Group2)
+            enter(job, pid)
+            assert members(job) == {pid}
+            assert remove(job)
     finally:
-        assert remove(Group2(group))
-        if not usable:
-            (top / "cgroup.subtree_control").write_text(f"-{there[0]}")
+        assert remove(Group2(slice))
+        for name in {controller} - {*before}:
+            (top / "cgroup.subtree_control").write_text(f"-{name}")
 
 
 async def test_a_process_is_found_wherever_it_goes(tmp_path: Path) -> None:

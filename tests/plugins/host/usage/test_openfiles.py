@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flynn.core import files
-from flynn.plugins.host.usage.openfiles import Count, seen, trouble
+from flynn.plugins.host.usage.count import Count
+from flynn.plugins.host.usage.openfiles import seen, trouble
 
 NONE = Count(0, 0)
 OWN = "its daemon has nearly all files open that it may (3800 of 4000)"
@@ -34,15 +35,15 @@ def test_the_machine_may_have_none_either() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_what_this_machine_says() -> None:
     own, machine = seen()
-    assert own.open == pytest.approx(len(os.listdir("/proc/self/fd")), abs=2)
+    assert own.used == pytest.approx(len(os.listdir("/proc/self/fd")), abs=2)
     assert own.most == (files.limit() or 0)
-    assert 0 < machine.open < machine.most
+    assert 0 < machine.used < machine.most
 
 
 def test_a_machine_that_says_nothing_has_enough(tmp_path: Path) -> None:
     (tmp_path / "sys/fs").mkdir(parents=True)
     (tmp_path / "sys/fs/file-nr").write_text("garbage\n")
     own, machine = seen(tmp_path)
-    assert (own.open, machine) == (0, NONE)
+    assert (own.used, machine) == (0, NONE)
     (tmp_path / "sys/fs/file-nr").write_text("5000\t200\t9000\n")
     assert seen(tmp_path)[1] == Count(4800, 9000)
