@@ -12,7 +12,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `boot_timeout` is for what does not say itself how long its start may take, `stop_timeout` for what does not say how
     long its end may. `starts`: how many jobs may start at a time, the others wait.
     `stack`: the image that slugs run on in the backend `docker`; none is the machine's own system. `image_network`: the
-    engine's network that the steps of Dockerfiles have; none is the usual one. `log_size` is for
+    engine's network that the steps of Dockerfiles have; none is one for each build alone, where that can be, and `own`
+    that or no build. `log_size` is for
     one app's log, `logs_size` for all logs of the host, `log_days` how long lines are kept, `layers_size` for all
     unpacked layers that no job uses. `disk_budget` is for all that the agent keeps in its directory (layers, builds'
     caches, logs); 0: 12 GiB, or half of a smaller disk. With less than `disk_reserve` free no new job starts; 0: 1 GiB,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from aiodocker import Docker, DockerError
 from msgspec.structs import replace
 
 from flynn.core.errors import Conflict, FlynnError, Full, NotFound
@@ -25,10 +24,11 @@ from flynn.plugins.host.backends.proc import first_child
 from flynn.plugins.host.docker import overlay
 from flynn.plugins.host.docker.container_exec import run_inside
 from flynn.plugins.host.docker.container_stats import told_by_engine
-from flynn.plugins.host.docker.engine import CALL, WORK, Refused, engine
+from flynn.plugins.host.docker.engine import CALL, Refused, engine
 from flynn.plugins.host.docker.engine_log import EngineLog
 from flynn.plugins.host.docker.made import Made, save, seen, unborn
 from flynn.plugins.host.docker.networks import Networks
+from flynn.plugins.host.docker.removal import remove
 from flynn.plugins.host.usage.groupfiles import members
 from flynn.plugins.host.usage.reading import Seat
 from flynn.plugins.host.usage.seats import killed_for_memory, seat_among
@@ -210,24 +210,6 @@ async def _stopped(id: str) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
                 await client.containers.container(id).wait()
-
-
-async def remove(id: str) -> None:
-    """Remove a container, by id or name, with its volumes. What an engine that is away keeps, is removed later."""
-    try:
-        async with engine(WORK) as client:
-            await discard(client, id)
-    except FlynnError as error:
-        log.warning("container %s is left for now: %s", id[:60], error)
-
-
-async def discard(client: Docker, id: str) -> None:
-    """The same for a client: its errors are told."""
-    try:
-        await client.containers.container(id).delete(force=True, v=True)
-    except DockerError as error:
-        if error.status != 404:
-            raise
 
 
 def _clean(dir: Path) -> None:

@@ -24,11 +24,12 @@ from flynn.plugins.host.backends.backend import NotStarted, Spec, check_network
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.docker import binds, overlay, trial
-from flynn.plugins.host.docker.container import RunningContainer, discard, remove
+from flynn.plugins.host.docker.container import RunningContainer
 from flynn.plugins.host.docker.engine import WORK, Refused, engine
 from flynn.plugins.host.docker.made import Made, load, save, seen, unborn
 from flynn.plugins.host.docker.networks import Networks
 from flynn.plugins.host.docker.recipe import is_alone, name_of, recipe
+from flynn.plugins.host.docker.removal import discard, remove
 from flynn.plugins.host.docker.roots import Roots
 from flynn.plugins.host.docker.shared import check_shared
 from flynn.plugins.host.docker.walls import Unwalled
@@ -68,6 +69,7 @@ class DockerBackend:
         self.roots, self.nets = Roots(self.data), Networks(self.data)
         self.mode = self._torn = ""
         self._lack, self._tried = trial.AWAY, -AGAIN
+        self._walled = False
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does, or there never was an engine.
@@ -114,7 +116,16 @@ class DockerBackend:
         self._offer(self._torn or self._lack.why)
         return self.no_own != before
 
+    @property
+    def has_walled(self) -> bool:
+        """Whether networks of jobs' own could ever be given here, to this daemon or one before."""
+        return self._walled or (self.data / "walled").exists()
+
     def _offer(self, no_own: str) -> None:
+        if not no_own and not self._walled:
+            self._walled = True
+            with contextlib.suppress(OSError):  # A full disk, say: the next daemon finds it out anew.
+                (self.data / "walled").touch()
         self.no_own = no_own
         self.networks = ("host", "none") if no_own else ("host", "own", "none")
 

@@ -16,11 +16,11 @@ from aiodocker.volumes import DockerVolume
 from flynn.core.brick import Context
 from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backends.backend import Backend
-from flynn.plugins.host.docker.container import discard
 from flynn.plugins.host.docker.docker import DockerBackend
 from flynn.plugins.host.docker.engine import WORK, engine
 from flynn.plugins.host.docker.images import Images, named, wanted
 from flynn.plugins.host.docker.made import load
+from flynn.plugins.host.docker.removal import discard
 
 log = logging.getLogger(__name__)
 

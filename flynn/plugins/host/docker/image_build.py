@@ -26,9 +26,12 @@ from flynn.core.model import Job
 from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.telling import telling
+from flynn.plugins.host.docker import build_limits
+from flynn.plugins.host.docker.build_network import BuildNetwork
 from flynn.plugins.host.docker.engine import engine
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.life.spec import limits_of
+from flynn.plugins.host.race import whole
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +52,6 @@ HEAD = 10.0
 """Seconds in which a job that has connected must say what it wants."""
 
 CHUNK = 1 << 20
-PERIOD = 100_000
-"""Microseconds of a period in which a build has its share of the CPUs."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -67,9 +68,9 @@ def tag_of(job: Job) -> str:
 
 class ImageBuild:
     """What one job may ask the engine for. `dir`: the job's directory; `images`: what the engine has only by us;
-    `network`: the engine's, for the steps ("": its usual one)."""
+    `network`: what the steps are to have."""
 
-    def __init__(self, job: Job, dir: Path, images: Images, network: str = "") -> None:
+    def __init__(self, job: Job, dir: Path, images: Images, network: BuildNetwork) -> None:
         self.job, self.dir, self.network = job, dir, network
         self.pulled, self.heads = images.pulled, images.heads
         self._server: asyncio.Server | None = None
@@ -99,14 +100,14 @@ class ImageBuild:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         busy = self._task is not None and not self._task.done()
-        task = asyncio.current_task()
-        assert task
         with contextlib.suppress(ConnectionError):
             if busy:
                 await _send(writer, {"error": "one build at a time"})
             else:
-                self._task = task
-                await self._answer(reader, writer)
+                self._task = asyncio.create_task(self._answer(reader, writer), name=f"image of {self.job.id}")
+                await asyncio.wait([self._task])
+                if not self._task.cancelled():
+                    self._task.result()
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,29 +145,29 @@ class ImageBuild:
 
     async def _build(self, wanted: Wanted, writer: asyncio.StreamWriter) -> None:
         """The image by its tag in the engine, and packed in the job's directory. FlynnError: why there is none."""
-        async with engine(LIMIT) as client:
+        async with self.network.given(self.job) as network, engine(LIMIT) as client:
+            if network.warning:
+                await _send(writer, {"line": f" !     {network.warning}"})
             with self.heads.building(self.job.app) as stages:
-                async with aclosing(self._built(client, wanted)) as items:
+                async with aclosing(self._built(client, wanted, network.name)) as items:
                     async for item in items:
                         if error := item.get("error"):
                             raise NotStarted(str(error).strip())
                         if text := str(item.get("stream") or item.get("status") or "").rstrip():
                             stages.take(text)
+                            await build_limits.hold(client, text, limits_of(self.job), network.name)
                             await _send(writer, {"line": text})
+        async with engine(LIMIT) as client:
             await self._save(client)
 
-    async def _built(self, client: Docker, wanted: Wanted) -> AsyncGenerator[dict[str, Any], None]:
+    async def _built(self, client: Docker, wanted: Wanted, network: str) -> AsyncGenerator[dict[str, Any], None]:
         """What the engine says while it builds (Docker Engine API, "ImageBuild").
 
         By aiodocker's own way to ask for anything: its `images.build` knows of no limits.
         """
-        limits, memory = limits_of(self.job), limits_of(self.job).memory << 20
-        params = {
-            "t": tag_of(self.job), "dockerfile": wanted.dockerfile, "rm": "true", "forcerm": "true",
-            "memory": str(memory), "memswap": str(memory), "cpuperiod": str(PERIOD),
-            "cpuquota": str(int(limits.cpus * PERIOD)), "cpushares": "102",
-        }  # fmt: skip
-        params |= {"networkmode": self.network} if self.network else {}
+        params = {"t": tag_of(self.job), "dockerfile": wanted.dockerfile, "rm": "true", "forcerm": "true"}
+        params |= build_limits.told(limits_of(self.job))
+        params |= {"networkmode": network} if network else {}
         headers = {"Content-Type": "application/x-tar"}
         with (self.dir / "source.tar").open("rb") as file:
             asked = client._query("build", "POST", params=params, headers=headers, data=file, timeout=None)
@@ -204,7 +205,7 @@ async def _while_there(reader: asyncio.StreamReader, work: Any) -> None:
     finally:
         for task in (working, gone):
             task.cancel()
-        await asyncio.wait([working, gone])
+        await whole(asyncio.wait([working, gone]))
 
 
 async def _send(writer: asyncio.StreamWriter, said: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""The engine's networks that apps have of their own here: one each, made when it is needed, gone with its last job.
+"""The engine's networks that apps have of their own here: one each, made when it is needed, gone with its last job; and
+one for each build of a Dockerfile, as long as that lasts.
 
-Each is a bridge of this machine with a piece of the pool (`host.app_networks`). The containers of one app reach each
-other there. What else they do not reach is what `walls.py` holds back.
+Each is a bridge of this machine with a piece of the pool (`host.app_networks`). The containers of one app, or of one
+build, reach each other there. What else they do not reach is what `walls.py` holds back.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import hashlib
 import logging
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
@@ -24,6 +26,7 @@ from flynn.core.errors import FlynnError, StartError
 from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.docker import walls
 from flynn.plugins.host.docker.engine import WORK, engine
+from flynn.plugins.host.docker.removal import discard
 from flynn.plugins.host.docker.walls import Unwalled, Walls
 from flynn.plugins.host.sandbox.network import refused
 
@@ -32,6 +35,12 @@ PIECE = 24
 """Bits of an app's network: 253 containers."""
 
 BRIDGE = "com.docker.network.bridge.name"
+BUILD = "flynn.build"
+"""The label of a network that one build has for its steps alone: which."""
+
+REST = 5.0
+"""Seconds that the engine is given to remove what it has begun to remove already."""
+
 TRIES = 8
 """Pieces of the pool that the engine may refuse, one after the other."""
 
@@ -53,17 +62,18 @@ class Networks:
         self._walls: Walls | None = None
 
     @contextlib.asynccontextmanager
-    async def given(self, client: Docker, app: str, others: Iterable[str]) -> AsyncIterator[str]:
-        """The name of the app's network, which is there as long as the block lasts, walls and all.
+    async def given(self, client: Docker, app: str, others: Iterable[str], build: str = "") -> AsyncIterator[str]:
+        """The name of the app's network, which is there as long as the block lasts, walls and all; or of that which one
+        `build` of it has for itself.
 
         `others`: whom nobody on such a network reaches. NotStarted: there is none to be had.
         """
-        name = self.name_of(app)
+        name = self.name_of(app, build)
         self._starting[name] += 1
         try:
             held_back = await asyncio.to_thread(refused, others)
             async with self._lock:
-                await self._make(client, name, app, held_back)
+                await self._make(client, name, (app, build), held_back)
             yield name
         finally:
             self._starting[name] -= 1
@@ -101,30 +111,33 @@ class Networks:
         """Whom the containers that run on such networks do not reach, as was told last. Blocks."""
         return tuple(self._load())
 
-    def name_of(self, app: str) -> str:
-        mark = hashlib.sha256(f"{self.data}\0{app}".encode()).hexdigest()[:8]
-        return f"flynn-{app[:40] or 'app'}-{mark}"
+    def name_of(self, app: str, build: str = "") -> str:
+        whose = "\0".join([str(self.data), app, *([build] if build else [])])
+        return f"flynn-{app[:40] or 'app'}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
 
-    async def _make(self, client: Docker, name: str, app: str, held_back: list[str]) -> None:
+    async def _make(self, client: Docker, name: str, whose: tuple[str, str], held_back: list[str]) -> None:
         found = await self._ours(client)
         await asyncio.to_thread(self._save, held_back)
         try:
             if name not in {one["Name"] for one in found}:
                 await self._wall(found, held_back)  # Before anything is behind them.
-                found = [*found, await self._made(client, name, app, found)]
+                found = [*found, await self._made(client, name, whose, found)]
             await self._wall(found, held_back)
         except Unwalled as error:
             raise NotStarted(f"no network of its own can be given: {error}") from None
 
-    async def _made(self, client: Docker, name: str, app: str, ours: list[Found]) -> Found:
+    async def _made(self, client: Docker, name: str, whose: tuple[str, str], ours: list[Found]) -> Found:
         named = {_place(one)[0] for one in ours}  # Those of another pool, which the setting said before, have them too.
         taken = [network for one in await client.networks.list() for network in _networks(one)]
         taken += await asyncio.to_thread(routed)
         said = ""
-        places = ((walls.bridge_of(self.mark, _number(self.pool, piece)), piece) for piece in pieces(self.pool, taken))
+        places = (
+            (walls.bridge_of(self.mark, _number(self.pool, piece), bool(whose[1])), piece)
+            for piece in pieces(self.pool, taken)
+        )
         for bridge, piece in islice((place for place in places if place[0] not in named), TRIES):
             try:
-                made = await client.networks.create(self._recipe(name, app, bridge, piece))
+                made = await client.networks.create(self._recipe(name, whose, bridge, piece))
             except DockerError as error:
                 if error.status != 403 and "overlap" not in str(error.message):
                     raise
@@ -136,7 +149,8 @@ class Networks:
             "host.app_networks"
         )
 
-    def _recipe(self, name: str, app: str, bridge: str, piece: IPv4Network) -> Found:
+    def _recipe(self, name: str, whose: tuple[str, str], bridge: str, piece: IPv4Network) -> Found:
+        app, build = whose
         return {
             "Name": name,
             "CheckDuplicate": True,
@@ -144,7 +158,7 @@ class Networks:
             "EnableIPv6": False,
             "IPAM": {"Config": [{"Subnet": str(piece)}]},
             "Options": {BRIDGE: bridge},
-            "Labels": {"flynn.data": str(self.data), "flynn.app": app},
+            "Labels": {"flynn.data": str(self.data), "flynn.app": app, **({BUILD: build} if build else {})},
         }
 
     async def _ours(self, client: Docker) -> list[Found]:
@@ -153,7 +167,7 @@ class Networks:
     async def _is_gone(self, client: Docker, one: Found) -> bool:
         """Whether nobody has a use for it, so that it is removed."""
         name = one["Name"]
-        if self._starting[name] or await client.containers.list(all=True, filters={"network": [one["Id"]]}):
+        if self._starting[name] or await _inhabited(client, one):
             return False
         try:
             await (await client.networks.get(one["Id"])).delete()
@@ -222,6 +236,26 @@ def routed(table: Path = Path("/proc/net/route")) -> list[IPv4Network]:
             numbers = [int.from_bytes(bytes.fromhex(word), "little") for word in (address, mask)]
             found.append(IPv4Network((numbers[0], numbers[1].bit_count())))
     return [network for network in found if network.prefixlen]
+
+
+async def _inhabited(client: Docker, one: Found) -> bool:
+    """Whether containers are on it. Those that are left of a build which is over are removed: an engine forgets them
+    that is killed in a step."""
+    there = {"network": [one["Id"], one["Name"]]}
+    found = await client.containers.list(all=True, filters=there)
+    if BUILD not in (one["Labels"] or {}):
+        return bool(found)
+    deadline = time.monotonic() + REST
+    while found and time.monotonic() < deadline:
+        for left in found:
+            try:
+                await discard(client, left.id)
+            except DockerError as error:
+                if error.status != 409:
+                    raise
+                await asyncio.sleep(0.05)
+        found = await client.containers.list(all=True, filters=there)
+    return bool(found)
 
 
 def _number(pool: IPv4Network, piece: IPv4Network) -> int:

@@ -48,9 +48,9 @@ class Walls:
     refused: tuple[str, ...]
 
 
-def bridge_of(mark: str, number: int) -> str:
-    """15 characters at most (IFNAMSIZ, netdevice(7))."""
-    return f"fl{mark}{number:x}"
+def bridge_of(mark: str, number: int, build: bool = False) -> str:
+    """15 characters at most (IFNAMSIZ, netdevice(7)). Those of builds are known by their names."""
+    return f"fl{mark}{'x' if build else ''}{number:x}"
 
 
 def chain_of(mark: str) -> str:
@@ -58,9 +58,10 @@ def chain_of(mark: str) -> str:
 
 
 def rules(walls: Walls) -> list[str]:
-    """Of IPv4, the first that fits counts. Answers go where they were asked from; names may be asked for; else only the
-    app's own network and the world are reached: no address of this machine, now or later, and none for many."""
-    said = ["-m conntrack --ctdir REPLY -j RETURN"]
+    """Of IPv4, the first that fits counts. Answers go where they were asked from (nobody asks a step of a build, which
+    could make them up: it may send packets in any name); names may be asked for; else only the app's own network and
+    the world are reached: no address of this machine, now or later, and none for many."""
+    said = [f"! -i {_any(bridge_of(walls.mark, 0, build=True))} -m conntrack --ctdir REPLY -j RETURN"]
     for address in walls.resolvers:
         said += [f"-d {address}/32 -p {kind} --dport {DNS} -j RETURN" for kind in ("udp", "tcp")]
     said += ["-m addrtype ! --dst-type UNICAST -j DROP"]
@@ -144,7 +145,12 @@ def _said(name: str, walls: Walls) -> list[str]:
 
 
 def _jump(mark: str) -> tuple[str, ...]:
-    return (HOOK, "-i", f"{bridge_of(mark, 0)[:-1]}+", "-j", chain_of(mark))
+    return (HOOK, "-i", _any(bridge_of(mark, 0)), "-j", chain_of(mark))
+
+
+def _any(bridge: str) -> str:
+    """All whose names begin as this one does, but for its number."""
+    return f"{bridge[:-1]}+"
 
 
 def _lines(file: Path) -> list[str]:

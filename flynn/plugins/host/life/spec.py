@@ -48,11 +48,11 @@ def spec_of(
         app=job.app,
         port=port,
         ipv6=":" in ground.ctx.node.address,
-        refused=_others(ground) if job.network == "own" else (),
+        refused=others(ground) if job.network == "own" else (),
     )
 
 
-def _others(ground: Ground) -> tuple[str, ...]:
+def others(ground: Ground) -> tuple[str, ...]:
     """Where the other hosts of the grid answer, and its store."""
     hosts = {urlsplit(url if "//" in url else f"//{url}").hostname or "" for url in ground.ctx.node.etcd}
     hosts |= {host.address for host in ground.ctx.mirror.facts.hosts.values()}

@@ -8,9 +8,11 @@ from flynn.core.errors import Full
 from flynn.plugins.host.backends.backend import Backend, NotStarted, Running
 from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.choice import IMAGES
+from flynn.plugins.host.docker.build_network import BuildNetwork
+from flynn.plugins.host.docker.docker import DockerBackend
 from flynn.plugins.host.docker.image_build import ImageBuild
 from flynn.plugins.host.life.environ import check
-from flynn.plugins.host.life.spec import spec_of
+from flynn.plugins.host.life.spec import others, spec_of
 from flynn.plugins.host.life.standing import Standing
 from flynn.plugins.host.turns import Who
 
@@ -95,9 +97,10 @@ async def _engine(standing: Standing) -> tuple[Bind, ...]:
     ground, job = standing.ground, standing.job
     if not job.dockerfile:
         return ()
-    if ground.choice.images is None:
+    if not isinstance(ground.choice.images, DockerBackend):
         raise NotStarted("this host builds no Dockerfiles: no Docker Engine works with flynn here")
-    build = ImageBuild(job, standing.dir, ground.images, ground.config.image_network)
+    network = BuildNetwork(ground.choice.images, ground.config.image_network, others(ground))
+    build = ImageBuild(job, standing.dir, ground.images, network)
     ground.image_builds[job.id] = build
     return (await build.open(),)
 

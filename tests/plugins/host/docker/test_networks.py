@@ -56,7 +56,8 @@ def test_names_are_of_one_backend_and_one_app(tmp_path: Path) -> None:
     names = {networks.name_of(app) for networks in (one, other) for app in ("", "app", "x" * 50, "x" * 49)}
     assert len(names) == 8
     assert one.mark != other.mark
-    assert len(bridge_of(one.mark, 65_535)) < 16
+    assert len(bridge_of(one.mark, 65_535, build=True)) < 16
+    assert len({one.name_of("app", build) for build in ("", "build-1", "build-2")}) == 3
     assert len(chain_of(one.mark)) < 29
 
 
@@ -74,7 +75,7 @@ def test_the_first_rule_that_fits_counts() -> None:
     bridge, own = bridge_of(MARK, 3), IPv4Network("10.213.3.0/24")
     found = rules(Walls(MARK, POOL, ((bridge, own),), ("10.0.0.53",), ("10.0.0.0/24", "fd00::/8", "10.213.9.9/32")))
     assert found == [
-        "-A FLYNN-0123abcd -m conntrack --ctdir REPLY -j RETURN",
+        "-A FLYNN-0123abcd ! -i fl0123abcdx+ -m conntrack --ctdir REPLY -j RETURN",
         "-A FLYNN-0123abcd -d 10.0.0.53/32 -p udp --dport 53 -j RETURN",
         "-A FLYNN-0123abcd -d 10.0.0.53/32 -p tcp --dport 53 -j RETURN",
         "-A FLYNN-0123abcd -m addrtype ! --dst-type UNICAST -j DROP",

@@ -1,0 +1,45 @@
+"""Steps of Dockerfiles are held to the limits of their build, by a real engine."""
+
+from aiodocker import Docker
+from msgspec.structs import replace
+
+from tests.docker import Engine
+from tests.plugins.host.docker.test_image_build import build
+from tests.plugins.host.docker.test_image_build import registry as registry
+from tests.plugins.host.rig import Rig
+from tests.registry import Registry
+
+
+async def test_a_build_takes_no_more_memory_than_it_may(rig: Rig, registry: Registry) -> None:
+    eat = "RUN sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'"
+    files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\n{eat}\n"}
+    await rig.assign(build(rig, "build-1", files, memory_limit=64))
+    assert (await rig.state("build-1", "down")).exit_code == 1
+    assert "returned a non-zero code: 137" in (await rig.printed("build-1"))[-1]
+
+
+async def test_the_processes_of_a_step_come_to_an_end_and_its_files_do(rig: Rig, registry: Registry) -> None:
+    base = f"FROM 127.0.0.1:{registry.port}/base:1\n"
+    fork = f"{base}RUN ulimit -n\nRUN i=0; while [ $i -lt 90 ]; do sleep 60 & i=$((i+1)); done\n"
+    await rig.assign(replace(build(rig, "build-1", {"Dockerfile": fork}, pids=40), files=1000))
+    assert (await rig.state("build-1", "down")).exit_code == 1
+    lines = [line.strip() for line in await rig.printed("build-1")]
+    assert "1000" in lines
+    assert [line for line in lines if "can't fork" in line], lines
+
+
+async def test_a_step_that_names_a_container_as_the_builder_does_limits_none(
+    rig: Rig, registry: Registry, docker: Engine
+) -> None:
+    async with Docker(docker.url) as client:
+        await client.images.pull(f"127.0.0.1:{registry.port}/base:1")
+        told = {"Image": f"127.0.0.1:{registry.port}/base:1", "Cmd": ["sleep", "60"]}
+        other = await client.containers.create({**told, "HostConfig": {"NetworkMode": "none"}})
+        try:
+            say = f"RUN echo ' ---> Running in {other.id[:12]}'\n"
+            files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\n{say}"}
+            await rig.assign(build(rig, "build-1", files, pids=40))
+            assert (await rig.state("build-1", "down")).exit_code == 0
+            assert not (await other.show())["HostConfig"]["PidsLimit"]
+        finally:
+            await other.delete(force=True)
