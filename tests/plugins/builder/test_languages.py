@@ -148,6 +148,17 @@ async def test_java(tmp_path: Path, kit: Path, cache: Path) -> None:
     assert await served(built, tmp_path) == (200, "Hello from java")
 
 
+async def test_the_reason_is_found_behind_the_colours_that_maven_leaves(tmp_path: Path, kit: Path, cache: Path) -> None:
+    """As a real one does when it has no network: it ends with two codes for no colour, and without a new line."""
+    mvn = "#!/bin/sh\necho '[ERROR] Unknown host'\nprintf '\\033[0m\\033[0m'\nexit 1\n"
+    needs("java")
+    programs = write_app(tmp_path, {"bin/mvn": mvn}) / "bin"
+    built = await build(write_app(tmp_path / "app", JAVA), kit, cache, path=f"{programs}:{PATH}")
+    reason = "mvn -B -ntp ended with code 1; its lines above say why"
+    assert (built.code, built.result) == (1, {"failed": reason})
+    assert built.last == f"\x1b[0m\x1b[0m !     {reason}"
+
+
 MISSING = {
     "go": (GO, "go", "golang-go"),
     "ruby": (RUBY, "ruby", "ruby ruby-dev"),

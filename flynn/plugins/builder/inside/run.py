@@ -159,7 +159,7 @@ def _followed(pid: int, pipe: int, quiet: float, begun: Callable[[], object] = l
         _drain(pipe, printer)
         os.close(pipe)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-    reason = printer.last.decode("utf-8", "replace") if BUDGET.left > 0 else ""
+    reason = uncoloured(printer.last).decode("utf-8", "replace") if BUDGET.left > 0 else ""
     return Ended(code, reason[2:].strip() if reason.startswith(" !") else "")
 
 
