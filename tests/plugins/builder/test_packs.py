@@ -134,6 +134,42 @@ async def test_one_on_the_shelf_comes_as_a_layer(tmp_path: Path, kit: Path) -> N
     assert not (pack / "inner" / "export").exists()
 
 
+CAREFREE = {
+    "bin/detect": "#!/bin/sh\necho Carefree\n",
+    "bin/compile": """#!/bin/sh
+if [ -f "$2/list" ]; then echo "-----> Reusing the cache"; else echo "-----> Filling the cache"; touch "$2/list"; fi
+[ ! -e "$1/FAIL" ] || exit 1
+echo whole >> "$CACHE_DIR/list"
+echo "       $(cat "$2/list" | wc -l) lines"
+""",
+}
+"""One that takes what it finds in its cache for whole, as apt's does."""
+
+
+async def test_a_build_that_fails_leaves_nothing_in_the_cache(tmp_path: Path, kit: Path) -> None:
+    digest, cache = "cd" * 32, tmp_path / "cache"
+    layer = write_app(tmp_path / "layer", CAREFREE)
+    given = {"BUILD_PACKS": f'["shelf:{digest}"]', f"PACK_{digest[:12].upper()}_DIR": str(layer)}
+
+    async def said(*more: str) -> list[str]:
+        """What it prints, for an app with these files more, and how it ends."""
+        shutil.rmtree(tmp_path / "app", ignore_errors=True)
+        app = write_app(tmp_path / "app", {"Procfile": "web: x\n", **dict.fromkeys(more, "")})
+        built = await build(app, kit, cache, given=given)
+        return [*built.text.splitlines()[1:3], str(built.code)]
+
+    first, then = "-----> Filling the cache", "-----> Reusing the cache"
+    assert (await said("FAIL"))[0::2] == [first, "1"]
+    assert not [*cache.glob("others*")]
+    assert await said() == [first, "       1 lines", "0"]
+    assert (await said("FAIL"))[0::2] == [then, "1"]
+    assert await said() == [then, "       2 lines", "0"]
+    write_app(cache / "others.part", {"list": "half"})  # As a build leaves it that is killed, in the middle
+    (cache / "others").rename(cache / "others.old")  # or at its end.
+    assert await said() == [then, "       3 lines", "0"]
+    assert [path.name for path in cache.glob("others*")] == ["others"]
+
+
 async def test_one_whose_host_is_dead_says_so(tmp_path: Path, kit: Path, site: Site) -> None:
     config = {"RUNTIME_URL": f"http://127.0.0.1:{free_port()}/node.tgz", "BUILDPACK_URL": f"{site.url}/node.tgz"}
     app = write_app(tmp_path / "app", APP)

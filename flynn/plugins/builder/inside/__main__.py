@@ -18,6 +18,7 @@ from . import SUBMODULES, BuildFailed
 from .choose import chosen
 from .described import read_described
 from .ignore import remove_ignored
+from .kept import Kept
 from .layers import Layers
 from .places import Config, Places, config, environ
 from .plain import dumps
@@ -75,9 +76,17 @@ def build(places: Places) -> tuple[str, int, bool]:
         size = build_image(places.build, engine, places.out)
         leave(places, "dockerfile", processes, file_read, described)
         return "an image", size, True
+    with Kept(places.cache) as kept:
+        made = build_slug(places, kept, file_read, described)
+        kept.settle()
+    return made
+
+
+def build_slug(places: Places, kept: Kept, file_read: str, described: dict[str, Any]) -> tuple[str, int, bool]:
+    """The steps for which there are buildpacks."""
     bash, time_of_source = has_profile(places.build), newest(places.build)
     layers = Layers(places.out, os.environ)
-    released, names, foreign = compile_all(places, layers)
+    released, names, foreign = compile_all(places, layers, kept)
     write_profile(places.build, released.variables, bash or foreign)
     processes = find_processes(places.build, released, names[-1])
     used = layers.unchanged(places.build)
@@ -104,7 +113,7 @@ def leave(
         file.write(dumps(told))
 
 
-def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bool]:
+def compile_all(places: Places, layers: Layers, kept: Kept) -> tuple[Released, list[str], bool]:
     """Each buildpack in its turn; what they say of processes, their names, and whether one is not flynn's own."""
     env, found = environ(places, os.environ, layers.folder), config(os.environ)
     released, names, foreign = Released(), [], False
@@ -112,7 +121,8 @@ def compile_all(places: Places, layers: Layers) -> tuple[Released, list[str], bo
         for pack, title, is_last in chosen(places, os.environ, found, env):
             say(f"{title} app detected")
             needed = {} if is_last else {"LAYERS_NEEDED": "1"}
-            pack.compile(places.build, places.cache, folder, {**env, **needed})
+            cache = places.cache if pack.own else kept.copy()
+            pack.compile(places.build, cache, folder, {**env, **needed, "CACHE_DIR": cache})
             if not is_last:
                 layers.seal(places.build)
             released.add(pack.name, pack.release(places.build, env))
