@@ -4,15 +4,18 @@ from pathlib import Path
 
 from flynn.plugins.host.usage.count import PROC, Count
 
+RESERVED = 300
+"""The lowest numbers, which the kernel gives to none once it has come to the highest (kernel/pid.c, RESERVED_PIDS)."""
+
 
 def seen(proc: Path = PROC) -> Count:
     """The processes and threads of this machine, and how many there may be, as far as the system tells (proc(5))."""
     try:
         used = int((proc / "loadavg").read_text().split()[3].partition("/")[2])
-        most = [int((proc / "sys/kernel" / name).read_text()) for name in ("pid_max", "threads-max")]
+        numbers, threads = (int((proc / "sys/kernel" / name).read_text()) for name in ("pid_max", "threads-max"))
     except (OSError, ValueError, IndexError):
         return Count(0, 0)
-    return Count(used, min(most))
+    return Count(used, min(numbers - RESERVED, threads))
 
 
 def trouble(seen: Count, before: str) -> str:

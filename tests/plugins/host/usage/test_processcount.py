@@ -28,7 +28,7 @@ def test_what_is_low_stays_so_until_there_are_some_more() -> None:
 
 
 def test_the_lower_of_what_the_kernel_says_holds(tmp_path: Path) -> None:
-    assert seen(told(tmp_path, "0.01 0.05 0.00 1/211 4242\n")) == Count(211, 32_768)
+    assert seen(told(tmp_path, "0.01 0.05 0.00 1/211 4242\n")) == Count(211, 32_468)
     assert seen(told(tmp_path, "0.01 0.05 0.00 1/211 4242\n", threads="500\n")) == Count(211, 500)
 
 
