@@ -1,7 +1,8 @@
 """What the steps of a Dockerfile may take at most.
 
 The engine's builder is told of memory, CPU and open files, and makes their containers so. It cannot be told how many
-processes one may have: so each container is, once the builder has named it, which it does before it starts it.
+processes one may have: so each container is, once the builder has named it, which it does before it starts it. What has
+begun more of them until then begins no further ones.
 """
 
 import logging
