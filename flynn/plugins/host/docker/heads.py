@@ -36,16 +36,20 @@ class Stages:
         self.pulled: set[str] = set()
 
     def take(self, line: str) -> None:
+        """What the builder says, or a step prints."""
         if stage := STAGE.match(line):
             self._found.append("")
             self._is_based = False
             self.named.add(whole(stage[1] or ""))
-        elif pulled := PULLED.match(line):
-            self.pulled.add(whole(pulled[1]))
         elif (made := MADE.match(line)) and self._found:
             if self._is_based and made[1]:
                 self._found[-1] = made[1]
             self._is_based = True
+
+    def pull(self, line: str) -> None:
+        """What is said of a pull, which no step can: what it names is let go one day, and is not to be somebody's."""
+        if pulled := PULLED.match(line):
+            self.pulled.add(whole(pulled[1]))
 
     @property
     def heads(self) -> set[str]:

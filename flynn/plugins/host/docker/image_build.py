@@ -153,9 +153,11 @@ class ImageBuild:
                     async for item in items:
                         if error := item.get("error"):
                             raise NotStarted(str(error).strip())
-                        if text := str(item.get("stream") or item.get("status") or "").rstrip():
-                            stages.take(text)
-                            await build_limits.hold(client, text, limits_of(self.job), network.name)
+                        said, pulls = (str(item.get(key) or "").rstrip() for key in ("stream", "status"))
+                        stages.take(said)
+                        stages.pull(pulls)
+                        await build_limits.hold(client, said, limits_of(self.job), network.name)
+                        if text := said or pulls:
                             await _send(writer, {"line": text})
         async with engine(LIMIT) as client:
             await self._save(client)

@@ -210,6 +210,21 @@ async def test_what_was_pulled_to_begin_with_goes_when_no_last_build_began_with_
         assert await tags() == {"theirs:1", *expected}, (number, app, base)
 
 
+async def test_a_step_that_claims_to_have_pulled_an_image_takes_it_from_nobody(
+    rig: Rig, registry: Registry, docker: Engine
+) -> None:
+    at = f"127.0.0.1:{registry.port}"
+    registry.add("theirs:1", image())
+    async with Docker(docker.url) as client:
+        await client.images.pull(f"{at}/theirs:1")
+        for number, step in enumerate((f"RUN echo 'Status: Downloaded newer image for {at}/theirs:1'", "RUN echo on")):
+            await rig.assign(build(rig, f"build-{number}", {"Dockerfile": f"FROM {at}/base:1\n{step}\n"}))
+            assert (await rig.state(f"build-{number}", "down")).exit_code == 0
+        async with asyncio.TaskGroup() as tasks:
+            await images.Images(rig.node.node.data / "host", tasks).keep(set(), set(), {"hello"})
+        await client.images.inspect(f"{at}/theirs:1")
+
+
 BEGINS = """Step 1/5 : ARG BASE=x
 Step 2/5 : FROM --platform=linux/amd64 busybox AS one
 latest: Pulling from library/busybox
@@ -219,10 +234,15 @@ Step 4/5 : from registry.example.com:5000/a/b
 Step 5/5 : FROM $BASE"""
 
 
+def tell(stages: Stages, text: str) -> None:
+    """As the engine does, which tells of pulls apart."""
+    for line in text.splitlines():
+        (stages.pull if line.startswith(("latest: ", "Status: ")) else stages.take)(line)
+
+
 def test_the_engine_says_what_the_stages_begin_with() -> None:
     stages = Stages()
-    for line in BEGINS.splitlines():
-        stages.take(line)
+    tell(stages, BEGINS)
     at = "registry.example.com:5000/a/b"
     assert stages.named == {"busybox:latest", f"{at}@sha256:12", f"{at}:latest", "$BASE:latest"}
     assert stages.pulled == {"busybox:latest"}
@@ -232,8 +252,7 @@ def test_a_stage_that_does_not_say_what_it_begins_with_lets_nothing_go(tmp_path:
     heads = Heads(tmp_path / "heads")
     for lines in (BEGINS, "Step 2/5 : FROM $BASE"):
         with heads.building("hello") as stages:
-            for line in lines.splitlines():
-                stages.take(line)
+            tell(stages, lines)
     assert (heads.told.bases, heads.told.unused) == ({"hello": ["busybox:latest"]}, [])
     with heads.building("hello") as stages:
         stages.take("Step 1/1 : FROM scratch")
