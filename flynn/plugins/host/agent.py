@@ -125,8 +125,11 @@ class Agent:
         )  # fmt: skip
 
     async def _clear_leftovers(self) -> None:
-        if count := await asyncio.to_thread(clear_leftovers, self.ctx.data):
-            self.ctx.log.info("%d control groups are removed, of daemons whose data are gone", count)
+        try:
+            if count := await asyncio.to_thread(clear_leftovers, self.ctx.data):
+                self.ctx.log.info("%d control groups are removed, of daemons whose data are gone", count)
+        except OSError as error:  # As this daemon lacks open files. The next one goes on.
+            self.ctx.log.info("control groups of daemons whose data are gone stay for now: %s", error.strerror)
 
     async def _fetch(self, sha256: str, path: Path) -> None:
         await fetch(self.ctx, sha256, path, self.ground.disk.leave)

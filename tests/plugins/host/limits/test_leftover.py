@@ -1,6 +1,7 @@
 """Control groups that killed daemons left: removed once their data are gone, unless something runs in them."""
 
 import asyncio
+import errno
 import os
 import shutil
 import subprocess
@@ -9,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from flynn.plugins.host import agent
 from flynn.plugins.host.backends.backend import Limits
 from flynn.plugins.host.limits import leftover, limiter
 from flynn.plugins.host.limits.cgroup import Group, Hierarchy, fresh, remove
 from flynn.plugins.host.limits.cgroup_mounts import clear_leftovers, find
 from tests.plugins.host.rig import open_rig
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other daemon on this machine, each of which looks for what is left when it begins, knows of these groups."""
+    monkeypatch.setattr(leftover, "MARK", f"{leftover.MARK}.{os.getpid()}")
 
 
 @pytest.fixture
@@ -103,6 +111,21 @@ async def test_an_agent_does_it_when_it_begins(gone: Hierarchy, tmp_path: Path) 
         async with asyncio.timeout(20):
             while there(gone):
                 await asyncio.sleep(0.02)
+
+
+async def test_an_agent_that_cannot_look_for_them_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one without open files, of which it ended with all its jobs' watches."""
+    looked: list[Path] = []
+
+    def cannot(data: Path) -> int:
+        looked.append(data)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(agent, "clear_leftovers", cannot)
+    async with open_rig(tmp_path / "data", backend="process") as rig, rig.running():
+        await rig.assign(rig.job("run-1", "exit 0", queue="ephemeral"))
+        await rig.state("run-1", "down")
+        assert looked
 
 
 def test_groups_that_another_daemon_removes_while_they_are_made_are_made_again(
