@@ -95,6 +95,17 @@ class Engine:
             volumes = [volume["Name"] for volume in (await client.volumes.list())["Volumes"] or []]
             return [*containers, *volumes, *networks]
 
+    async def forget_images(self) -> None:
+        """Remove all images but that of the machine; one may go with another that is made of it."""
+        async with Docker(self.url) as client:
+            for one in await client.images.list():
+                if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
+                    try:
+                        await client.images.delete(one["Id"], force=True)
+                    except DockerError as error:
+                        if error.status != 404:
+                            raise
+
     async def clear(self) -> None:
         """Remove all containers."""
         async with Docker(self.url) as client:

@@ -12,7 +12,7 @@ from pathlib import Path
 from flynn.core.errors import Compacted, Unavailable
 from flynn.core.etcd import EtcdStore, open_etcd
 from flynn.core.etcd_rpc import rpc
-from tests.harness import free_port
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parent.parent
 

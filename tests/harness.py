@@ -1,7 +1,6 @@
 """A node without a daemon: the real core over a store in memory, the real node API on a free port, bricks on demand."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import psutil
 from aiohttp import web
 
 from flynn.core import hooks
@@ -28,15 +28,17 @@ from flynn.core.serve import serve
 from flynn.core.store import Store
 from flynn.core.web import Route, Stream, Web
 from flynn.core.web.openapi import accepted, refusals
+from tests.ports import free_port
 
 TOKEN = "secret"
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def ended(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.harness import free_port
+from tests.ports import free_port
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"

@@ -1,6 +1,6 @@
 """Free ports."""
 
-from tests.harness import free_port
+from tests.ports import free_port
 
 
 def free_ports(count: int) -> list[int]:

@@ -27,13 +27,17 @@ Server(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 SLOW = """
-import base64, hashlib, time
+import threading
+
+told = threading.Event()
 
 class Slow:
-    # /slow/SECONDS answers late; /ws is a WebSocket that gives back what comes.
+    # /late is answered once somebody has asked for /now; /ws is a WebSocket that gives back what comes.
     def do_GET(self):
-        if self.path.startswith("/slow/"):
-            time.sleep(float(self.path[6:]))
+        if self.path == "/late":
+            told.wait()
+        if self.path == "/now":
+            told.set()
         if self.path != "/ws":
             return super().do_GET()
         self.send_response_only(101)

@@ -1,6 +1,7 @@
 """A real grid of one node for the end-to-end tests: a daemon in a process of its own, driven by the command line."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import aiohttp
 import psutil
 
-from tests.harness import free_port
+from tests.ports import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 START = 60.0
@@ -181,10 +182,18 @@ class Grid:
     def processes(self) -> list[psutil.Process]:
         """Processes of the jobs of this grid: their standard output goes to a file under its data directory. What waits
         ready for a job is none."""
-        return [process for process in psutil.process_iter() if self._owns(process.pid)]
+        return self._who_print_to(f"{self.data}/")
 
-    def _owns(self, pid: int) -> bool:
-        return str(self.data) in (output := output_of(pid)) and "/sandbox/ready/" not in output
+    def commands(self) -> list[list[str]]:
+        """The command lines of these processes, of which some may end meanwhile."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found.append(process.cmdline())
+        return found
+
+    def _who_print_to(self, *places: str) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if _is_of(output_of(process.pid), places)]
 
     async def clean(self) -> None:
         """Stop the daemon and whatever is left of its jobs."""
@@ -194,7 +203,7 @@ class Grid:
         if self.process is not None and self.process.poll() is None:
             await self.stop()
         for _ in range(5):
-            left = self.processes()
+            left = self._who_print_to(f"{self.data}/", str(self.log))
             for process in left:
                 try:
                     process.kill()
@@ -212,6 +221,10 @@ def output_of(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/fd/1")
     except OSError:
         return ""
+
+
+def _is_of(output: str, places: tuple[str, ...]) -> bool:
+    return output.startswith(places) and "/sandbox/ready/" not in output
 
 
 @asynccontextmanager

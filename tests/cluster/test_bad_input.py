@@ -12,13 +12,13 @@ import pytest_asyncio
 
 from tests.cluster import apps
 from tests.cluster.grid import Grid, Said, open_grid
-from tests.harness import free_port
+from tests.ports import free_port
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def serving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Grid]:
     """One grid for all of these, with the app `hello` serving."""
-    async with open_grid("--boot-timeout", "3") as grid:
+    async with open_grid("--boot-timeout", "6") as grid:
         await grid.ok("create", "hello")
         await grid.ok("deploy", str(apps.server(tmp_path_factory.mktemp("hello"))), "-a", "hello")
         yield grid
@@ -89,12 +89,12 @@ async def test_an_app_that_says_what_cannot_be_of_its_types(serving: Grid, tmp_p
 
 async def test_an_app_that_never_is_well(serving: Grid, tmp_path: Path) -> None:
     said = (
-        '{"processes": {"web": {"check": {"path": "/", "status": 204, "start_timeout": 1.5}, "stop_signal": "SIGINT"}}}'
+        '{"processes": {"web": {"check": {"path": "/", "status": 204, "start_timeout": 6}, "stop_signal": "SIGINT"}}}'
     )
     wrong = apps.make(apps.server(tmp_path), flynn__json=said)
     expect_refused(
         await serving.flynn("deploy", str(wrong), "-a", "hello"),
-        "did not come up within 1.5 s: GET / on port", "was answered with 200, not 204", "still serves",
+        "did not come up within 6 s: GET / on port", "was answered with 200, not 204", "still serves",
     )  # fmt: skip
     apps.make(tmp_path, flynn__json=said.replace("204", "200"))
     assert "is up" in (await serving.ok("deploy", str(tmp_path), "-a", "hello")).out

@@ -14,7 +14,7 @@ from aiodocker.containers import DockerContainer
 from flynn.plugins.host.docker import machine
 from tests.cluster.grid import EXAMPLES, START, Grid, open_grid
 from tests.docker import Engine
-from tests.harness import free_port
+from tests.ports import free_port
 
 HERE = Path(__file__).parents[2]
 

@@ -79,9 +79,13 @@ async def test_what_a_volume_binds_is_named_and_stays_unless_it_is_forced(any_et
         assert f"a still has 1 job: {job['id']} has its volume data there (--force stops them)" in refused.err
         assert [one["id"] for one in await b.jobs("hello", "up")] == [job["id"]]
         assert (await b.ok("host", "drain", "a", "--force")).out.splitlines()[-1] == "a is drained: it has no job"
-        (waits,) = await b.jobs("hello")
-        assert waits["reason"] == "its volume data is on a, which takes no new job: it is drained"
-        assert waits["reason"] in (await b.ok("queue")).out
+        why = "its volume data is on a, which takes no new job: it is drained"
+
+        async def waits() -> bool:
+            return [job["reason"] for job in await b.jobs("hello")] == [why]
+
+        await b.until(waits, 20, "the next one waits, and says why")
+        assert why in (await b.ok("queue")).out
         await b.ok("host", "add-tag", "a", "disk=ssd")
         await b.ok("host", "undrain", "a")
 

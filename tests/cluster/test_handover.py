@@ -7,6 +7,7 @@ import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import aiohttp
 import psutil
 
 from tests.cluster import apps
@@ -14,7 +15,7 @@ from tests.cluster.grid import Grid, open_grid
 from tests.cluster.keepalive import Strict
 from tests.cluster.talks import HOST, UPGRADE, talking
 from tests.etcd import running_etcd
-from tests.harness import free_port
+from tests.ports import free_port
 
 
 async def deploy(grid: Grid, tmp_path: Path, count: int = 1) -> None:
@@ -68,18 +69,20 @@ async def test_what_is_under_way_ends_where_it_began(grid: Grid, tmp_path: Path)
     """A late answer and a WebSocket stay with the earlier daemon; an instance that they are on drains with them."""
     await deploy(grid, tmp_path)
     (job,) = await grid.jobs("hello", "up")
-    async with talking(grid, "/slow/8") as slow, talking(grid, "/ws", *UPGRADE) as ws:
+    async with talking(grid, "/late") as late, talking(grid, "/ws", *UPGRADE) as ws:
         assert (await ws.reply()).status == 101
         former = await grid.take_over("--set", "host.drain_timeout=60")
         await ws.send(b"\x81\x02hi")
         assert await ws.reader.readexactly(4) == b"\x81\x02hi"
         stopping = asyncio.create_task(grid.ok("scale", "-a", "hello", "web=0"))
+        await grid.until(lambda: _is_stopping(grid), 20, "the instance is drained")
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{job['port']}/now") as response:
+            assert response.status == 200
         async with asyncio.timeout(20):
-            head = await slow.reader.readuntil(b"\r\n\r\n")
+            head = await late.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         assert b"\r\nConnection: close\r\n" in head
-        (state,) = await grid.jobs("hello")
-        assert state["state"] == "stopping", "its WebSocket is still open, so it may not stop"
+        assert await _is_stopping(grid), "its WebSocket is still open, so it may not stop"
         assert psutil.pid_exists(job["pid"])
         await ws.send(b"\x81\x02ho")
         assert await ws.reader.readexactly(4) == b"\x81\x02ho"
@@ -93,6 +96,10 @@ async def test_what_is_under_way_ends_where_it_began(grid: Grid, tmp_path: Path)
     await grid.until(stopped, 15, "the job stops once nothing is in flight")
     assert await ends(former) == 0
     assert "not done with it" not in (await grid.ok("log", "-a", "hello", "-n", "100")).out
+
+
+async def _is_stopping(grid: Grid) -> bool:
+    return [job["state"] for job in await grid.jobs("hello")] == ["stopping"]
 
 
 CANNOT_START = {
@@ -160,8 +167,7 @@ async def test_jobs_inherit_no_socket(tmp_path: Path) -> None:
         await deploy(grid, tmp_path)
         assert await ends(await grid.take_over()) == 0
         await grid.ok("scale", "-a", "hello", "web=2")
-        daemons = {process.pid for process in (grid.process, *grid.former) if process}
-        jobs = [process for process in grid.processes() if process.pid not in daemons]
+        jobs = grid.processes()
         assert len(jobs) >= 2
         for job in jobs:
             begun = "0" if "bwrap" in job.cmdline()[0] else ""  # By this the daemon has heard that the job began.

@@ -132,14 +132,14 @@ async def test_it_is_found_while_it_lives_and_stopped_when_its_time_is_over(grid
     said = await grid.flynn("run", "-a", "hello", "--timeout", "1", "exec sleep 600")
     assert (said.code, said.err) == (143, "flynn: its time limit of 1 s was over\n")
     assert (await grid.flynn("run", "-a", "hello", "--timeout", "inf", "true")).code == 2
-    id = (await grid.ok("run", "-a", "hello", "--detach", "--timeout", "3", "exec sleep 600")).out.strip()
+    id = (await grid.ok("run", "-a", "hello", "--detach", "--timeout", "6", "exec sleep 600")).out.strip()
     async with asyncio.timeout(20):
         while await found() != [id]:
             await asyncio.sleep(0.05)
         while id not in [job["id"] for job in await ended(grid)]:
             await asyncio.sleep(0.1)
     state = next(job for job in await ended(grid) if job["id"] == id)
-    assert (state["exit_code"], state["reason"]) == (143, "its time limit of 3 s was over")
+    assert (state["exit_code"], state["reason"]) == (143, "its time limit of 6 s was over")
     assert await found() == []
 
 
@@ -156,7 +156,7 @@ async def test_a_terminal(grid: Grid, verb: str) -> None:
         terminal.type("\3")
         await terminal.shown("$ ", "# ")
         terminal.resize(40, 100)
-        terminal.type("sleep 0.2; stty size; exit 7\r")
+        terminal.type("until stty size | grep '40 100'; do sleep 0.05; done; exit 7\r")
         await terminal.shown("\n40 100\r\n")
         assert await terminal.ended() == 7
         assert terminal.modes == before

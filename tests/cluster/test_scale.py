@@ -37,4 +37,4 @@ async def until(grid: Grid, count: int) -> None:
 
 
 def sleepers(grid: Grid) -> int:
-    return sum(process.name() == "sleep" for process in grid.processes())
+    return sum(words[:1] == ["sleep"] for words in grid.commands())

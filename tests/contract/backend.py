@@ -188,7 +188,8 @@ async def _signals_all_processes(backend: Backend, dir: Path) -> None:
 
 
 async def _leaves_nothing_behind(backend: Backend, dir: Path) -> None:
-    told = spec(dir, "sh -c 'trap : TERM HUP; echo left; while :; do sleep 0.05; done' & sleep 0.3; exit 4")
+    left = "sh -c 'trap : TERM HUP; echo left; : >\"$OUT_DIR/left\"; while :; do sleep 0.05; done' & "
+    told = spec(dir, left + 'while ! test -e "$OUT_DIR/left"; do sleep 0.02; done; exit 4')
     running = await start(backend, told)
     await printed(told, b"left")
     assert await running.wait() == 4
@@ -201,7 +202,8 @@ async def _leaves_nothing_behind(backend: Backend, dir: Path) -> None:
 
 
 async def _ends_all_of_it_before_it_is_cleared_away(backend: Backend, dir: Path) -> None:
-    told = spec(dir, '(while :; do echo on; sleep 0.01; done) & echo made >"$OUT_DIR/slug"; sleep 0.2; exit 4')
+    on = '(while :; do echo on; : >"$OUT_DIR/on"; sleep 0.01; done) & echo made >"$OUT_DIR/slug"; '
+    told = spec(dir, on + 'while ! test -e "$OUT_DIR/on"; do sleep 0.02; done; exit 4')
     running = await start(backend, told)
     assert await running.wait() == 4
     await running.end()
@@ -311,20 +313,28 @@ async def _ends_commands_beside_it(backend: Backend, dir: Path) -> None:
     await printed(told, b"here")
     beat = 'echo begun; sh -c "while :; do date +%s%N >\\$CACHE_DIR/beat; sleep 0.02; done" & sleep 60'
     with told.stderr.open("ab") as out:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1):
-                await running.exec(beat, stdout=out.fileno())
+        broken_off = asyncio.create_task(running.exec(beat, stdout=out.fileno()))
+        await _beats(dir)
+        while not told.stderr.read_bytes():
+            await asyncio.sleep(0.01)
+        broken_off.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await broken_off
         assert told.stderr.read_bytes() == b"begun\n"
         await still(dir / "cache" / "beat")
         (dir / "cache" / "beat").unlink()
         endless = asyncio.create_task(running.exec(beat))
-        while not (dir / "cache" / "beat").exists():
-            await asyncio.sleep(0.01)
+        await _beats(dir)
         await running.kill()
         assert await endless == 137
     await running.wait()
     await running.cleanup()
     await still(dir / "cache" / "beat")
+
+
+async def _beats(dir: Path) -> None:
+    while not (dir / "cache" / "beat").exists():
+        await asyncio.sleep(0.01)
 
 
 async def still(path: Path) -> None:

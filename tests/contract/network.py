@@ -15,9 +15,9 @@ import pytest
 from flynn.plugins.host.backends.backend import Backend, Running, Spec
 from flynn.plugins.host.backends.proc import listening
 from tests.contract.backend import printed, spec, start
-from tests.harness import free_port
 from tests.plugins.host.rig import SERVER
 from tests.plugins.host.sandbox.world import world
+from tests.ports import free_port
 
 LIMIT = 20.0
 """Seconds that a step may take on a slow machine."""

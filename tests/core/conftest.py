@@ -49,7 +49,7 @@ async def store(opener: Opener) -> AsyncIterator[Store]:
 @pytest.fixture
 def ttl(engine: str) -> float:
     """Seconds of the shortest lease that the engine keeps, and that a slow machine can renew in time."""
-    return 2.0 if engine == "etcd" else 0.8
+    return 2.0 if engine == "etcd" else 1.5
 
 
 @asynccontextmanager

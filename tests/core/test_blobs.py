@@ -15,7 +15,8 @@ from flynn.core.errors import Full, Invalid, NotFound, TooLarge, Unavailable
 from flynn.core.model import Artifact, Instance
 from flynn.core.web import Handler
 from flynn.plugins.shelf.brick import Shelf, ShelfConfig
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 
 DATA = os.urandom(3_000_000)
 NAME = hashlib.sha256(DATA).hexdigest()

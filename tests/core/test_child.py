@@ -14,6 +14,7 @@ import uvloop
 
 from flynn.core import child as module
 from flynn.core.child import child
+from tests.harness import ended
 
 PATH = {"PATH": os.environ["PATH"]}
 
@@ -64,7 +65,7 @@ async def _broken_off(tmp_path: Path) -> None:
         async with child(("sh", "-c", "sleep 300 & echo $!; exec yes"), tmp_path, PATH) as process:
             other = int(await process.stdout.readline())
         assert process.returncode == -15
-        while psutil.pid_exists(other) and psutil.Process(other).status() != psutil.STATUS_ZOMBIE:
+        while not ended(other):
             await asyncio.sleep(0.01)
 
 

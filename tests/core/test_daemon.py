@@ -25,7 +25,8 @@ from flynn.core.model import Grid
 from flynn.core.serve import serve
 from flynn.core.sqlite import SqliteStore
 from flynn.core.web import Web
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 
 
 @pytest.fixture

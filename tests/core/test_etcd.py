@@ -24,7 +24,7 @@ from flynn.core.mirror import open_mirror
 from flynn.core.store import Batch, Delete, Item, Put, Store, Unchanged
 from tests.contract.store import StoreContract
 from tests.etcd import compact, running_etcd
-from tests.harness import free_port
+from tests.ports import free_port
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -187,10 +187,10 @@ class TestWatch:
 
     async def test_a_watch_lives_through_quiet_times(self, store: EtcdStore) -> None:
         start = (await store.range()).revision
-        quick = open_watch(store.link, keys.PREFIX, "", start, ask=0.2, silence=1.0)
+        quick = open_watch(store.link, keys.PREFIX, "", start, ask=0.2, silence=2.5)
         async with asyncio.timeout(30), quick as batches:
             waiting = asyncio.ensure_future(anext(batches))
-            done, _ = await asyncio.wait([waiting], timeout=2.5)
+            done, _ = await asyncio.wait([waiting], timeout=6)
             assert not done
             revision = await store.commit([Put("k", b"")])
             assert (await waiting).revision == revision
@@ -253,12 +253,12 @@ class TestEndpoints:
         closed = free_port()
         with _silent() as silent:
             async with open_etcd([f"http://127.0.0.1:{closed}"]) as store, open_etcd([f"127.0.0.1:{silent}"]) as other:
-                async with asyncio.timeout(6):
+                async with asyncio.timeout(10):
                     await asyncio.gather(_all_unavailable(store, closed), _all_unavailable(other, silent))
 
     async def test_a_dead_endpoint_is_passed_over(self, urls: list[str]) -> None:
         async with open_etcd([f"127.0.0.1:{free_port()}", *urls]) as store:
-            async with asyncio.timeout(4), store.watch("", 0):
+            async with asyncio.timeout(10), store.watch("", 0):
                 assert await store.commit([Put("k", b"")])
 
 

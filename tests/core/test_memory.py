@@ -9,7 +9,7 @@ from tests.contract.store import StoreContract
 
 
 class TestMemory(StoreContract):
-    ttl = 0.3
+    ttl = 0.6
     late = 2.0
 
     @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from flynn.core.outgoing import open_http
-from tests.harness import free_port
+from tests.ports import free_port
 
 STREAMS = 120
 

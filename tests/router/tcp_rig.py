@@ -11,7 +11,7 @@ from typing import Any
 from flynn.core.model import Route
 from flynn.router.listen import bound, close
 from flynn.router.tcp_ports import Ports
-from tests.harness import free_port
+from tests.ports import free_port
 from tests.router.rig import PATIENCE, Rig, Served, Talk, open_rig, until
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -18,7 +18,8 @@ from flynn.core.lease import open_lease
 from flynn.core.model import Instance, Record, Route, Router
 from flynn.core.store import Delete, Put
 from flynn.router.brick import RouterBrick, RouterConfig
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 from tests.router.rig import GET, OK, App, Call, Talk, always, until
 
 KEY = keys.router("host-a")

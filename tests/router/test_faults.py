@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.harness import free_port
+from tests.ports import free_port
 from tests.router.rig import GET, OK, App, Call, Rig, always, open_rig, until
 from tests.router.tcp_rig import silent
 

@@ -18,7 +18,8 @@ from flynn.router import grid
 from flynn.router.api import Which
 from flynn.router.counts import BOUNDS, Counts
 from flynn.router.stats import route_stats
-from tests.harness import TOKEN, TestNode, free_port, open_node
+from tests.harness import TOKEN, TestNode, open_node
+from tests.ports import free_port
 
 
 def told(*statuses: int) -> dict[str, Any]:

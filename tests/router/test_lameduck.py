@@ -14,7 +14,8 @@ from flynn.core.estate import Estate
 from flynn.core.model import Instance, Route
 from flynn.router import lameduck
 from flynn.router.brick import RouterBrick, RouterConfig
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 from tests.router.rig import GET, OK, App, Call, Talk, always, until
 from tests.router.test_brick import instance, serving, talking, told, until_told, write
 from tests.router.test_upgrade import ASK

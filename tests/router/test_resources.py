@@ -28,7 +28,7 @@ UPGRADE = b"GET /pings HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgr
 AGREED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 PING, PONG, AWAY = b"\x89\x80\0\0\0\0", b"\x8a\x00", b"\x88\x02\x03\xe9"
 
-PROMPT = 0.5
+PROMPT = 1.5
 """Seconds that all requests of an honest client but one take at most, on a machine that does all this at once."""
 
 
@@ -153,7 +153,7 @@ async def test_a_thousand_slow_heads() -> None:
             assert await served(running, 20) < PROMPT
             await asyncio.sleep(0.1)
         assert [(await reply).status for reply in replies] == [408] * 1000
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 15
         assert running.grown < 1000 * 16 * 1024
         for talk in talks:
             await talk.close()
@@ -215,7 +215,7 @@ async def test_an_app_that_never_answers() -> None:
         assert await served(running) < PROMPT
         replies = await asyncio.gather(*asked)
         assert {(r.status, r.value("X-Flynn-Error")) for r in replies} == {(503, "H12")}
-        assert 2 < time.monotonic() - begun < 8
+        assert 2 < time.monotonic() - begun < 15
         assert running.grown < 500 * 32 * 1024
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from flynn.core.model import Route
 from flynn.router.listen import bound, close
 from flynn.router.tcp_ports import Ports, wanted
-from tests.harness import free_port
+from tests.ports import free_port
 from tests.router.rig import until
 from tests.router.tcp_rig import is_reset, open_tcp, refuses, working
 

@@ -19,7 +19,7 @@ import aiohttp
 from flynn.plugins.builder.start import COMMAND, in_pieces
 from flynn.plugins.host.backends.backend import START
 from flynn.plugins.host.unpack import unpack
-from tests.harness import free_port
+from tests.ports import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PATH = f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import free_port
 from tests.plugins.builder import herokuish
 from tests.plugins.builder.building import PATH, answer, build, started, write_app
 from tests.plugins.builder.https import Site, serving
+from tests.ports import free_port
 
 APP = {"requirements.txt": "", "package.json": "{}", "server.js": "", "index.html": "A page"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flynn.plugins.builder.brick import BUILDPACKS
-from tests.harness import free_port
 from tests.plugins.builder.building import write_app
+from tests.ports import free_port
 
 SERVER = BUILDPACKS / "static" / "static_server.py"
 SITE = {

@@ -14,7 +14,8 @@ from flynn.core.serve import serve
 from flynn.core.web import LINES, Route, Web
 from flynn.plugins.host.logs.log_api import LogApi
 from flynn.plugins.host.logs.logs import Logs
-from tests.harness import TOKEN, TestNode, free_port
+from tests.harness import TOKEN, TestNode
+from tests.ports import free_port
 
 
 @dataclass(eq=False)

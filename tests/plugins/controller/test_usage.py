@@ -15,7 +15,8 @@ from flynn.core.usage import HostUsage, JobUsage, Told
 from flynn.core.web import Route, answer
 from flynn.plugins.controller import usage
 from flynn.plugins.controller.brick import Controller, ControllerConfig
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 
 MACHINE = HostUsage(cpus=2, load=(0.5, 0.4, 0.3), memory=8 << 30, memory_free=5 << 30, disk=9, disk_free=4)
 JOB = JobUsage(cpu=1.5, percent=12.0, memory=34 << 20, limit=512 << 20)

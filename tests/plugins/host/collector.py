@@ -12,7 +12,7 @@ from aiohttp import web
 from cryptography import x509
 
 from tests.certificate import make_certificate
-from tests.harness import free_port
+from tests.ports import free_port
 
 
 class Collector:

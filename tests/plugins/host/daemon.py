@@ -19,7 +19,8 @@ async def main(data: Path, backend: str, network: str) -> None:
             up = await rig.state("worker-1", "up")
             print(up.pid, flush=True)
             while True:
-                print(int((await rig.printed("worker-1"))[-1]) + 1, flush=True)
+                if lines := await rig.printed("worker-1"):
+                    print(int(lines[-1]) + 1, flush=True)
                 await asyncio.sleep(0.05)
 
 

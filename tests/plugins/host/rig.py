@@ -26,7 +26,8 @@ from flynn.core.usage import Told
 from flynn.plugins.host.brick import HostAgent
 from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.logs.past import Past
-from tests.harness import TestNode, free_port, open_node
+from tests.harness import TestNode, open_node
+from tests.ports import free_port
 
 HOST = "host-a"
 LIMIT = 20.0

@@ -67,10 +67,11 @@ async def test_no_failure_is_forgotten_because_the_clock_is_set(rig: Rig, clock:
 
 
 async def test_it_is_stopped_and_killed_in_time_though_the_clock_goes_back(rig: Rig, clock: Clock) -> None:
-    job = rig.job("worker-1", "trap '' TERM; while :; do sleep 0.05; done", stop_timeout=1)
+    job = rig.job("worker-1", "trap '' TERM; echo deaf; while :; do sleep 0.05; done", stop_timeout=1)
     await rig.assign(job)
     async with rig.running():
         await rig.state("worker-1", "up")
+        await rig.until_printed("worker-1", "deaf")
         began = time.monotonic()
         await rig.assign(job, stop=True)
         await rig.state("worker-1", "stopping")

@@ -17,6 +17,7 @@ from flynn.core.store import Put
 from flynn.plugins.host.backends.backend import Backend
 from flynn.plugins.host.life.kept import load, save
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
+from tests.harness import ended
 from tests.plugins.host.rig import Rig, alive, ask, open_rig
 
 
@@ -25,14 +26,6 @@ async def rig(backend: Backend, tmp_path: Path) -> AsyncIterator[Rig]:
     """A host without its agent."""
     async with open_rig(tmp_path / "data", backend=backend.name) as rig:
         yield rig
-
-
-def ended(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        return b"\nState:\tZ" in Path(f"/proc/{pid}/status").read_bytes()
-    except OSError:
-        return True
 
 
 async def test_a_service_is_adopted(rig: Rig) -> None:

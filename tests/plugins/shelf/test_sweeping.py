@@ -69,8 +69,9 @@ async def test_what_the_grid_put_and_uses_no_more_goes(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
         await node.store.commit([Put(keys.release("hello", 1), b"{}")])
         await until_only(node, names["both"], names["mine"])
-        await blobs.store(ctx, tmp_path / "slug")
-        assert names["slug"] in await kept(node)
+        url, mark = f"{node.url}/v1/blobs/{names['slug']}", {blobs.UNUSED: blobs.SWEEP}
+        async with node.http.put(url, data=b"slug", headers=mark) as response:
+            assert response.status == 201, "it is made anew, to be swept again soon"
 
 
 async def test_only_one_word_is_known(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import struct
 import zlib
 from pathlib import Path
 
-import psutil
 import pytest
 
 from flynn.core.errors import Unavailable
 from flynn.plugins.builder.git import layout
 from flynn.plugins.builder.git.program import Git, GitFailed, find
+from tests.harness import ended
 
 pytestmark = pytest.mark.usefixtures("git_client")
 
@@ -70,7 +70,7 @@ async def test_all_that_git_began_ends_with_it(tmp_path: Path, trap: str, monkey
     async with asyncio.timeout(20), git.running(tmp_path, (), {}) as process:
         child = int(await process.stdout.readline())
     assert process.returncode is not None
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+    while not ended(child):
         await asyncio.sleep(0.01)
 
 

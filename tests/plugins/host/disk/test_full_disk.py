@@ -147,6 +147,7 @@ async def test_what_a_disk_that_is_full_to_the_brim_does_to_jobs(rig: Rig, disk:
     await rig.assign(rig.job("brief-1", "sleep 3; exit 3", queue="ephemeral", app="brief"))
     for id in ("tick-1", "loud-1"):
         up = await rig.state(id, "up")
+    await rig.state("brief-1", lambda state: state.state != "starting")
     ballast = fill(disk)
     await full(rig, True)
     down = await rig.state("brief-1", "down")

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiodocker import Docker
 
 from tests.docker import Engine
 from tests.plugins.host.rig import Rig, open_rig
@@ -17,7 +16,4 @@ async def rig(docker: Engine, tmp_path: Path) -> AsyncIterator[Rig]:
         async with found.running():
             yield found
     assert await docker.left() == []
-    async with Docker(docker.url) as client:
-        for one in await client.images.list():
-            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
-                await client.images.delete(one["Id"], force=True)
+    await docker.forget_images()

@@ -10,7 +10,10 @@ import aiohttp
 import pytest
 from aiodocker import Docker
 
-from flynn.core.model import Job
+from flynn.core import keys
+from flynn.core.facts import encode
+from flynn.core.model import App, Job
+from flynn.core.store import Put
 from flynn.plugins.builder import inside
 from flynn.plugins.builder.start import COMMAND
 from flynn.plugins.host.docker import images
@@ -33,6 +36,12 @@ async def registry() -> AsyncIterator[Registry]:
     async with open_registry() as found:
         found.add("base:1", image())
         yield found
+
+
+async def known(rig: Rig, *apps: str) -> None:
+    """There are these apps: what they leave is kept when the agent looks for what nobody needs, as it does by itself
+    too."""
+    await rig.node.store.commit([Put(keys.app(app), encode(App(name=app, created=1.0))) for app in apps])
 
 
 def build(rig: Rig, id: str, files: dict[str, str], **fields: Any) -> Job:
@@ -173,6 +182,7 @@ async def test_of_what_builds_leave_without_a_name_only_the_last_ones_stays(
             return {one["Id"] for one in await client.images.list() if one["RepoTags"] in (None, [], ["<none>:<none>"])}
 
     found = []
+    await known(rig, "hello")
     for number, last in enumerate(("", "", "RUN exit 3\n", "")):
         files = {"Dockerfile": stages + last, "index.html": f"{number}" if number < 3 else "2"}
         await rig.assign(build(rig, f"build-{number}", files))
@@ -203,6 +213,7 @@ async def test_what_was_pulled_to_begin_with_goes_when_no_last_build_began_with_
         await client.images.pull(f"{at}/theirs:1")
     builds = [("hello", "base:1"), ("other", "base:1"), ("hello", "theirs:1"), ("other", "base:2"), ("hello", "base:2")]
     left = [{"base:1"}, {"base:1"}, {"base:1"}, {"base:2"}, {"base:2"}]
+    await known(rig, "hello", "other")
     for number, ((app, base), expected) in enumerate(zip(builds, left, strict=True)):
         files = {"Dockerfile": f"FROM {at}/{base}\nCOPY x /x\n", "x": f"{number}"}
         await rig.assign(build(rig, f"build-{number}", files, app=app))

@@ -23,11 +23,11 @@ from tests.contract import backend as contract
 from tests.contract import network
 from tests.contract.network import addresses, begun, listener, said, told
 from tests.docker import Engine, running_docker
-from tests.harness import free_port
 from tests.netns import netns
 from tests.plugins.host.rig import SERVE, Rig, ask, open_rig
 from tests.plugins.host.sandbox.world import world
 from tests.plugins.host.test_restart_of_daemon import daemon
+from tests.ports import free_port
 from tests.registry import busybox, image, open_registry
 
 LIMIT = 20.0
@@ -325,10 +325,7 @@ async def test_images_have_it_too(rig: Rig, walled: Engine) -> None:
             assert ("eth0:" in cards, cards.count(":")) == (True, 2)
             await rig.assign(job, stop=True)
             await rig.state(job.id, "down")
-    async with Docker(walled.url) as client:
-        for one in await client.images.list():
-            if not any(tag.startswith("flynn-machine") for tag in one["RepoTags"] or ()):
-                await client.images.delete(one["Id"], force=True)
+    await walled.forget_images()
 
 
 async def test_killed_daemons_leave_nothing_that_the_next_one_does_not_find(walled: Engine, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from flynn.plugins.host.life.health import listens
 from tests.plugins.host.rig import Rig, alive, open_rig
 
 SERVER = """
-import http.server, os, pathlib, time
+import http.server, os, pathlib, threading, time
 told = pathlib.Path(os.environ["CACHE_DIR"])
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        (told / "asked").write_text(f"{self.path}\\n{self.headers}")
+        asked = told / f"asked.{os.environ['FLYNN_JOB_ID']}.{threading.get_native_id()}"
+        asked.write_text(f"{self.path}\\n{self.headers}")
+        asked.rename(told / "asked")
         status, _, body = (told / "answer").read_text().partition(" ")
         if status == "never":
             time.sleep(600)
@@ -43,10 +45,16 @@ def told(rig: Rig) -> Path:
     return path
 
 
+def answers(rig: Rig, text: str) -> None:
+    """From now on the server answers so (`STATUS BODY`)."""
+    (told(rig) / "next").write_text(text)
+    (told(rig) / "next").rename(told(rig) / "answer")
+
+
 def server(rig: Rig, answer: str, **check: Any) -> Job:
-    """A web server that answers as it is told (`STATUS BODY`), and the check of it."""
-    (told(rig) / "answer").write_text(answer)
-    fast = {"interval": 0.1, "timeout": 0.5, **check}
+    """A web server that answers as it is told, and the check of it."""
+    answers(rig, answer)
+    fast = {"interval": 0.1, "timeout": 10.0, **check}
     return rig.web("web-1", "exec python3 -SE s.py", files={"s.py": SERVER}, cache="c", check=Check(**fast))
 
 
@@ -60,18 +68,18 @@ async def test_a_server_is_registered_while_it_answers_well(rig: Rig) -> None:
     while not (told(rig) / "asked").exists():
         await rig.node.mirror.catch_up(rig.node.mirror.facts, 0.05)
     assert rig.instance("web-1") is None
-    (told(rig) / "answer").write_text("200")
+    answers(rig, "200")
     up = await rig.state("web-1", "up")
     await registered(rig, True)
     asked = (told(rig) / "asked").read_text()
     assert asked.startswith(f"/up?x=%2F\nHost: 127.0.0.1:{up.port}\n")
     assert "Authorization" not in asked
-    (told(rig) / "answer").write_text("500")
+    answers(rig, "500")
     ill = await rig.state("web-1", lambda s: bool(s.reason))
     assert (ill.state, ill.restarts) == ("up", 0)
     assert ill.reason == f"GET /up?x=%2F on port {up.port} was answered with 500, not 200"
     await registered(rig, False)
-    (told(rig) / "answer").write_text("200")
+    answers(rig, "200")
     await rig.state("web-1", lambda s: s.state == "up" and not s.reason)
     await registered(rig, True)
     assert await rig.printed("web-1", "flynn") == [
@@ -81,7 +89,7 @@ async def test_a_server_is_registered_while_it_answers_well(rig: Rig) -> None:
 
 async def test_the_answer_is_looked_through_as_far_as_it_goes(rig: Rig) -> None:
     await rig.assign(server(rig, "204 " + "x" * 5110 + "all is well", kind="http", match="all is well", status=204))
-    (told(rig) / "answer").write_text("200 " + "x" * 5110 + "all is well")
+    answers(rig, "200 " + "x" * 5110 + "all is well")
     check = Check(kind="http", match="all is well", host="hello.example", interval=0.1)
     await rig.assign(rig.web("web-2", "exec python3 -SE s.py", files={"s.py": SERVER}, cache="c", check=check))
     await rig.state("web-2", lambda s: s.pid > 0)
@@ -89,14 +97,14 @@ async def test_the_answer_is_looked_through_as_far_as_it_goes(rig: Rig) -> None:
     while not (told(rig) / "asked").exists():
         await rig.node.mirror.catch_up(rig.node.mirror.facts, 0.05)
     assert rig.node.mirror.facts.states["host-a/web-2"].state == "starting"
-    (told(rig) / "answer").write_text("200 " + "x" * 5109 + "all is well")
+    answers(rig, "200 " + "x" * 5109 + "all is well")
     await rig.state("web-2", "up")
 
 
 async def test_a_server_that_does_not_answer_in_time_is_not_well(rig: Rig) -> None:
     await rig.assign(server(rig, "200", kind="http", timeout=0.2))
     up = await rig.state("web-1", "up")
-    (told(rig) / "answer").write_text("never")
+    answers(rig, "never")
     ill = await rig.state("web-1", lambda s: bool(s.reason))
     assert ill.reason == f"GET / on port {up.port} was not answered within 0.2 s"
 
@@ -127,12 +135,12 @@ async def test_a_check_that_hangs_is_ended_and_means_no_good(rig: Rig) -> None:
 async def test_one_that_is_not_well_for_too_long_is_killed_and_started_again(rig: Rig) -> None:
     await rig.assign(server(rig, "200", kind="http", kill_after=0.5))
     up = await rig.state("web-1", "up")
-    (told(rig) / "answer").write_text("500")
+    answers(rig, "500")
     again = await rig.state("web-1", lambda s: s.restarts == 1)
     why = f"GET / on port {up.port} was answered with 500, not 200 for 0.5 s, so it is killed"
     assert (again.state, again.failure, again.reason) == ("starting", "health", why)
     assert not alive(up.pid)
-    (told(rig) / "answer").write_text("200")
+    answers(rig, "200")
     assert (await rig.state("web-1", "up")).pid != up.pid
 
 
@@ -141,7 +149,7 @@ async def test_one_found_unwell_stays_so_for_the_next_daemon(light_backend: Back
         async with rig.running():
             await rig.assign(server(rig, "200", kind="http"))
             await rig.state("web-1", "up")
-            (told(rig) / "answer").write_text("500")
+            answers(rig, "500")
             ill = await rig.state("web-1", lambda s: bool(s.reason))
             await registered(rig, False)
         async with rig.running():
@@ -150,27 +158,30 @@ async def test_one_found_unwell_stays_so_for_the_next_daemon(light_backend: Back
                 await rig.node.mirror.catch_up(rig.node.mirror.facts, 0.05)
             assert await rig.state("web-1", "up") == ill
             assert rig.instance("web-1") is None
-            (told(rig) / "answer").write_text("200")
+            answers(rig, "200")
             await registered(rig, True)
 
 
 async def test_it_ends_by_the_signal_that_it_wants(rig: Rig) -> None:
     loop = "while :; do sleep 0.05; done"
-    job = rig.job("worker-1", f"trap 'echo int; exit 3' INT; trap 'echo term' TERM; {loop}", stop_signal="SIGINT")
+    traps = "trap 'echo int; exit 3' INT; trap 'echo term' TERM; echo ready"
+    job = rig.job("worker-1", f"{traps}; {loop}", stop_signal="SIGINT")
     await rig.assign(job)
     await rig.state("worker-1", "up")
+    await rig.until_printed("worker-1", "ready")
     await rig.assign(job, stop=True)
     down = await rig.state("worker-1", "down")
     assert (down.exit_code, down.reason) == (3, "stopped")
-    assert await rig.printed("worker-1") == ["int"]
+    assert await rig.printed("worker-1") == ["ready", "int"]
 
 
 async def test_it_has_the_time_that_it_wants_and_then_nothing_of_it_is_left(rig: Rig) -> None:
-    deaf = "trap '' TERM HUP; sh -c \"trap '' TERM HUP; while :; do sleep 0.05; done\""
+    deaf = "trap '' TERM HUP; sh -c \"trap '' TERM HUP; echo ready; while :; do sleep 0.05; done\""
     mark = f"MARK={rig.node.node.port}-{os.getpid()}"
     job = rig.job("worker-1", f"{deaf} & {deaf}", env=dict([mark.split("=")]), stop_timeout=0.3)
     await rig.assign(job)
     await rig.state("worker-1", "up")
+    await rig.until_printed("worker-1", "ready", "ready")
     assert len(marked(mark)) > 1
     await rig.assign(job, stop=True)
     down = await rig.state("worker-1", "down")

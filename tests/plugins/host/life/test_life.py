@@ -33,6 +33,7 @@ async def test_a_service_comes_up_and_is_found(rig: Rig) -> None:
     assert (instance.job, instance.host, instance.draining) == ("web-1", "host-a", False)
     assert await ask(instance) == "web-1"
     await rig.until_printed("web-1", "serving")
+    await rig.until_told("web-1", f"up on port {up.port}")
     assert await rig.printed("web-1", "flynn") == ["started", f"up on port {up.port}"]
 
 
@@ -244,6 +245,7 @@ async def test_a_job_that_is_suspended_hears_of_its_stop(rig: Rig) -> None:
     job = rig.job("worker-1", "trap 'echo heard; exit 5' TERM; echo ready; kill -STOP $$; while :; do sleep 0.1; done")
     await rig.assign(job)
     await rig.state("worker-1", "up")
+    await rig.until_printed("worker-1", "ready")
     await rig.assign(job, stop=True)
     down = await rig.state("worker-1", "down")
     assert (down.exit_code, down.reason) == (5, "stopped")

@@ -20,10 +20,10 @@ from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from tests.contract import network as contract
 from tests.contract.backend import start
 from tests.contract.network import addresses, begun, carriers, ended, listener, said, told
-from tests.harness import free_port
 from tests.plugins.host.again import HOME, again_as_ordinary_user
 from tests.plugins.host.rig import ask, open_rig
 from tests.plugins.host.sandbox.world import RESOLVER
+from tests.ports import free_port
 
 LIMIT = 20.0
 
@@ -133,7 +133,7 @@ async def test_a_service_is_up_once_it_listens_itself(rig_data: Path) -> None:
         instance = rig.instance("web-1")
         assert instance
         assert await ask(instance) == "web-1"
-        down = await rig.state("web-2", lambda state: state.restarts == 1)
+        down = await rig.state("web-2", lambda state: state.failure == "boot")
         assert "did not listen on port" in down.reason
         assert rig.instance("web-2") is None
         await rig.assign(rig.web("web-1", network="own"), rig.web("web-2", slow, network="own"), stop=True)
