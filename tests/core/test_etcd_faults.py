@@ -105,7 +105,7 @@ class TestExactlyOnce:
                     await store.commit([Put("k", b"1")])
                 with pytest.raises(Unavailable, match="gave no answer"):
                     await store.commit([Put("k", b"2")])
-                assert asyncio.get_running_loop().time() - began < 2 * TIMEOUT + 1
+                assert asyncio.get_running_loop().time() - began < 2 * TIMEOUT + 5
                 assert watching.done()
                 with pytest.raises(Unavailable, match="silent"):
                     watching.result()
@@ -217,7 +217,7 @@ class TestOutages:
             calls = [store.get("k"), store.commit([Put("k", b"2")]), store.grant(5)]
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert [type(result) for result in results] == [Unavailable] * 3
-            assert asyncio.get_running_loop().time() - began < TIMEOUT + 1
+            assert asyncio.get_running_loop().time() - began < TIMEOUT + 5
             for member in three.members[:2]:
                 await member.start()
             await three.answers()

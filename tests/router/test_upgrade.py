@@ -52,12 +52,13 @@ async def test_bytes_pass_both_ways_after_an_upgrade(word: bytes) -> None:
 
 
 async def test_a_tunnel_outlives_all_timeouts() -> None:
-    async with open_rig(idle_timeout=0.1, first_byte_timeout=0.1, head_timeout=0.1, keepalive_timeout=0.1) as rig:
+    limits = dict.fromkeys(("idle_timeout", "first_byte_timeout", "head_timeout", "keepalive_timeout"), 0.3)
+    async with open_rig((), **limits) as rig:
         app = await rig.app(echo)
         rig.show(app.address)
         talk = await agreed(rig)
         rig.show(app.address, draining=[app.address])
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
         await talk.send(b"still here")
         assert await talk.reader.readexactly(10) == b"still here"
         assert rig.registry.draining() == {"app-web/i0": 1}

@@ -62,7 +62,7 @@ async def ask(node: TestNode, path: str) -> tuple[int, Any]:
 async def test_who_does_not_answer_is_named_and_holds_up_nobody(
     node: TestNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "ANSWER", 0.3)
+    monkeypatch.setattr(usage, "ANSWER", 1.5)
     status, told = await ask(node, "/v1/apps/hello/usage")
     assert status == 200
     assert told["jobs"].keys() == {"hello-web-a"}
@@ -71,7 +71,7 @@ async def test_who_does_not_answer_is_named_and_holds_up_nobody(
     assert told["silent"] == {
         "gone": "it is not up",
         "odd": "its answer is not understood; is its daemon of another version?",
-        "slow": "it does not answer within 0.3 s",
+        "slow": "it does not answer within 1.5 s",
     }
 
 
@@ -83,12 +83,12 @@ async def test_only_hosts_with_jobs_of_the_app_are_asked(node: TestNode) -> None
 
 
 async def test_a_host_by_itself(node: TestNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "ANSWER", 0.3)
+    monkeypatch.setattr(usage, "ANSWER", 1.5)
     status, told = await ask(node, "/v1/hosts/a")
     assert (status, told["name"], told["jobs"], told["reserved"], told["silent"]) == (200, "a", 2, 256, "")
     assert told["usage"]["memory_free"] == 5 << 30
     status, told = await ask(node, "/v1/hosts/slow")
     assert (status, told["jobs"], told["usage"]) == (200, 1, None)
-    assert told["silent"] == "it does not answer within 0.3 s"
+    assert told["silent"] == "it does not answer within 1.5 s"
     status, told = await ask(node, "/v1/hosts/gone")
     assert (status, told["message"]) == (404, "there is no host gone now; `flynn host` lists those that are up")

@@ -52,7 +52,9 @@ class Limiter:
 
     def open(self) -> None:
         """Find out what there is, and clear away what was left of jobs that are no more. Blocks for a moment. Another
-        daemon may just remove the groups of one of before, whose data were gone until now (`leftover.py`)."""
+        daemon may just remove the groups of one of before, whose data were gone until now (`leftover.py`); those that
+        are made here have data from the beginning on."""
+        self.data.mkdir(parents=True, exist_ok=True)
         for _ in range(AGAIN):
             with contextlib.suppress(FileNotFoundError):
                 self._open()

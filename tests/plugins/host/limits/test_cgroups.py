@@ -339,6 +339,12 @@ async def test_the_next_daemon_keeps_the_groups_of_its_jobs(tmp_path: Path) -> N
     assert not any(dir.exists() for dir in group.dirs)
 
 
+async def test_groups_have_data_from_the_beginning_on(tmp_path: Path) -> None:
+    """Else the next daemon that begins on this machine would take them for those of one whose data are gone."""
+    await ProcessBackend(tmp_path / "data").open()
+    assert (tmp_path / "data").is_dir()
+
+
 async def test_a_group_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     backend = ProcessBackend(tmp_path / "data")
     (tmp_path / "file").write_text("")
