@@ -28,7 +28,7 @@ from flynn.core.serve import serve
 from flynn.core.store import Store
 from flynn.core.web import Route, Stream, Web
 from flynn.core.web.openapi import accepted, refusals
-from tests.ports import free_port
+from tests.ports import free_port as free_port
 
 TOKEN = "secret"
 

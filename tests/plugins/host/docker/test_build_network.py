@@ -18,13 +18,13 @@ from flynn.plugins.host.docker.engine import engine
 from flynn.plugins.host.docker.networks import Networks
 from tests.contract.network import addresses, listener
 from tests.docker import Engine
-from tests.harness import free_port
 from tests.plugins.host.docker.test_image_build import build
 from tests.plugins.host.docker.test_image_build import registry as registry
 from tests.plugins.host.docker.test_own import flush, ruled
 from tests.plugins.host.docker.test_own import ruleless as ruleless
 from tests.plugins.host.rig import HOST, Rig, open_rig
 from tests.plugins.host.sandbox.world import world
+from tests.ports import free_port
 from tests.registry import Registry
 
 LIMIT = 30.0
