@@ -9,14 +9,16 @@ AT_ONCE = 90
 
 
 def leftovers(facts: Facts, app: str) -> list[str]:
-    """The keys that belong to an app which is no more; none if there is one of the name."""
+    """The keys that belong to an app which is no more; none if there is one of the name. First that by which nobody
+    would look for the others (`plan.owners`): it must not be what is left alone."""
     if not app or app in facts.apps:
         return []
     return [
+        *([repository] if facts.get(repository := keys.repository(app)) else []),
         *(f"releases/{key}" for key in facts.releases_of(app)),
         *(f"receipts/{key}" for key in facts.receipts_of(app)),
         *(f"builds/{key}" for key in facts.builds_of(app)),
-        *(key for key in (keys.formation(app), keys.deploy(app), keys.repository(app)) if facts.get(key)),
+        *(key for key in (keys.formation(app), keys.deploy(app)) if facts.get(key)),
         *(keys.route(route.id) for route in facts.routes_of(app)),
         *map(keys.sink, facts.sinks_of(app)),
         *(f"crons/{key}" for key in facts.crons_of(app)),
