@@ -54,10 +54,12 @@ async def fetch(ctx: "Context", sha256: str, path: Path, leave: int = 0, lasts: 
     """Write blob `sha256` to `path` (whole or not at all), from the first shelf of the grid that has it. `lasts`: also
     through a power cut.
 
-    NotFound: none has. Invalid: it came damaged. Full: `path` cannot be written, or fewer than `leave` bytes of its
-    disk would stay free. Unavailable: a shelf that may have it does not answer.
+    NotFound: none has that is up. Invalid: it came damaged. Full: `path` cannot be written, or fewer than `leave` bytes
+    of its disk would stay free. Unavailable: a shelf that may have it does not answer.
     """
-    missed: FlynnError = NotFound(f"blob {sha256[:12]} is not on the shelf; deploy the app again")
+    missed: FlynnError = NotFound(
+        f"blob {sha256[:12]} is on no shelf that is up; wait for the host that has it, or deploy the app again"
+    )
     for url in ctx.find_all("shelf"):
         try:
             return await _fetch(ctx, f"{url}/v1/blobs/{sha256}", sha256, path, leave, lasts)

@@ -219,7 +219,7 @@ async def test_a_blob_that_is_missing_or_damaged(rig: Rig) -> None:
     await rig.assign(rig.job("worker-1", "true", layers={"app": "0" * 64}))
     down = await rig.state("worker-1", "down")
     assert (down.failure, down.exit_code) == ("start", None)
-    assert "blob 000000000000 is not on the shelf" in down.reason
+    assert "blob 000000000000 is on no shelf that is up" in down.reason
     sha256 = rig.shelf.add(b"once")
     rig.shelf.blobs[sha256] = b"twice"
     await rig.assign(rig.job("worker-2", "true", layers={"app": sha256}))
