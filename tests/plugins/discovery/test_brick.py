@@ -171,13 +171,13 @@ async def test_who_stops_beating_is_gone_after_the_ttl_and_not_before(tmp_path: 
     async with discovery(tmp_path) as (node, _):
         async with stream(node, "web") as events:
             await events.take(2)
-            await register(node, "web/a", ttl=1)
+            await register(node, "web/a", ttl=3)
             await register(node, "web/b", ttl=300)
             assert await events.take(3) == [("up", "a"), ("leader", "a"), ("up", "b")]
             beaten = loop.time()
-            await register(node, "web/a", ttl=1)
+            await register(node, "web/a", ttl=3)
             assert await events.take(2) == [("down", "a"), ("leader", "b")]
-            assert 1 <= loop.time() - beaten < 5
+            assert 3 <= loop.time() - beaten < 8
         assert (await register(node, "web/a"))[0] == 201
         assert await shown(node, "web") == ("b", ["b", "a"])
 
@@ -233,7 +233,7 @@ async def test_a_registration_outlives_a_restart_of_the_brick_if_it_is_beaten(tm
         await node.mirror.reach(await node.store.commit([Put(keys.instance("web", "old"), encode(old))]))
         async with node.running(Discovery(DiscoveryConfig())):
             await register(node, "web/new")
-            assert (await register(node, "web/old", ttl=1))[0] == 200
+            assert (await register(node, "web/old", ttl=3))[0] == 200
             assert await shown(node, "web") == ("old", ["old", "new"])
             await node.mirror.until(lambda facts: [i.id for i in facts.instances("web")] == ["new"], 10)
 

@@ -52,7 +52,7 @@ async def test_a_pause_is_as_long_whatever_the_clock_says(rig: Rig, clock: Clock
         clock.off += 4 * HOUR
         assert rig.node.mirror.facts.states["host-a/worker-1"].restarts == 6
         await rig.state("worker-1", lambda s: s.restarts == 7)
-    assert 9.5 < time.monotonic() - began < 20
+    assert 8 < time.monotonic() - began < 60, "ten seconds, and not an hour more or less"
 
 
 @pytest.mark.parametrize("off", [HOUR, -HOUR])
@@ -76,9 +76,9 @@ async def test_it_is_stopped_and_killed_in_time_though_the_clock_goes_back(rig: 
         await rig.assign(job, stop=True)
         await rig.state("worker-1", "stopping")
         clock.off -= HOUR
-        down = await rig.state("worker-1", "down", 10)
+        down = await rig.state("worker-1", "down")
     assert down.reason == "stopped; killed, as it did not end within 1 s"
-    assert 0.9 < time.monotonic() - began < 8
+    assert 0.9 < time.monotonic() - began < 30
 
 
 async def test_a_line_without_an_end_waits_no_longer_though_the_clock_goes_back(rig: Rig, clock: Clock) -> None:
@@ -90,7 +90,7 @@ async def test_a_line_without_an_end_waits_no_longer_though_the_clock_goes_back(
                 await asyncio.sleep(0.001)
         await asyncio.sleep(0.2)  # It is seen, and waits for its end.
         clock.off -= HOUR
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(20):
             while rig.kept_lines("worker-1") != ["prompt"]:
                 await asyncio.sleep(0.05)
 
