@@ -16,6 +16,7 @@ from flynn.plugins.host.config import HostConfig
 from flynn.plugins.host.disk.watch import DiskWatch
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.layers import Layers
+from flynn.plugins.host.life.boots import Boots
 from flynn.plugins.host.limits.host_kills import HostKills
 from flynn.plugins.host.logs.logs import Logs
 from flynn.plugins.host.ports import Ports
@@ -53,6 +54,7 @@ class Ground:
     changed: Callable[[], None] = lambda: None
     """Called when a job has another state than before."""
 
+    boots: Boots = field(default_factory=Boots)
     kills: HostKills = field(default_factory=HostKills)
     volumes: Volumes = field(init=False)
 

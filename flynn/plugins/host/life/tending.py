@@ -5,6 +5,7 @@ from typing import Never
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Running
+from flynn.plugins.host.life.boots import pause
 from flynn.plugins.host.life.health import BOOTING, Patient, boot_pause, problem
 from flynn.plugins.host.life.knock import listened
 from flynn.plugins.host.life.pulse import Pulse
@@ -48,18 +49,23 @@ async def _listed(standing: Standing, place: Registration, resumed: bool) -> Nev
 async def _bring_up(patient: Patient, standing: Standing, place: Registration) -> str:
     """Check often until it is well, then register it; why it did not come up."""
     port, limit = patient.port, patient.check.start_timeout or standing.ground.config.boot_timeout
-    wrong, steady = "", standing.ground.steady
-    begun = steady()
+    check, wrong, steady, boots = patient.check, "", standing.ground.steady, standing.ground.boots
+    begun, expected = steady(), boots.expected(standing.job)
+
+    def until_next(waited: float) -> float:
+        unknown = boot_pause(check, waited)
+        return unknown if check.kind == "command" else pause(expected, waited, unknown)
+
     try:
         async with asyncio.timeout(limit):
-            if patient.check.kind in ("", "tcp") and not patient.apart:
-                check = patient.check
-                await listened((patient.address, port), check.timeout, lambda waited: boot_pause(check, waited))
+            if check.kind in ("", "tcp") and not patient.apart:
+                await listened((patient.address, port), check.timeout, until_next)
             else:
                 while wrong := await problem(patient):
-                    await asyncio.sleep(boot_pause(patient.check, steady() - begun))
+                    await asyncio.sleep(until_next(steady() - begun))
     except TimeoutError:
         return _never_up(patient, limit, wrong)
+    boots.learn(standing.job, steady() - begun)
     if port:
         await _look_for_socket(standing, place)
         await place.put(port)
