@@ -47,7 +47,7 @@ async def test_a_drain_under_load_fails_no_request_and_does_what_was_foretold(an
             assert {job["id"] for job in await b.jobs("hello", "up")}.isdisjoint(before)
             run = await b.ok("run", "-a", "hello", "echo on $FLYNN_HOST_NAME")
         assert near.failures == far.failures == []
-        assert near.count > 50
+        assert near.count > 10
         assert all(f"{id} has left a" in drained.out for id in before)
         assert drained.out.splitlines()[-1] == "a is drained: it has no job"
         assert "a is drained since" in (await b.ok("host")).out

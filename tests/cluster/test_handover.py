@@ -123,7 +123,7 @@ async def test_a_daemon_that_cannot_start_leaves_the_other_as_it_was(tmp_path: P
                 await grid.ok("scale", "-a", "hello", f"web={2 - count % 2}")
             assert await ends(await grid.take_over()) == 0
         assert load.failures == []
-        assert load.count > 100
+        assert load.count > 20
 
 
 async def test_a_daemon_killed_before_it_is_up_leaves_the_other_as_it_was(grid: Grid, tmp_path: Path) -> None:

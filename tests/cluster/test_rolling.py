@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMES = ("a", "b", "c")
 
-LEAST = 100
+LEAST = 20
 """Requests that each router must have answered meanwhile, or nothing was shown."""
 
 

@@ -157,7 +157,8 @@ async def test_what_a_disk_that_is_full_to_the_brim_does_to_jobs(rig: Rig, disk:
     async with asyncio.timeout(LIMIT):
         while raw.stat().st_size < size + MIB // 2:
             await asyncio.sleep(0.05)
-    assert free(disk) < 64 * 1024
+        while free(disk) > 64 * 1024:  # What it printed is let go of piece by piece, and it fills that again.
+            await asyncio.sleep(0.01)
     before = await rig.printed("tick-1")
     ballast.unlink()
     await full(rig, False)

@@ -34,6 +34,13 @@ async def ahead(sandbox: SandboxBackend) -> AsyncIterator[SandboxBackend]:
         yield sandbox
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's addresses stay what they are: engines of other tests make networks and remove them."""
+    cards = psutil.net_if_addrs()
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: cards)
+
+
 def told(root: Path, name: str, command: str, **fields: object) -> Spec:
     (root / name / "job").mkdir(parents=True)
     return replace(spec(root / name, command), id=name, **fields)  # type: ignore[arg-type]
@@ -255,6 +262,7 @@ async def test_a_killed_daemon_leaves_none(apart: SandboxBackend, tmp_path: Path
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_network_is_ready_for_the_next_job(apart: SandboxBackend, tmp_path: Path) -> None:
     with apart.ahead():
         await ran(apart, told(tmp_path, "job-1", "true", network="own"))
