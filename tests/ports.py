@@ -2,19 +2,22 @@
 
 A port that is found free and listened on a moment later may be another's by then; and so may one whose daemon is
 killed and started again. So these are below those that the kernel gives away (ip_local_port_range), and in blocks, of
-which a process holds one as long as it lives: by a name that there is once in a network (unix(7), abstract sockets).
+which a process holds one as long as it lives: by a lock on a file, which holds in whatever network it is just then.
 """
 
+import fcntl
 import itertools
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 FIRST, BLOCKS, SIZE = 10_000, 50, 200
 
 
 class _Block:
-    """`held`: the socket that has its name, which the kernel takes back when the process ends."""
+    """`held`: the file that is locked, until the process ends."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
@@ -41,13 +44,16 @@ def free_port() -> int:
     raise AssertionError(f"all {SIZE} ports of this process are taken")
 
 
-def _taken() -> tuple[socket.socket, int]:
+def _taken() -> tuple[int, int]:
     for number in range(BLOCKS):
-        held = socket.socket(socket.AF_UNIX)
         try:
-            held.bind(f"\0flynn-test-ports-{number}")
-        except OSError:
-            held.close()
+            held = os.open(Path(tempfile.gettempdir()) / f"flynn-test-ports-{number}", os.O_RDONLY | os.O_CREAT, 0o644)
+        except PermissionError:  # Another user's, in a directory where nobody opens those of others so.
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
             continue
         return held, number
     raise AssertionError(f"all {BLOCKS} blocks of ports are taken")

@@ -1,6 +1,7 @@
 """One run of measurements: what is asked for, one group after the other; a line for each figure at the end."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -100,6 +101,7 @@ async def _all(bench: Bench, run: Run) -> list[Figure]:
             continue
         asked = [id for id in group.ids if run.wants(id)]
         run.say(f"{' '.join(asked)} {group.what}")
+        _settle()
         try:
             with work_directory() as work:
                 figures += await group.measure(run, work)
@@ -107,6 +109,12 @@ async def _all(bench: Bench, run: Run) -> list[Figure]:
             for id in asked:
                 run.failed(id, str(error))
     return sorted(figures, key=lambda figure: in_order(figure.id))
+
+
+def _settle() -> None:
+    """What was measured before has no part in what comes: its files are on disk, its objects gone."""
+    gc.collect()
+    os.sync()
 
 
 def _publish(bench: Bench, figures: Sequence[Figure], where: str, printed: Sequence[str]) -> None:

@@ -94,11 +94,10 @@ async def test_what_is_adopted_has_it_still(apart: SandboxBackend, tmp_path: Pat
 
 async def test_without_a_network_there_is_only_itself(sandbox: SandboxBackend, tmp_path: Path) -> None:
     with listener() as port:
-        look = (
-            f"python3 look.py {' '.join(f'{address}:{port}' for address in addresses())}; cut -s -d: -f1 /proc/net/dev"
-        )
+        places = [f"{address}:{port}" for address in addresses()]
+        look = f"python3 look.py {' '.join(places)}; cut -s -d: -f1 /proc/net/dev"
         lines = await said(sandbox, replace(told(tmp_path, look), network="none"))
-    assert [line.split()[-1] for line in lines] == ["no"] * len(addresses()) + ["lo"]
+    assert [line.split()[-1] for line in lines] == ["no"] * len(places) + ["lo"]
 
 
 async def test_where_it_cannot_be_had_it_is_refused(sandbox: SandboxBackend, tmp_path: Path) -> None:
