@@ -1,7 +1,6 @@
 """One run of measurements: what is asked for, one group after the other; a line for each figure at the end."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -112,8 +111,7 @@ async def _all(bench: Bench, run: Run) -> list[Figure]:
 
 
 def _settle() -> None:
-    """What was measured before has no part in what comes: its files are on disk, its objects gone."""
-    gc.collect()
+    """What was measured before has no part in what comes: its files are on disk."""
     os.sync()
 
 
