@@ -46,6 +46,9 @@ class NearShelf(Protocol):
         """Keep what is in a file, durably before it returns; it goes once nothing refers to it. Invalid: the bytes have
         another digest. Full, TooLarge."""
 
+    async def has(self, sha256: str) -> bool:
+        """Whether a blob is here: then it counts as asked for."""
+
     async def open(self, sha256: str) -> BinaryIO | None:
         """The bytes of a blob, in a file to be read alone; None: it is not here."""
 
@@ -112,7 +115,11 @@ def digest(path: Path) -> tuple[str, int]:
 
 async def _is_there(ctx: "Context", sha256: str) -> bool:
     for url in ctx.find_all("shelf"):
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, Unavailable):
+            if near := ctx.near.get(_home(url)):
+                if await near.has(sha256):
+                    return True
+                continue
             async with ctx.http.head(f"{url}/v1/blobs/{sha256}", timeout=ASKED) as response:
                 if response.status == 200:
                     return True

@@ -70,6 +70,23 @@ async def test_there_and_back(tmp_path: Path, source: Path, near: bool) -> None:
         assert [path.name for path in target.parent.iterdir()] == ["blob"]
 
 
+@pytest.mark.parametrize("near", [True, False], ids=["near", "by HTTP"])
+async def test_who_asks_what_is_missing_uses_the_rest(tmp_path: Path, source: Path, near: bool) -> None:
+    """It stays longer, as what is fetched does."""
+    async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig())) as ctx:
+        await node.mirror.until(lambda facts: bool(facts.instances("shelf")), 5)
+        if not near:
+            ctx.near.clear()
+        await blobs.store(ctx, source)
+        [mark] = (node.node.data / "shelf").glob(f"??/{NAME}.unused")
+        os.utime(mark, (1, 1))
+        assert await blobs.missing(ctx, (NAME, "0" * 64)) == {"0" * 64}
+        assert mark.stat().st_mtime > 1
+        [kept] = (node.node.data / "shelf").glob(f"??/{NAME}")
+        kept.unlink()
+        assert await blobs.missing(ctx, (NAME,)) == {NAME}
+
+
 async def test_what_is_for_the_shelf_of_this_daemon_goes_without_http(tmp_path: Path, source: Path) -> None:
     """Nothing answers at the node's port as a shelf would; what the shelf says of a file is the same."""
     async with open_node(tmp_path / "node") as node, node.running(Shelf(ShelfConfig(limit=1))) as ctx:

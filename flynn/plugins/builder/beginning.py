@@ -74,7 +74,9 @@ class Beginning:
             await self.ctx.mirror.until(lambda facts: any(not i.draining for i in facts.instances("shelf")), SHELF)
         except TimeoutError:
             raise Unavailable(f"no shelf came up within {SHELF:g} s; `flynn status` shows what is wrong") from None
-        return await blobs.store(self.ctx, self.kit, self.tools)
+        if await blobs.missing(self.ctx, (self.tools.sha256,)):
+            await blobs.store(self.ctx, self.kit, self.tools)
+        return self.tools
 
     async def shelve_early(self) -> None:
         """Put the tools on the shelf now, so that the first build need not wait."""

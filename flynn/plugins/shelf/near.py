@@ -17,5 +17,8 @@ class Near:
         await self._store.put_file(check_digest(sha256), file, sweep=True)
         self._on_change()
 
+    async def has(self, sha256: str) -> bool:
+        return await self._store.head(check_digest(sha256)) is not None
+
     async def open(self, sha256: str) -> BinaryIO | None:
         return await self._store.open_file(check_digest(sha256))

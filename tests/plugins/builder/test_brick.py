@@ -107,6 +107,19 @@ def test_what_cannot_be_a_limit(name: str, value: int) -> None:
         msgspec.convert({name: value}, BuilderConfig)
 
 
+async def test_tools_that_were_taken_from_the_shelf_are_put_there_again(data: Path) -> None:
+    async with builder(data) as (grid, _):
+        async with asyncio.timeout(10):
+            while not grid.blobs:
+                await asyncio.sleep(0.01)
+        [(tools, _)] = grid.blobs.items()
+        grid.blobs.clear()
+        async with push(grid):
+            job = await grid.queued()
+        assert job.layers["tools"] == tools
+        assert tools in grid.blobs
+
+
 async def test_only_layers_that_a_shelf_has_need_not_be_made(data: Path) -> None:
     layers = {"python-1": "b" * 64, "node-1": "e" * 64}
     slug = model.Artifact(sha256="a" * 64, layers=layers)
