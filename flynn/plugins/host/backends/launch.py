@@ -2,8 +2,8 @@
 
 A shell begins while all else is made ready, and waits for lines on its standard input. The daemon writes the first once
 the groups of the process are there, which the shell then enters, and the last once its identity is on disk; a daemon
-that dies before closes the pipe, and the shell ends without having run anything of the job's. For what is to stand
-around the process there may be a line between: that is built while the daemon still does the rest.
+that dies before closes the pipe, and the shell ends without having run anything of the job's. What is to stand around
+the process may be built while the daemon still does the rest: then it is a shell within that waits for the last line.
 """
 
 import asyncio
@@ -58,11 +58,6 @@ class Gate:
 
     def enter(self) -> None:
         """Its groups are there: it enters them, before it can have any children."""
-        self._say()
-
-    def build(self) -> None:
-        """What it shall become is told: it builds what stands around the process, which waits within for the last line.
-        Only for a script that waits for this one."""
         self._say()
 
     def go(self, commit: Callable[[Identity], None]) -> Launched:

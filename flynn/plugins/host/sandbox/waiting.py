@@ -1,11 +1,13 @@
-"""A sandbox that waits to be told what it is to be: a shell, with all that bubblewrap is given by descriptor open.
+"""A sandbox that waits to be told what it is to be: bubblewrap, which reads its arguments, with all open that it is
+given by descriptor.
 
 It may begin before it is known for which job. Then its files are in a directory of its own, and are moved to the job's.
+What is to run within is one of the arguments as well: a shell begins there, and does what a variable says.
 """
 
 import contextlib
 import os
-import shlex
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +15,20 @@ from pathlib import Path
 from flynn.plugins.host.backends.backend import Spec
 from flynn.plugins.host.backends.beside import BARE
 from flynn.plugins.host.backends.identity import alive
-from flynn.plugins.host.backends.launch import GO, Gate, held, opened
+from flynn.plugins.host.backends.launch import Gate, held, opened
 from flynn.plugins.host.limits.limiter import Hold, Limiter
 from flynn.plugins.host.sandbox import network
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
-BECOME = GO + ". /proc/self/fd/{}"
-"""What it is to be is a line of the shell, in a file: its arguments must be known before it begins. The file goes on
-with the arguments of bubblewrap, which closes it once they are read: a job shall have no file open but its own."""
+BECOME = 'exec "$@"'
+
+BEGIN = "FLYNN_BEGIN"
+"""The variable with what the shell within does, which takes it out of the environment: the command of a sandbox has to
+be known before its arguments are."""
+
+PATIENCE = 30.0
+"""Seconds that bubblewrap may take to read its arguments."""
 
 MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
 """The files that become the job's."""
@@ -29,14 +36,13 @@ MOVED = ("stdout", "stderr", "status", "seccomp", "pasta")
 
 @dataclass(frozen=True)
 class Waiting:
-    """`files`: what bubblewrap is given, by the option that takes it. `told`: what the shell becomes, and bubblewrap's
-    arguments. `refused`: what its network does not reach, if it has one of its own (`own`); `servers`: whom that asks
-    for names."""
+    """`files`: what bubblewrap is given, by the option that takes it. `told`: where it reads its arguments. `refused`:
+    what its network does not reach, if it has one of its own (`own`); `servers`: whom that asks for names."""
 
     dir: Path
     gate: Gate
     files: Mapping[str, int]
-    told: int
+    told: socket.socket
     own: bool
     refused: tuple[str, ...]
     servers: tuple[str, ...]
@@ -55,11 +61,12 @@ class Waiting:
         """Whether its network, if it has one of its own, is as one that begins now, which does not reach these."""
         return self.refused == refused and (not self.own or self.servers == network.servers())
 
-    def become(self, argv: Sequence[str], words: Sequence[str]) -> None:
-        """Say what it is: `argv`, and bubblewrap's arguments. It begins with that. OSError: the disk is full."""
-        code = os.fsencode(f"exec {shlex.join(argv)}\n")
-        fill(self.told, code + b"".join(word.encode() + b"\0" for word in words), len(code))
-        self.gate.build()
+    def become(self, words: Sequence[str], code: str) -> None:
+        """Say what it is: the arguments of bubblewrap, which it begins with, and what the shell within does. Who dies
+        while he says so has said nothing: the code comes last."""
+        with contextlib.suppress(ConnectionError):  # It has ended, and is found so.
+            self.told.sendall(b"".join(os.fsencode(word) + b"\0" for word in (*words, "--setenv", BEGIN, code)))
+            self.told.shutdown(socket.SHUT_WR)
 
     def hold(self, hold: Hold) -> None:
         """The limits that what it becomes inherits."""
@@ -76,6 +83,7 @@ class Waiting:
 
 
 def begin(
+    bwrap: str,
     dir: Path,
     refused: Sequence[str] | None,
     port: str,
@@ -84,9 +92,10 @@ def begin(
     stdin: bool = False,
     more: Sequence[int] = (),
 ) -> Waiting:
-    """One that waits, its files in `dir`, which is there; whoever holds it closes `open`, and it is gone if it was not
-    set going. `refused`: of a network of its own (None: it has none), in which `port` is let in, in pasta's words.
-    `more` are descriptors that it keeps. NotStarted; OSError: the disk is full or broken."""
+    """One that waits to be told what `bwrap` makes of it, its files in `dir`, which is there; whoever holds it closes
+    `open`, and it is gone if it was not set going. `refused`: of a network of its own (None: it has none), in which
+    `port` is let in, in pasta's words. `more` are descriptors that it keeps. NotStarted; OSError: the disk is full or
+    broken."""
     with contextlib.ExitStack() as stack:
         files = {"--json-status-fd": _new(dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
         files["--file"] = _memory("hosts", stack)
@@ -95,14 +104,19 @@ def begin(
         if filter:  # What is run beside the job needs it too.
             files["--seccomp"] = _new(dir / "seccomp", os.O_RDWR, stack)
             fill(files["--seccomp"], filter)
-        told = _memory("bwrap arguments", stack)
-        script, argv, servers = BECOME.format(told), list[str](), network.servers()
+        told, read = (stack.enter_context(end) for end in socket.socketpair())
+        told.settimeout(PATIENCE)
+        argv, servers = (
+            [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", f'eval "${BEGIN}"'],
+            network.servers(),
+        )
         if refused is not None:
             network.write(dir, port, refused)
-            script, argv = 'exec "$@"', [*network.words(dir), "/bin/sh", "-c", script]
-        kept = [told, *files.values(), *more]
+            argv = [*network.words(dir), *argv]
+        kept = [read.fileno(), *files.values(), *more]
         env = ENV if refused is None else {**BARE, **ENV}
-        gate = stack.enter_context(opened(argv, env, (dir / "stdout", dir / "stderr"), stdin, kept, hold, script))
+        with read:
+            gate = stack.enter_context(opened(argv, env, (dir / "stdout", dir / "stderr"), stdin, kept, hold, BECOME))
         return Waiting(dir, gate, files, told, refused is not None, tuple(refused or ()), servers, stack.pop_all())
 
 

@@ -249,13 +249,14 @@ async def test_they_end_with_the_agent(sandbox: SandboxBackend, tmp_path: Path, 
 
 
 async def test_a_killed_daemon_leaves_none(apart: SandboxBackend, tmp_path: Path) -> None:
-    """What ends them is that nobody holds the other end of their standard input any more."""
+    """What ends them is that nobody holds the other ends of their standard input and of their arguments any more."""
     before = children()
     with apart.ahead():
         await ran(apart, told(tmp_path, "job-1", "true", network="own"))
         waiting = await kept(apart, own=True)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, waiting.gate.near)
+        os.dup2(nothing, waiting.told.fileno())
         os.close(nothing)
         async with asyncio.timeout(LIMIT):
             while len(children() - before) > 1 or waiting.alive():
