@@ -145,12 +145,10 @@ def begin(spec: Spec, before: str) -> list[str]:
 
 
 def code(spec: Spec, before: str) -> str:
-    """The same for a shell that runs already, which is to `eval` it: as `begin`. It goes on to the command line itself
-    if that does so, too (`exec`): what is evaluated is never the last of a shell, which else goes on to that."""
-    told = f"set -- {shlex.quote(spec.command)}; {before}"
+    """The same for a shell that runs already, which is to `eval` it."""
     if _is_sourced(spec):
-        return told + START
-    return before + INTO + spec.command if spec.command.startswith("exec ") else told + INTO + 'exec /bin/sh -c "$1" sh'
+        return f"set -- {shlex.quote(spec.command)}; {before}{START}"
+    return before + INTO + spec.command
 
 
 def _is_sourced(spec: Spec) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flynn.plugins.host.backends.backend import Spec
+from flynn.plugins.host.backends.backend import NotStarted, Spec
 from flynn.plugins.host.backends.beside import BARE
 from flynn.plugins.host.backends.identity import alive
 from flynn.plugins.host.backends.launch import Gate, held, opened
@@ -63,10 +63,15 @@ class Waiting:
 
     def become(self, words: Sequence[str], code: str) -> None:
         """Say what it is: the arguments of bubblewrap, which it begins with, and what the shell within does. Who dies
-        while he says so has said nothing: the code comes last."""
-        with contextlib.suppress(ConnectionError):  # It has ended, and is found so.
-            self.told.sendall(b"".join(os.fsencode(word) + b"\0" for word in (*words, "--setenv", BEGIN, code)))
+        while he says so has said nothing: the code comes last. NotStarted: it does not listen."""
+        said = b"".join(word.encode() + b"\0" for word in (*words, "--setenv", BEGIN, code))
+        try:
+            self.told.sendall(said)
             self.told.shutdown(socket.SHUT_WR)
+        except ConnectionError:
+            pass  # It has ended, and is found so.
+        except TimeoutError:
+            raise NotStarted(f"bubblewrap did not read its arguments within {PATIENCE:g} s") from None
 
     def hold(self, hold: Hold) -> None:
         """The limits that what it becomes inherits."""
@@ -106,10 +111,8 @@ def begin(
             fill(files["--seccomp"], filter)
         told, read = (stack.enter_context(end) for end in socket.socketpair())
         told.settimeout(PATIENCE)
-        argv, servers = (
-            [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", f'eval "${BEGIN}"'],
-            network.servers(),
-        )
+        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", f'eval "${BEGIN}"', "sh"]
+        servers = network.servers()
         if refused is not None:
             network.write(dir, port, refused)
             argv = [*network.words(dir), *argv]
@@ -120,12 +123,12 @@ def begin(
         return Waiting(dir, gate, files, told, refused is not None, tuple(refused or ()), servers, stack.pop_all())
 
 
-def fill(file: int, data: bytes, begin: int = 0) -> None:
-    """Put this into it, to be read from there on. OSError: the disk is full or broken."""
+def fill(file: int, data: bytes) -> None:
+    """Put this into it, to be read from its beginning. OSError: the disk is full or broken."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-    os.lseek(file, begin, os.SEEK_SET)
+    os.lseek(file, 0, os.SEEK_SET)
 
 
 def _memory(name: str, stack: contextlib.ExitStack) -> int:

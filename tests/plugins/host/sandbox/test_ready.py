@@ -3,11 +3,13 @@
 import asyncio
 import importlib
 import os
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +19,7 @@ from flynn.plugins.host.backends.backend import Limits, NotStarted, Running, Spe
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.backends.proc import first_child, over
 from flynn.plugins.host.limits.limiter import group_of
-from flynn.plugins.host.sandbox import network, ready
+from flynn.plugins.host.sandbox import network, ready, waiting
 from flynn.plugins.host.sandbox.sandbox import SandboxBackend
 from flynn.plugins.host.sandbox.waiting import Waiting
 from tests.contract.backend import spec, start
@@ -105,6 +107,44 @@ async def test_a_job_has_no_file_open_but_its_own(ahead: SandboxBackend, tmp_pat
         found = wanted.stdout.read_text().splitlines()
         assert found[0] == "/dev/null"
         assert {path.rpartition("/")[2] for path in found[1:]} == {"stdout", "stderr"}, found
+
+
+@pytest.mark.parametrize("sourced", [False, True], ids=["plain", "sourced"])
+async def test_nothing_stays_of_the_shell_that_a_job_begins_as(
+    sandbox: SandboxBackend, tmp_path: Path, sourced: bool
+) -> None:
+    """Nor of what it was told by."""
+    wanted = told(tmp_path, "job-1", "exec sleep 60")
+    if sourced:
+        (wanted.layers["app"] / ".profile").write_text("A=1")
+    running = await start(sandbox, wanted)
+    async with asyncio.timeout(LIMIT):
+        pid = await running.pid()
+        while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+            await asyncio.sleep(0.01)
+    assert b"FLYNN_BEGIN" not in Path(f"/proc/{pid}/environ").read_bytes()
+    await running.kill()
+    await running.wait()
+    await running.cleanup()
+
+
+async def test_one_that_does_not_listen_is_given_up(
+    sandbox: SandboxBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does anybody wait for it for ever."""
+    monkeypatch.setattr(waiting, "PATIENCE", 0.2)
+    begun, stopped = waiting.begin, list[int]()
+
+    def stop(*args: Any) -> Waiting:
+        found = begun(*args)
+        stopped.append(found.gate.identity.pid)
+        os.kill(stopped[0], signal.SIGSTOP)
+        return found
+
+    monkeypatch.setattr("flynn.plugins.host.sandbox.sandbox.begin_waiting", stop)
+    with pytest.raises(NotStarted, match=r"did not read its arguments within 0.2 s"):
+        await sandbox.start(told(tmp_path, "job-1", "true", env={"A": "a" * 1_000_000}), lambda identity: None)
+    assert over(stopped[0])
 
 
 async def test_nothing_runs_that_cannot_be_written_down(ahead: SandboxBackend, tmp_path: Path) -> None:
