@@ -37,21 +37,27 @@ def told(limits: Limits) -> dict[str, str]:
     return found | ({"ulimits": msgspec.json.encode(files).decode()} if limits.files else {})
 
 
-async def hold(client: Docker, line: str, limits: Limits, network: str) -> None:
-    """Limit the processes of a step, if this line of the builder's names its container.
+async def hold(client: Docker, line: str, limits: Limits, network: str) -> str:
+    """Limit the processes of a step, if this line of the builder's names its container; which that is ("": none).
 
     A step may print such a line too, so it must be a container that was made as these are.
     """
     found = RUNNING.match(line)
-    if not found or not limits.pids:
-        return
+    if not found:
+        return ""
+    step = ""
     try:
-        if _is_step(await client.containers.container(found[1]).show(), limits, network):
+        shown = await client.containers.container(found[1]).show()
+        if not _is_step(shown, limits, network):
+            return step
+        step = found[1]
+        if limits.pids and shown["State"]["Status"] in ("created", "running"):
             said = {"PidsLimit": limits.pids}
-            await client._query_json(f"containers/{found[1]}/update", "POST", data=said)
+            await client._query_json(f"containers/{step}/update", "POST", data=said)
     except DockerError as error:
         if error.status != 404:  # It has ended.
             log.info("the processes of step %s are not limited: %s", found[1], error.message)
+    return step
 
 
 def _is_step(shown: Any, limits: Limits, network: str) -> bool:

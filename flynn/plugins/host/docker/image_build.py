@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from flynn.plugins.host.docker import build_limits
 from flynn.plugins.host.docker.build_network import BuildNetwork
 from flynn.plugins.host.docker.engine import engine
 from flynn.plugins.host.docker.images import Images
+from flynn.plugins.host.docker.removal import remove
 from flynn.plugins.host.life.spec import limits_of
 from flynn.plugins.host.race import whole
 
@@ -148,19 +149,30 @@ class ImageBuild:
         async with self.network.given(self.job) as network, engine(LIMIT) as client:
             if network.warning:
                 await _send(writer, {"line": f" !     {network.warning}"})
-            with self.heads.building(self.job.app) as stages:
-                async with aclosing(self._built(client, wanted, network.name)) as items:
-                    async for item in items:
-                        if error := item.get("error"):
-                            raise NotStarted(str(error).strip())
-                        said, pulls = (str(item.get(key) or "").rstrip() for key in ("stream", "status"))
-                        stages.take(said)
-                        stages.pull(pulls)
-                        await build_limits.hold(client, said, limits_of(self.job), network.name)
-                        if text := said or pulls:
-                            await _send(writer, {"line": text})
+            steps: set[str] = set()
+            try:
+                await self._follow(client, wanted, network.name, steps, writer)
+            finally:
+                await whole(_clear(steps))
         async with engine(LIMIT) as client:
             await self._save(client)
+
+    async def _follow(
+        self, client: Docker, wanted: Wanted, network: str, steps: set[str], writer: asyncio.StreamWriter
+    ) -> None:
+        """Pass on what the builder says, until it has ended. `steps` gets the containers that it makes."""
+        with self.heads.building(self.job.app) as stages:
+            async with aclosing(self._built(client, wanted, network)) as items:
+                async for item in items:
+                    if error := item.get("error"):
+                        raise NotStarted(str(error).strip())
+                    said, pulls = (str(item.get(key) or "").rstrip() for key in ("stream", "status"))
+                    stages.take(said)
+                    stages.pull(pulls)
+                    if step := await build_limits.hold(client, said, limits_of(self.job), network):
+                        steps.add(step)
+                    if text := said or pulls:
+                        await _send(writer, {"line": text})
 
     async def _built(self, client: Docker, wanted: Wanted, network: str) -> AsyncGenerator[dict[str, Any], None]:
         """What the engine says while it builds (Docker Engine API, "ImageBuild").
@@ -193,6 +205,12 @@ def end_all(builds: Mapping[str, ImageBuild]) -> None:
     """The agent stops: what is under way for jobs ends, and they are told nothing more."""
     for build in builds.values():
         build.end()
+
+
+async def _clear(steps: Iterable[str]) -> None:
+    """Remove those that the builder has not: it tries but once, and passes over what goes wrong."""
+    for step in steps:
+        await remove(step)
 
 
 async def _while_there(reader: asyncio.StreamReader, work: Any) -> None:

@@ -22,6 +22,8 @@ class LyingEngine:
     http: aiohttp.ClientSession
     lies: list[tuple[re.Pattern[str], int, bytes]] = field(default_factory=list)
     told: int = 0
+    amended: dict[str, str] = field(default_factory=dict)
+    """What calls ask for is passed on with this in place of that."""
 
     @contextmanager
     def lying(self, calls: str, status: int, body: bytes) -> Iterator[None]:
@@ -39,8 +41,11 @@ class LyingEngine:
                 self.told += 1
                 return web.Response(status=status, body=body, content_type="application/json")
         headers = {name: value for name, value in request.headers.items() if name not in SKIPPED}
+        asked = request.path_qs
+        for said, instead in self.amended.items():
+            asked = asked.replace(said, instead)
         async with self.http.request(
-            request.method, f"http://engine{request.path_qs}", data=await request.read(), headers=headers
+            request.method, f"http://engine{asked}", data=await request.read(), headers=headers
         ) as found:
             kept = {name: value for name, value in found.headers.items() if name not in SKIPPED}
             response = web.StreamResponse(status=found.status, headers=kept)

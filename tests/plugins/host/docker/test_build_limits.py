@@ -1,12 +1,16 @@
 """Steps of Dockerfiles are held to the limits of their build, by a real engine."""
 
+from pathlib import Path
+
+import pytest
 from aiodocker import Docker
 from msgspec.structs import replace
 
 from tests.docker import Engine
+from tests.plugins.host.docker.lying_engine import open_lying
 from tests.plugins.host.docker.test_image_build import build
 from tests.plugins.host.docker.test_image_build import registry as registry
-from tests.plugins.host.rig import Rig
+from tests.plugins.host.rig import Rig, open_rig
 from tests.registry import Registry
 
 
@@ -43,3 +47,36 @@ async def test_a_step_that_names_a_container_as_the_builder_does_limits_none(
             assert not (await other.show())["HostConfig"]["PidsLimit"]
         finally:
             await other.delete(force=True)
+
+
+@pytest.mark.parametrize(("last", "code"), [("exit 7", 1), ("echo on", 0)])
+async def test_what_the_builder_does_not_remove_is_removed_after_it(
+    registry: Registry, docker: Engine, tmp_path: Path, last: str, code: int
+) -> None:
+    """As where it could not, which it passes over."""
+    files = {"Dockerfile": f"FROM 127.0.0.1:{registry.port}/base:1\nRUN echo first\nRUN {last}\n"}
+    async with open_lying(docker, tmp_path) as liar, open_rig(tmp_path / "data", backend="docker") as rig:
+        liar.amended |= {"forcerm=true": "forcerm=false", "&rm=true": "&rm=false"}
+        async with rig.running():
+            await rig.assign(build(rig, "build-1", files))
+            assert (await rig.state("build-1", "down")).exit_code == code, await rig.printed("build-1")
+            assert [name for name in await docker.left() if "build-1" not in name] == []
+    await docker.forget_images()
+
+
+async def test_what_the_engine_does_not_show_is_not_taken_for_a_step(
+    registry: Registry, docker: Engine, tmp_path: Path
+) -> None:
+    base = f"127.0.0.1:{registry.port}/base:1"
+    async with open_lying(docker, tmp_path) as liar, open_rig(tmp_path / "data", backend="docker") as rig:
+        async with rig.running(), Docker(docker.url) as client:
+            await client.images.pull(base)
+            other = await client.containers.create({"Image": base, "Cmd": ["sleep", "60"]})
+            files = {"Dockerfile": f"FROM {base}\nRUN echo ' ---> Running in {other.id[:12]}'\n"}
+            with liar.lying(f"GET .*/containers/{other.id[:12]}/json", 500, b'{"message": "not now"}'):
+                await rig.assign(build(rig, "build-1", files))
+                assert (await rig.state("build-1", "down")).exit_code == 0, await rig.printed("build-1")
+            assert liar.told == 1
+            await other.show()
+            await other.delete(force=True)
+    await docker.forget_images()
