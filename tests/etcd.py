@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ REPOSITORY = Path(__file__).parent.parent
 
 START = 20.0
 """Seconds in which an etcd must answer after it was started."""
+
+COMPACTED = 60.0
+"""Seconds in which it must forget a history, however long, also while its members find together."""
 
 
 def binaries() -> dict[str, str | None]:
@@ -122,9 +126,15 @@ async def status_of(store: EtcdStore) -> rpc.StatusResponse:
 
 async def compact(store: EtcdStore, revision: int) -> None:
     """Make etcd forget what was before `revision`."""
-    request = rpc.CompactionRequest(revision=revision, physical=True)
+    request, deadline = rpc.CompactionRequest(revision=revision, physical=True), time.monotonic() + COMPACTED
     with suppress(Compacted):  # A long history takes longer than one try: the first has done it.
-        await store.link.call(lambda e, t: e.kv.Compact(request, timeout=t))
+        while True:
+            try:
+                await store.link.call(lambda e, t: e.kv.Compact(request, timeout=t))
+                return
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
 
 
 @asynccontextmanager

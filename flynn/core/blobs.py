@@ -90,6 +90,15 @@ async def store(ctx: "Context", path: Path, named: Artifact | None = None) -> Ar
     raise refused
 
 
+async def is_near(ctx: "Context", sha256: str) -> bool:
+    """Whether the shelf of this machine has a blob: then it counts as asked for."""
+    for url in ctx.find_all("shelf"):
+        if near := ctx.near.get(_home(url)):
+            with contextlib.suppress(Unavailable):
+                return await near.has(sha256)
+    return False
+
+
 async def missing(ctx: "Context", wanted: Collection[str]) -> set[str]:
     """Those of these blobs of which no shelf says that it has them. Unavailable: there is no shelf."""
     found = await asyncio.gather(*(_is_there(ctx, sha256) for sha256 in wanted))

@@ -74,7 +74,7 @@ class Beginning:
             await self.ctx.mirror.until(lambda facts: any(not i.draining for i in facts.instances("shelf")), SHELF)
         except TimeoutError:
             raise Unavailable(f"no shelf came up within {SHELF:g} s; `flynn status` shows what is wrong") from None
-        if await blobs.missing(self.ctx, (self.tools.sha256,)):
+        if not await blobs.is_near(self.ctx, self.tools.sha256):
             await blobs.store(self.ctx, self.kit, self.tools)
         return self.tools
 

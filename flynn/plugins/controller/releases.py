@@ -19,9 +19,11 @@ TAKEN = {"run": "one-off jobs", "build": "builds"}
 
 def process_types(commands: Mapping[str, str]) -> dict[str, model.ProcessType]:
     """Process types from a Procfile's lines: `web` and `…-web` serve on $PORT, the others have none. Invalid: one has a
-    name of ours."""
+    name of ours, or a command that nothing can be told."""
     if taken := next((type for type in commands if type in TAKEN), ""):
         raise Invalid(f"no process type is called {taken}: that is the type of {TAKEN[taken]}; call it otherwise")
+    if wrong := next((type for type, command in commands.items() if "\0" in command), ""):
+        raise Invalid(f"the command of {wrong} has a NUL byte; remove it")
     return {
         type: model.ProcessType(command=command, serves=type == "web" or type.endswith("-web"))
         for type, command in commands.items()

@@ -46,6 +46,11 @@ def test_what_is_called_as_jobs_of_ours(name: str, whose: str) -> None:
         called("line 2", name)
 
 
+def test_a_command_that_nothing_can_be_told() -> None:
+    with pytest.raises(BuildFailed, match="line 2 of the Procfile: the command of web has a NUL byte; remove it"):
+        parse_procfile("worker: a\nweb: b\0--bind\0/\0/host\n")
+
+
 RUBY = """---
 addons:
 - heroku-postgresql

@@ -24,6 +24,11 @@ def test_no_process_type_is_called_as_jobs_of_ours(name: str) -> None:
         process_types({"web": "serve", name: "work"})
 
 
+def test_a_command_that_nothing_can_be_told() -> None:
+    with pytest.raises(Invalid, match="the command of web has a NUL byte; remove it"):
+        process_types({"worker": "work", "web": "serve\0--bind"})
+
+
 def test_nothing_said_changes_nothing() -> None:
     assert described(TYPES, {}) == described(TYPES, {"processes": {}}) == TYPES
     assert of("web") == TYPES["web"]

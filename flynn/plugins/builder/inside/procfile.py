@@ -26,6 +26,8 @@ def parse_procfile(text: str) -> dict[str, str]:
         if not colon or not name or not command:
             raise BuildFailed(f"{where} is not `name: command`: {_shown(stripped)}")
         called(where, name)
+        if "\0" in command:
+            raise BuildFailed(f"{where}: the command of {name} has a NUL byte; remove it")
         if name in found:
             raise BuildFailed(f"{where}: the process type {name} is there already; give each one a line of its own")
         found[name] = command

@@ -6,7 +6,6 @@ by pid and start time; the exit code is found even of a process that ended while
 
 import asyncio
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ START = (
 Heroku's contract: what buildpacks and the app left to be sourced is, before anything else. `.profile.d/.bash` says that
 it was written for bash, which Heroku has for all; the machine's own `sh` begins quicker.
 """
-
-INTO = 'cd "$APP_DIR" || exit 126; '
 
 SOURCED = (".profile.d", ".profile")
 """What may be there to be sourced."""
@@ -139,22 +136,10 @@ Signals = asyncio.Queue[int]
 def begin(spec: Spec, before: str) -> list[str]:
     """The words that a process begins as: a shell that does `before`, then as START says. Where the app has nothing to
     be sourced it goes on to the command line itself, which is a shell less."""
-    if _is_sourced(spec):
-        return ["/bin/sh", "-c", before + START, "sh", spec.command]
-    return ["/bin/sh", "-c", before + INTO + spec.command, "sh"]
-
-
-def code(spec: Spec, before: str) -> str:
-    """The same for a shell that runs already, which is to `eval` it."""
-    if _is_sourced(spec):
-        return f"set -- {shlex.quote(spec.command)}; {before}{START}"
-    return before + INTO + spec.command
-
-
-def _is_sourced(spec: Spec) -> bool:
-    """Whether there may be something."""
     trees = spec.stack if spec.over == "app" else ()  # Where something is built, the application is empty.
-    return bool(spec.binds) or any(os.path.lexists(tree / name) for tree in trees for name in SOURCED)
+    if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.binds:
+        return ["/bin/sh", "-c", before + START, "sh", spec.command]
+    return ["/bin/sh", "-c", f'{before}cd "$APP_DIR" || exit 126; {spec.command}', "sh"]
 
 
 class Running(Protocol):

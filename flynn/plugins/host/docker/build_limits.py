@@ -62,8 +62,9 @@ async def hold(client: Docker, line: str, limits: Limits, network: str) -> str:
 
 def _is_step(shown: Any, limits: Limits, network: str) -> bool:
     host, (memory, quota) = shown["HostConfig"], _figures(limits)
-    made = (host["Memory"], host["CpuQuota"], host["CpuPeriod"], host["CpuShares"], host["NetworkMode"])
-    return made == (memory, quota, PERIOD, SHARES, network or "default")
+    made = (host["Memory"], host["CpuQuota"], host["CpuPeriod"], host["CpuShares"])
+    on = (network,) if network else ("default", "bridge")  # As later engines call it.
+    return made == (memory, quota, PERIOD, SHARES) and host["NetworkMode"] in on
 
 
 def _figures(limits: Limits) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from flynn.core.errors import StartError
 from flynn.core.model import Network
 from flynn.plugins.host.backends import owner
-from flynn.plugins.host.backends.backend import Spec, check_network, code, no_images
+from flynn.plugins.host.backends.backend import Spec, begin, check_network, no_images
 from flynn.plugins.host.backends.begun import BEGUN
 from flynn.plugins.host.backends.beside import write_environ
 from flynn.plugins.host.backends.identity import Identity, boot_id
@@ -31,7 +31,7 @@ from flynn.plugins.host.sandbox.etc import Etc
 from flynn.plugins.host.sandbox.ready import Ready, leave
 from flynn.plugins.host.sandbox.rootfs import hosts
 from flynn.plugins.host.sandbox.sandboxed import RunningSandbox
-from flynn.plugins.host.sandbox.waiting import BEGIN, Waiting, fill
+from flynn.plugins.host.sandbox.waiting import Waiting, fill
 from flynn.plugins.host.sandbox.waiting import begin as begin_waiting
 from flynn.plugins.host.sandbox.walls import environ, hostname, walls
 from flynn.plugins.host.trees import copy_tree, own, remove_tree
@@ -159,7 +159,7 @@ class SandboxBackend:
         fill(waiting.files["--file"], hosts(hostname(spec)).encode())
         if waiting.own:
             fill(waiting.files[network.RESOLVER], network.resolv().encode())
-        waiting.become(words, f"unset {BEGIN}; {code(spec, before)}")
+        waiting.become(words, begin(spec, before))
         if had:
             had.move(spec, self.limiter)
         self._prepare(spec, env, mode)

@@ -2,7 +2,8 @@
 given by descriptor.
 
 It may begin before it is known for which job. Then its files are in a directory of its own, and are moved to the job's.
-What is to run within is one of the arguments as well: a shell begins there, and does what a variable says.
+What is to run within is told by its arguments as well: a shell begins there, and goes on to the one that two variables
+say.
 """
 
 import contextlib
@@ -23,9 +24,12 @@ ENV = {"PATH": "/usr/bin:/bin"}
 
 BECOME = 'exec "$@"'
 
-BEGIN = "FLYNN_BEGIN"
-"""The variable with what the shell within does, which takes it out of the environment: the command of a sandbox has to
-be known before its arguments are."""
+CODE, ARGUMENT = "FLYNN_BEGIN", "FLYNN_ARGUMENT"
+"""The variables with what the shell within is to do, and with the argument that it has, if it has one: the command of a
+sandbox has to be known before its arguments are. The shell takes them out of the environment."""
+
+WITHIN = f'exec /bin/sh -c "${CODE}" sh ${{{ARGUMENT}+"${ARGUMENT}"}}'
+FORGET = f"unset {CODE} {ARGUMENT}; "
 
 PATIENCE = 30.0
 """Seconds that bubblewrap may take to read its arguments."""
@@ -61,10 +65,16 @@ class Waiting:
         """Whether its network, if it has one of its own, is as one that begins now, which does not reach these."""
         return self.refused == refused and (not self.own or self.servers == network.servers())
 
-    def become(self, words: Sequence[str], code: str) -> None:
-        """Say what it is: the arguments of bubblewrap, which it begins with, and what the shell within does. Who dies
-        while he says so has said nothing: the code comes last. NotStarted: it does not listen."""
-        said = b"".join(word.encode() + b"\0" for word in (*words, "--setenv", BEGIN, code))
+    def become(self, words: Sequence[str], argv: Sequence[str]) -> None:
+        """Say what it is: the arguments of bubblewrap, which it begins with, and `argv`, as `begin` has it, to be run
+        within. Who dies while he says so has said nothing: the code comes last. NotStarted: it does not listen, or one
+        of the words cannot be said."""
+        _, _, code, _, *argument = argv
+        told = [word for value in argument for word in ("--setenv", ARGUMENT, value)]
+        all = (*words, *told, "--setenv", CODE, FORGET + code)
+        if any("\0" in word for word in all):  # What follows would be an argument of its own.
+            raise NotStarted("its command or a variable has a NUL byte, which nothing can be told; remove it")
+        said = b"".join(os.fsencode(word) + b"\0" for word in all)
         try:
             self.told.sendall(said)
             self.told.shutdown(socket.SHUT_WR)
@@ -111,7 +121,7 @@ def begin(
             fill(files["--seccomp"], filter)
         told, read = (stack.enter_context(end) for end in socket.socketpair())
         told.settimeout(PATIENCE)
-        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", f'eval "${BEGIN}"', "sh"]
+        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", WITHIN]
         servers = network.servers()
         if refused is not None:
             network.write(dir, port, refused)

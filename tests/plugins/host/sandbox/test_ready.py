@@ -128,6 +128,38 @@ async def test_nothing_stays_of_the_shell_that_a_job_begins_as(
     await running.cleanup()
 
 
+@pytest.mark.parametrize("where", ["command", "env"])
+async def test_nothing_of_a_job_is_an_argument_of_the_walls(
+    sandbox: SandboxBackend, tmp_path: Path, where: str
+) -> None:
+    """As it would be behind a NUL byte."""
+    text = f"cat /seen/*\0--bind\0{tmp_path}\0/seen"
+    wanted = told(tmp_path, "job-1", text) if where == "command" else told(tmp_path, "job-1", "true", env={"A": text})
+    with pytest.raises(NotStarted, match="NUL byte"):
+        await sandbox.start(wanted, lambda identity: None)
+
+
+async def test_what_goes_wrong_in_a_command_is_told_as_a_shell_does(sandbox: SandboxBackend, tmp_path: Path) -> None:
+    for number, (command, said) in enumerate((("nosuch", "sh: 1: nosuch: not found\n"), ("'", "Unterminated"))):
+        wanted = told(tmp_path, f"job-{number}", command)
+        running = await start(sandbox, wanted)
+        assert await running.wait() in (2, 127)
+        await running.cleanup()
+        assert said in wanted.stderr.read_text()
+        assert "eval" not in wanted.stderr.read_text()
+
+
+@pytest.mark.parametrize("quoted", [40_000, 130_000])
+async def test_a_command_may_be_as_long_as_the_kernel_lets_it(
+    sandbox: SandboxBackend, tmp_path: Path, quoted: int
+) -> None:
+    """Also where something is sourced before, whatever it is made of."""
+    wanted = told(tmp_path, "job-1", f'echo "$A"; exit 0 #{"*" * (quoted - 40_000)}{chr(39) * 40_000}')
+    (wanted.layers["app"] / ".profile").write_text("export A=sourced")
+    await ran(sandbox, wanted)
+    assert wanted.stdout.read_text() == "sourced\n"
+
+
 async def test_one_that_does_not_listen_is_given_up(
     sandbox: SandboxBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
