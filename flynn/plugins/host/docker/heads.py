@@ -9,7 +9,7 @@ before is somebody else's.
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,15 +82,18 @@ class Heads:
             self.told = Told()
 
     @contextmanager
-    def building(self, app: str) -> Iterator[Stages]:
-        """For the length of a build, in which nothing is removed that it may stand on."""
+    def building(self, app: str, is_kept: Callable[[], bool] = lambda: True) -> Iterator[Stages]:
+        """For the length of a build, in which nothing is removed that it may stand on. `is_kept`: whether what it has
+        made shall make the next one quick."""
         self._building, stages = self._building + 1, Stages()
         try:
             yield stages
         finally:
             self._building -= 1
-            if stages.heads:
+            if stages.heads and is_kept():
                 self._keep({**self.told.kept, app: sorted(stages.heads)})
+            elif stages.heads:
+                self._set(replace(self.told, old=sorted({*self.told.old} | stages.heads - _all(self.told.kept))))
             self._base(app, stages)
 
     async def remove(self, client: Docker, apps: Collection[str]) -> None:

@@ -28,11 +28,12 @@ from flynn.plugins.host.backends.bind import Bind
 from flynn.plugins.host.backends.telling import telling
 from flynn.plugins.host.docker import build_limits
 from flynn.plugins.host.docker.build_network import BuildNetwork
+from flynn.plugins.host.docker.build_steps import Steps
 from flynn.plugins.host.docker.engine import engine
 from flynn.plugins.host.docker.images import Images
 from flynn.plugins.host.docker.removal import remove
 from flynn.plugins.host.life.spec import limits_of
-from flynn.plugins.host.race import whole
+from flynn.plugins.host.race import race, whole
 
 log = logging.getLogger(__name__)
 
@@ -149,28 +150,25 @@ class ImageBuild:
         async with self.network.given(self.job) as network, engine(LIMIT) as client:
             if network.warning:
                 await _send(writer, {"line": f" !     {network.warning}"})
-            steps: set[str] = set()
+            steps = Steps(client, network.name, limits_of(self.job), self.job.disk)
             try:
-                await self._follow(client, wanted, network.name, steps, writer)
+                await race(self._follow(client, wanted, steps, writer), steps.watch())
             finally:
-                await whole(_clear(steps))
+                await whole(_clear(steps.containers))
         async with engine(LIMIT) as client:
             await self._save(client)
 
-    async def _follow(
-        self, client: Docker, wanted: Wanted, network: str, steps: set[str], writer: asyncio.StreamWriter
-    ) -> None:
-        """Pass on what the builder says, until it has ended. `steps` gets the containers that it makes."""
-        with self.heads.building(self.job.app) as stages:
-            async with aclosing(self._built(client, wanted, network)) as items:
+    async def _follow(self, client: Docker, wanted: Wanted, steps: Steps, writer: asyncio.StreamWriter) -> None:
+        """Pass on what the builder says, until it has ended."""
+        with self.heads.building(self.job.app, lambda: not steps.is_too_much) as stages:
+            async with aclosing(self._built(client, wanted, steps.network)) as items:
                 async for item in items:
                     if error := item.get("error"):
                         raise NotStarted(str(error).strip())
                     said, pulls = (str(item.get(key) or "").rstrip() for key in ("stream", "status"))
                     stages.take(said)
                     stages.pull(pulls)
-                    if step := await build_limits.hold(client, said, limits_of(self.job), network):
-                        steps.add(step)
+                    await steps.take(said)
                     if text := said or pulls:
                         await _send(writer, {"line": text})
 

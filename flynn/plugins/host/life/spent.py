@@ -9,12 +9,15 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flynn.core.disk import room
 from flynn.core.room import MIB, Room, words
-from flynn.plugins.host.life.standing import Standing
 from flynn.plugins.host.life.unlinked import held, places_of
 from flynn.plugins.host.trees import walk
+
+if TYPE_CHECKING:
+    from flynn.plugins.host.life.standing import Standing
 
 LOOK = 0.25
 """Seconds between two looks at what the disk has left."""
@@ -46,7 +49,7 @@ class Spent:
         return f"out of disk: limit {FILES} files" if self.files > FILES else ""
 
 
-async def over(standing: Standing) -> str:
+async def over(standing: "Standing") -> str:
     """Why a job is to end that has a limit of disk, once there is a reason."""
     limit, host = standing.job.disk * MIB, standing.state.host
     if not limit:
@@ -65,7 +68,7 @@ async def over(standing: Standing) -> str:
             return excess
 
 
-def _all(standing: Standing, places: Collection[Path], limit: int, left: Room) -> Spent:
+def _all(standing: "Standing", places: Collection[Path], limit: int, left: Room) -> Spent:
     """What is in these trees, and what the job has deleted there and holds open. Blocks."""
     process = standing.kept.process
     pid = (process and process.pid) or standing.state.pid  # Who stands for a container is no process.

@@ -1,11 +1,13 @@
 """Steps of Dockerfiles are held to the limits of their build, by a real engine."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiodocker import Docker
 from msgspec.structs import replace
 
+from flynn.plugins.host.docker.heads import Heads
 from tests.docker import Engine
 from tests.plugins.host.docker.lying_engine import open_lying
 from tests.plugins.host.docker.test_image_build import build
@@ -80,3 +82,35 @@ async def test_what_the_engine_does_not_show_is_not_taken_for_a_step(
             await other.show()
             await other.delete(force=True)
     await docker.forget_images()
+
+
+def fill(file: str, size: int) -> str:
+    return f"dd if=/dev/zero of={file} bs=1M count={size} 2>/dev/null"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        f"RUN {fill('/a', 150)}; sleep 600",
+        f"VOLUME /data\nRUN {fill('/data/a', 150)}; sleep 600",
+        f"RUN {fill('/a', 60)}\nRUN {fill('/b', 60)}\nRUN echo never",
+    ],
+    ids=["while a step writes", "into a volume", "by layers"],
+)
+async def test_what_steps_write_is_held_to_the_disk_of_a_build(
+    rig: Rig, registry: Registry, docker: Engine, steps: str
+) -> None:
+    base = f"FROM 127.0.0.1:{registry.port}/base:1\n"
+    await rig.assign(build(rig, "build-1", {"Dockerfile": f"{base}{steps}\n"}, disk=100))
+    assert (await rig.state("build-1", "down", 60)).exit_code == 1
+    lines = [line.strip() for line in await rig.printed("build-1")]
+    assert "out of disk: limit 100 MiB for all that its steps write (builder.disk)" in lines[-1]
+    assert "never" not in lines
+    heads = Heads(rig.node.node.data / "host" / "docker" / "heads")
+    assert heads.told.kept == {}
+    async with Docker(docker.url) as client, asyncio.timeout(30):
+        await heads.remove(client, ["hello"])
+        while [image for image in await client.images.list(all=1) if image["Size"] > 50 << 20]:
+            await asyncio.sleep(0.1)
+    await rig.assign(build(rig, "build-2", {"Dockerfile": f"{base}RUN echo made\n"}, disk=100))
+    assert (await rig.state("build-2", "down")).exit_code == 0

@@ -273,6 +273,14 @@ def test_a_stage_that_does_not_say_what_it_begins_with_lets_nothing_go(tmp_path:
     assert (heads.told.bases["other"], heads.told.unused) == (["busybox:latest"], [])
 
 
+def test_what_a_build_has_made_that_was_too_much_goes(tmp_path: Path) -> None:
+    heads = Heads(tmp_path / "heads")
+    for made, is_kept in (("a" * 12, True), ("b" * 12, False), ("a" * 12, False)):
+        with heads.building("hello", lambda is_kept=is_kept: is_kept) as stages:  # type: ignore[misc]
+            tell(stages, f"Step 1/2 : FROM busybox\n ---> {'c' * 12}\nStep 2/2 : RUN x\n ---> {made}")
+    assert (heads.told.kept, heads.told.old) == ({"hello": ["a" * 12]}, ["b" * 12])
+
+
 def test_the_engine_says_which_images_the_stages_of_a_build_end_with() -> None:
     stages = Stages()
     for line in """Step 1/6 : ARG X=1
