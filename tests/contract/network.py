@@ -124,12 +124,16 @@ def addresses() -> list[str]:
 
 async def does_not_reach_its_host(backend: Backend, dir: Path) -> None:
     with listener() as port:
-        places = [f"{address}:{port}" for address in addresses()]
+        found = addresses()  # Engines of other tests make networks and remove them.
+        places = [f"{address}:{port}" for address in found]
         lines = await said(backend, told(dir, f"exec python3 look.py {' '.join(places)}"))
-        assert lines == [f"{address} no" for address in addresses()]
+        assert lines == [f"{address} no" for address in found]
         (dir / "job" / "stdout").unlink()
         plain = replace(told(dir, f"exec python3 look.py {' '.join(places)}"), network="host")
-        assert await said(backend, plain) == [f"{address} host" for address in addresses()]
+        lines, still = await said(backend, plain), addresses()
+        assert [line for line in lines if line.split()[0] in still] == [
+            f"{address} host" for address in found if address in still
+        ]
 
 
 async def reaches_the_world_and_nothing_that_is_refused(backend: Backend, dir: Path) -> None:

@@ -17,6 +17,7 @@ from flynn.core.errors import Full, Invalid, Unavailable
 from flynn.plugins.host.backends.identity import boot_id
 from flynn.plugins.host.disk.budget import Kept
 from flynn.plugins.host.disk.removal import GONE, take_away
+from flynn.plugins.host.race import begun
 from flynn.plugins.host.trees import remove_tree, walk
 from flynn.plugins.host.unpack import unpack
 
@@ -94,7 +95,7 @@ class Layers:
             self._begin(sha256, fetch=False)
 
     def _begin(self, sha256: str, fetch: bool) -> "asyncio.Task[Path | Exception | None]":
-        coming = self.tasks.create_task(self._guarded(sha256, fetch), name=f"layer {sha256[:12]}")
+        coming = begun(self.tasks, self._guarded(sha256, fetch), f"layer {sha256[:12]}")
         self._coming[sha256] = coming
         coming.add_done_callback(lambda _: self._coming.pop(sha256, None))
         return coming

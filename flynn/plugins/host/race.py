@@ -38,6 +38,15 @@ async def whole(runner: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+def begun(tasks: asyncio.TaskGroup, runner: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+    """A task of a group. CancelledError: the group is ending, and so is whoever asks, though he may not know yet."""
+    try:
+        return tasks.create_task(runner, name=name)
+    except RuntimeError:
+        runner.close()
+        raise asyncio.CancelledError(name) from None
+
+
 async def in_thread(threads: Executor, work: Callable[..., T], *args: object) -> T:
     """What `work` returns, done in one of `threads`. A cancellation waits until it has ended."""
 

@@ -21,6 +21,7 @@ from flynn.plugins.host.backends.backend import NotStarted
 from flynn.plugins.host.docker.engine import CALL, engine
 from flynn.plugins.host.docker.heads import Heads
 from flynn.plugins.host.docker.pulled import Pulled
+from flynn.plugins.host.race import begun
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Images:
             return name
         if name not in self._pulls:  # Another job may have come first while the engine was asked.
             pull = self._pulls[name] = Pull(image, blob)
-            pull.task = self.tasks.create_task(self._guarded(pull, image, name), name=f"pull {image}")
+            pull.task = begun(self.tasks, self._guarded(pull, image, name), f"pull {image}")
             pull.task.add_done_callback(lambda _: self._pulls.pop(name, None))
         pull = self._pulls[name]
         assert pull.task
