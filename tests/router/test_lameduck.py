@@ -40,6 +40,7 @@ class Line:
     config: dict[str, Any] = field(default_factory=dict)
     estates: list[Estate] = field(default_factory=list)
     ending: list["asyncio.Task[None]"] = field(default_factory=list)
+    ducks: list[lameduck.LameDuck] = field(default_factory=list)
     ctx: Context | None = None
     task: "asyncio.Task[None] | None" = None
 
@@ -66,7 +67,12 @@ class Line:
         given = Estate({name: sock.dup() for name, sock in estate.bequest().items()})
         estate.close_presents()
         self.estates.append(estate)
+        self.ducks += [duck for duck in estate._left.values() if isinstance(duck, lameduck.LameDuck)]
         return given
+
+    async def clients_are_told(self) -> None:
+        """Wait until the last router that left tells its clients to close."""
+        await until(lambda: self.ducks[-1].plane.proxy.stopping)
 
     async def hand_over(self) -> None:
         """The next router takes the place of the one that runs."""
@@ -124,7 +130,7 @@ async def test_a_request_under_way_is_answered_by_the_router_that_has_it(tmp_pat
         await routers.hand_over()
         async with talking(routers.port) as other:
             assert (await other.ask()).status == 200
-        await asyncio.sleep(3 * PASSING)
+        await routers.clients_are_told()
         release.set()
         reply = await talk.reply()
         assert (reply.status, reply.value("Connection")) == (200, "close")
@@ -147,7 +153,7 @@ async def test_a_connection_that_was_not_told_to_close_is_not_closed(tmp_path: P
         await talk.send(SLOW)
         assert (await talk.reader.readuntil(b"\r\n\r\no")).count(b"close") == 0
         await routers.hand_over()
-        await asyncio.sleep(3 * PASSING)
+        await routers.clients_are_told()
         release.set()
         assert await talk.reader.readexactly(1) == b"k"
         assert (await talk.ask()).status == 200
