@@ -45,7 +45,7 @@ class SyslogSink:
     async def send(self, host: str, blocks: Sequence[Block]) -> None:
         """Arrived means: the system at the other end has acknowledged it. Syslog itself answers nothing."""
         try:
-            if self._reader is None or self._reader.at_eof():
+            if self._writer is None or self._is_cut():
                 await self._connect()
             assert self._writer
             for block in blocks:
@@ -69,16 +69,19 @@ class SyslogSink:
 
     async def _arrived(self) -> None:
         """ConnectionError: the other side has closed before it had all."""
-        assert self._reader
         assert self._writer
         pause = LOOK
-        while self._writer.transport.get_write_buffer_size() or unsent(self._writer):
-            if self._reader.at_eof() or self._writer.is_closing():
-                raise ConnectionResetError("the other side closed the connection")
+        while not self._is_cut() and (self._writer.transport.get_write_buffer_size() or unsent(self._writer)):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LOOK_MOST)
-        if self._reader.at_eof():
+        if self._is_cut():
             raise ConnectionResetError("the other side closed the connection")
+
+    def _is_cut(self) -> bool:
+        """Of one that was reset nothing can be asked any more: its socket is gone."""
+        assert self._reader
+        assert self._writer
+        return self._reader.at_eof() or self._writer.is_closing()
 
 
 def unsent(writer: asyncio.StreamWriter) -> int:

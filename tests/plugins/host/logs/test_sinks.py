@@ -20,7 +20,7 @@ from flynn.plugins.host.logs.segment import segments
 from flynn.plugins.host.logs.shipping import Shipping
 from flynn.plugins.host.logs.sink import Sink
 from flynn.plugins.host.logs.sink_http import HttpSink
-from flynn.plugins.host.logs.sink_syslog import SyslogSink, messages
+from flynn.plugins.host.logs.sink_syslog import SyslogSink, messages, unsent
 from tests.harness import TestNode, open_node
 from tests.plugins.controller.log_host import LogHost, log_host
 from tests.plugins.host.collector import Collector, certificate
@@ -122,6 +122,19 @@ async def test_a_sink_that_closes_in_the_middle_gets_all(host: LogHost, collecto
             await until(lambda: "line 3999" in collector.texts[-1:])
             await until(lambda: ship.shown()["problem"] == "" and ship.shown()["behind"] == 0)
     assert list(dict.fromkeys(collector.texts)) == [f"line {n}" for n in range(4000)]
+
+
+async def test_a_sink_that_cuts_a_connection_it_has_not_read_is_said_to_have_closed_it(collector: Collector) -> None:
+    """The kernel has all of the batch by then, and the socket is gone when that is next looked at."""
+    collector.stuck = True
+    sink = SyslogSink(f"syslog://127.0.0.1:{collector.port}", {})
+    head = Head(1, 1000.0, "hello", "hello-web-3f2a9c1e", "web", 3, "stdout", 0, 0)
+    async with collector.syslog():
+        sending = asyncio.create_task(sink.send("host-a", [made(head, [b"x" * 990] * 300)]))
+        await until(lambda: (to := sink._writer) and not to.transport.get_write_buffer_size() and unsent(to))
+    with pytest.raises(ConnectionResetError, match="the other side closed the connection"):
+        await sending
+    assert sink._writer is None
 
 
 async def test_what_a_sink_did_not_take_in_time_is_counted_and_said(host: LogHost, collector: Collector) -> None:
