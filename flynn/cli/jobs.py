@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from msgspec.structs import replace
@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from flynn.cli import follow_jobs, show, show_usage
 from flynn.cli.options import app_verb
 from flynn.cli.session import Session
+from flynn.cli.unstarted import is_short, unstarted
 from flynn.cli.words import day, placed
 from flynn.core import moment
 from flynn.core.errors import FlynnError, NotFound
+from flynn.core.frozen import EMPTY
 from flynn.core.model import Placement
 from flynn.core.records import JobInfo
 from flynn.core.usage import AppUsage
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from flynn.client import Client
 
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+
+
+class Around(NamedTuple):
+    """What `ps` says beside the jobs: the command line of each process type, and why some have too few."""
+
+    commands: Mapping[str, str] = EMPTY
+    lacks: Mapping[str, str] = EMPTY
 
 
 @click.command()
@@ -44,17 +53,14 @@ def ps(session: Session, all: bool, follow: bool, at: str) -> None:
         session.show(found, lambda rows: [f"{app} at {day(when)} UTC", "", *show.jobs(rows, {}, when)])
         return
 
-    async def ask(client: "Client") -> tuple[list[JobInfo], dict[str, str], dict[str, str]]:
+    async def ask(client: "Client") -> tuple[list[JobInfo], AppUsage, Around]:
         rows, used = await asyncio.gather(client.jobs(app, all), _used(client, app))
         rows = [replace(job, usage=used.jobs.get(job.id)) for job in rows]
-        number = 0 if session.json else (await client.app(app)).release
-        types = (await client.release(app, number)).processes if number else {}
-        places = await client.placement(app) if number else {}
-        heads = {name: _head(type.command, places.get(name)) for name, type in types.items()}
-        return rows, heads, used.silent
+        return rows, used, Around() if session.json else await _around(client, app, rows)
 
-    rows, commands, silent = session.ask(ask)
-    session.show(rows, lambda rows: show.jobs(rows, commands, time.time()))
+    rows, used, around = session.ask(ask)
+    silent = used.silent
+    session.show(rows, lambda rows: show.jobs(rows, around.commands, time.time(), around.lacks))
     if silent and not session.json:
         click.echo()
     for line in show_usage.silent(silent):
@@ -69,6 +75,15 @@ def at_when(text: str, now: float) -> float:
     today = time.localtime(now)
     at = time.mktime((*today[:3], hour, minute, second, 0, 0, -1))
     return at if at <= now else time.mktime((*today[:2], today[2] - 1, hour, minute, second, 0, 0, -1))
+
+
+async def _around(client: "Client", app: str, rows: Sequence[JobInfo]) -> Around:
+    found = await client.app(app)
+    types = (await client.release(app, found.release)).processes if found.release else {}
+    places = await client.placement(app) if found.release else {}
+    commands = {name: _head(type.command, places.get(name)) for name, type in types.items()}
+    ended = await client.jobs(app, True) if is_short(found.processes, rows) else []
+    return Around(commands, unstarted(found.processes, ended))
 
 
 def _head(command: str, where: Placement | None) -> str:

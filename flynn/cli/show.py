@@ -9,6 +9,7 @@ from flynn.cli.show_routes import place
 from flynn.cli.show_usage import MIB
 from flynn.cli.words import clock, count, day, moment, printable, size, span, table
 from flynn.core import model, records
+from flynn.core.frozen import EMPTY
 
 
 def short_job(job: str, type: str) -> str:
@@ -57,14 +58,18 @@ def _outcome(state: str, reason: str) -> str:
     return f"{state}: {reason}" if reason else state
 
 
-def jobs(rows: Sequence[records.JobInfo], commands: Mapping[str, str], now: float) -> list[str]:
-    """`ps`: the jobs by process type. `commands`: the command line of each type, as far as it is known."""
+def jobs(
+    rows: Sequence[records.JobInfo], commands: Mapping[str, str], now: float, lacks: Mapping[str, str] = EMPTY
+) -> list[str]:
+    """`ps`: the jobs by process type. `commands`: the command line of each type, as far as it is known; `lacks`: why
+    some have fewer than are wanted."""
     lines: list[str] = []
     used = dict(zip([job.id for job in rows], show_usage.columns([job.usage for job in rows]), strict=True))
-    for type in sorted({job.type for job in rows}):
+    for type in sorted({job.type for job in rows} | lacks.keys()):
         same = sorted((job for job in rows if job.type == type), key=lambda job: (job.created, job.id))
         head = f"=== {type} ({len(same)})" + (f": {commands[type]}" if commands.get(type) else "")
         lines += ["", head, *table([_job(job, used[job.id], now) for job in same])]
+        lines += [printable(lacks[type])] if type in lacks else []
     return lines[1:] or ["no jobs"]
 
 

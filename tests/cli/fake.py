@@ -27,6 +27,9 @@ class FakeGrid:
     apps: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[dict[str, Any]] = field(default_factory=list)
+    """Jobs that are told of only with `all`."""
+
     routes: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=lambda: {"jobs": {}, "silent": {}})
     host: dict[str, Any] = field(default_factory=dict)
@@ -194,7 +197,8 @@ class FakeGrid:
     async def ps(self, request: web.Request) -> web.StreamResponse:
         if not {"at", "watch"}.isdisjoint(request.query):
             self.asked.append(("GET", request.path_qs, None))
-        return await self._send(request) if "watch" in request.query else web.json_response(self.jobs)
+        shown = self.jobs + (self.ended if request.query.get("all") == "true" else [])
+        return await self._send(request) if "watch" in request.query else web.json_response(shown)
 
     async def used(self, request: web.Request) -> web.Response:
         return web.json_response(self.usage) if self.usage else problem(404, "not_found", "there is nothing there")

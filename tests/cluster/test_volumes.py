@@ -69,6 +69,32 @@ async def test_data_from_its_first_mount_to_its_deletion(grid: Grid, tmp_path: P
     assert not Path(row["path"]).exists()
 
 
+async def test_a_list_of_jobs_says_why_none_is_there(grid: Grid, tmp_path: Path) -> None:
+    await grid.ok("create", "hello")
+    await grid.ok("volume", "create", "notes", "-a", "hello")
+    await grid.ok("volume", "mount", "web", "notes:/var/lib/notes", "-a", "hello")
+    await grid.ok("deploy", str(apps.server(tmp_path / "hello")), "-a", "hello")
+    (row,) = (await grid.ok("volume", "--json")).json
+    data = Path(row["path"])
+    data.rename(data.with_name("away"))
+    await grid.ok("kill", (await grid.jobs("hello", "up"))[0]["id"])
+
+    why = f"cannot have its volume notes: the data is missing, {data} was there"
+
+    async def says() -> bool:
+        said = (await grid.ok("ps", "-a", "hello")).out
+        return f"\n1 of 1 could not be started, and it is tried again: {why}" in said
+
+    await grid.until(says, 30, "it is said why no job is there")
+    data.with_name("away").rename(data)
+
+    async def is_well() -> bool:
+        return bool(await grid.jobs("hello", "up"))
+
+    await grid.until(is_well, 60, "it is up again")
+    assert "could not be started" not in (await grid.ok("ps", "-a", "hello")).out
+
+
 async def test_directories_that_are_not_permitted(grid: Grid, tmp_path: Path) -> None:
     await grid.ok("create", "hello")
     await grid.ok("deploy", str(apps.make(tmp_path / "x", Procfile="worker: exec sleep 600\n")), "-a", "hello")
