@@ -91,11 +91,12 @@ class Networks:
             log.info("networks are not looked through now: %s", error)
 
     async def keep(self) -> None:
-        """Put the walls back up, should somebody have torn them down. Unwalled: that cannot be done."""
+        """Put the walls back up, should somebody have torn them down or led a way past them. Unwalled: that cannot be
+        done."""
         async with self._ruling:
             if self._walls and not await asyncio.to_thread(walls.stand, self._walls):
                 await asyncio.to_thread(walls.put, self._walls)
-                log.warning("the rules that keep containers from this machine were gone, and are put back")
+                log.warning("the rules that keep containers from this machine were gone or passed by, and are put back")
 
     async def unseen(self, client: Docker, name: str) -> str:
         """Why a network that is there is none that can be used from here, and the remedy; empty: it can."""

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from flynn.core.errors import FlynnError
+from flynn.plugins.host.docker.chains import chains_of, is_first
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 WAIT = ("-w", "5")
@@ -84,21 +85,23 @@ def programs() -> dict[str, str]:
 
 
 def put(walls: Walls) -> None:
-    """Make the rules these, at once, whatever was there. Blocks. Unwalled."""
+    """Make the rules these, at once, whatever was there, and before all others of the table. Blocks. Unwalled."""
     for name, program in programs().items():
-        chain = chain_of(walls.mark)
-        text = "\n".join(["*mangle", f":{chain} - [0:0]", *_said(name, walls), "COMMIT", ""])
+        chain, jump = chain_of(walls.mark), " ".join(_jump(walls.mark))
+        hangs = _run([program, *WAIT, "-t", "mangle", "-C", *_jump(walls.mark)]).returncode == 0
+        first = [*([f"-D {jump}"] if hangs else []), f"-I {jump}"]
+        text = "\n".join(["*mangle", f":{chain} - [0:0]", *_said(name, walls), *first, "COMMIT", ""])
         _done([f"{program}-restore", *WAIT, "--noflush"], text)
-        if _run([program, *WAIT, "-t", "mangle", "-C", *_jump(walls.mark)]).returncode:
-            _done([program, *WAIT, "-t", "mangle", "-I", *_jump(walls.mark)])
 
 
 def stand(walls: Walls) -> bool:
-    """Whether they are as they were put. Blocks. Unwalled: nobody can tell."""
+    """Whether they are as they were put, and nothing before them lets pass what they are for. Blocks. Unwalled: nobody
+    can tell."""
+    cards = bridge_of(walls.mark, 0)[:-1]
     for name, program in programs().items():
-        lines = _done([program, *WAIT, "-t", "mangle", "-S"]).splitlines()
-        chain, jump = f"-A {chain_of(walls.mark)} ", f"-A {' '.join(_jump(walls.mark))}"
-        if jump not in lines or sum(line.startswith(chain) for line in lines) != len(_said(name, walls)):
+        chains = chains_of(_done([program, *WAIT, "-t", "mangle", "-S"]).splitlines())
+        is_whole = len(chains.get(chain_of(walls.mark), ())) == len(_said(name, walls))
+        if not is_whole or not is_first(chains, HOOK, _jump(walls.mark)[1:], cards):
             return False
     return True
 

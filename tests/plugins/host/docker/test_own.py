@@ -62,6 +62,18 @@ def flush() -> None:
         subprocess.run([program, "-t", "mangle", "-F"], check=True)
 
 
+@contextlib.contextmanager
+def let_in() -> Iterator[None]:
+    """As somebody does who has a rule of his own before all others."""
+    rule = f"{walls.HOOK} -m addrtype --dst-type LOCAL -j ACCEPT".split()
+    program = walls.programs()["iptables"]
+    subprocess.run([program, "-t", "mangle", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([program, "-t", "mangle", "-D", *rule], check=True)
+
+
 def of(dir: Path, app: str, command: str, **fields: object) -> Spec:
     """A job of that app, in a directory of its own."""
     dir /= app + str(len(list(dir.iterdir())))
@@ -161,6 +173,21 @@ async def test_walls_that_were_torn_down_are_put_up_again(backend: DockerBackend
         assert await backend.look() is False
         assert ruled() == before
         assert await running.exec(look + " | grep -v ' no$' && exit 1; exit 0") == 0
+    await stopped(running)
+
+
+async def test_rules_that_let_pass_what_walls_are_for_come_after_them(backend: DockerBackend, tmp_path: Path) -> None:
+    running = await begun(backend, of(tmp_path, "red", "echo here; exec sleep 60"), b"here")
+    before = ruled()
+    with listener() as port:
+        reached = " ".join(f"{one}:{port}" for one in addresses())
+        look = f"python3 look.py {reached} | grep -v ' no$' && exit 1; exit 0"
+        assert await running.exec(look) == 0
+        with let_in():
+            assert await running.exec(look) == 1
+            assert await backend.look() is False
+            assert await running.exec(look) == 0
+            assert ruled() == before
     await stopped(running)
 
 
