@@ -1,7 +1,6 @@
 """Many who follow a log: at once, without one who takes nothing costing the others a line, or the host its memory."""
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,17 +45,22 @@ async def test_one_of_two_hundred_takes_nothing(host: LogHost) -> None:
         each.writer.close()
 
 
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by himself whether there is something new: who is not told of it never knows."""
+    for place in ("logs.LOOK", "log_api.LOOK", "log_api.BEAT", "logstream.BEAT"):
+        monkeypatch.setattr(f"flynn.plugins.host.logs.{place}", 3600.0)
+
+
+@pytest.mark.usefixtures("blind")
 async def test_a_line_is_there_at_once(host: LogHost) -> None:
+    """How fast that is `make bench-host` measures (L3); here it comes without anybody's looking for it."""
     await host.prints("begun\n")
     follower = await follow(host.port, PATH)
-    came: list[float] = []
     lines = follower.lines()
     for n in range(30):
         with (host.dir / "jobs" / "hello-web-1" / "stdout").open("a") as file:
-            begun = time.perf_counter()
             file.write(f"{n}\n")
         async with asyncio.timeout(10):
             assert await anext(lines) == str(n)
-        came.append(time.perf_counter() - begun)
-    assert statistics.median(came) < 0.2, came
     follower.writer.close()
