@@ -20,7 +20,7 @@ LAYERS = [
     "facts",
     "change queue_room builds previews logquery logform logmerge matching",
     "memory database storefile sqlite etcd etcd_lanes etcd_lease etcd_link etcd_rpc etcd_txn etcd_watch",
-    "mirror lease bulk",
+    "mirror lease bulk app_changes",
     "election pipe handed threads",
     "child config disk files hooks lag ports channel estate doorway",
     "spare",

@@ -5,15 +5,15 @@ A stream that breaks changes nothing: what was asked for goes on without a liste
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
 from flynn.core import keys, model
+from flynn.core.app_changes import AppChanges, app_changes
 from flynn.core.facts import Facts
-from flynn.core.frozen import diff
 from flynn.core.matching import wanted
 from flynn.core.output import job_state, output
 from flynn.core.web import Writer, send_line
@@ -38,9 +38,10 @@ async def follow_deploy(ctx: "Context", app: str, version: int, response: Writer
     started = _now()
     release = ctx.mirror.facts.releases.get(f"{app}/{version}")
     description = release.description if release else ""
-    await send_line(response, {"kind": "release", "version": version, "description": description})
-    await _follow_phase(ctx, app, version, response)
-    done = await _follow(ctx, app, response, lambda facts: deploy_done(facts, app, version, ctx.domain), before=before)
+    with app_changes(ctx.mirror, app, before) as changes:
+        await send_line(response, {"kind": "release", "version": version, "description": description})
+        await _follow_phase(ctx, changes, version, response)
+        done = await _follow(ctx, changes, response, lambda facts: deploy_done(facts, app, version, ctx.domain))
     if done["ok"]:
         await _handed_over(ctx, app, version)
     deploy = ctx.mirror.facts.deploys.get(app)
@@ -81,17 +82,14 @@ def earlier(facts: Facts, release: model.Release) -> list[str]:
     ]
 
 
-async def _follow_phase(ctx: "Context", app: str, version: int, response: Writer) -> None:
+async def _follow_phase(ctx: "Context", changes: AppChanges, version: int, response: Writer) -> None:
     """What the release command prints, if there is one, until it has ended."""
-    deadline, said = _now() + LIMIT, ""
+    deadline = _now() + LIMIT
     while _now() < deadline:
-        facts = ctx.mirror.facts
-        deploy = facts.deploys.get(app)
+        facts = await _tell(changes, response)
+        deploy = facts.deploys.get(changes.app)
         if deploy is None or deploy.new != version or deploy.state != "running" or deploy.step:
             return
-        if deploy.reason != said:
-            said = deploy.reason
-            await send_line(response, {"kind": "deploy", "version": version, "reason": said})
         if deploy.phase and job_state(facts, deploy.phase):
             async for line in output(ctx, deploy.phase):
                 await send_line(response, line)
@@ -102,7 +100,8 @@ async def _follow_phase(ctx: "Context", app: str, version: int, response: Writer
 async def follow_scale(ctx: "Context", app: str, limit: float, response: Writer, before: Facts) -> None:
     """Job lines until the app has as many jobs up as its formation asks for, and none too many."""
     started = _now()
-    done = await _follow(ctx, app, response, lambda facts: scale_done(facts, app), limit, before)
+    with app_changes(ctx.mirror, app, before) as changes:
+        done = await _follow(ctx, changes, response, lambda facts: scale_done(facts, app), limit)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
 
 
@@ -118,7 +117,8 @@ async def follow_delete(ctx: "Context", app: str, response: Writer, before: Fact
             else {"kind": "done", "ok": True, "message": f"{app} is deleted{kept(facts, app)}"}
         )
 
-    done = await _follow(ctx, app, response, gone, 120, before)
+    with app_changes(ctx.mirror, app, before) as changes:
+        done = await _follow(ctx, changes, response, gone, 120)
     await send_line(response, done | {"seconds": round(_now() - started, 3)})
 
 
@@ -204,55 +204,31 @@ def app_url(facts: Facts, app: str, domain: str) -> str:
     return f"http://{host}" + (f":{port}" if port != 80 else "") + path.rstrip("/")
 
 
-def job_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]:
-    """A line for each service job of the app that is in another state than before."""
-    for _, old, queued in diff(before.queued_of(app, "services"), after.queued_of(app, "services")):
-        if queued and (old is None or old.reason != queued.reason):
-            yield _line(queued.job.id, queued.job.type, "queued", queued.job.release, queued.reason, queued.job.created)
-    for _, was, state in diff(before.states_of(app, "services"), after.states_of(app, "services")):
-        if state and _shown(was) != _shown(state):
-            yield _line(state.id, state.type, state.state, state.release, state.reason, state.since)
-
-
-def deploy_lines(before: Facts, after: Facts, app: str) -> Iterator[dict[str, Any]]:
-    """A line when a deploy under way waits for something else than before."""
-    old, new = before.deploys.get(app), after.deploys.get(app)
-    if new and new.state == "running" and new.reason and (old is None or old.reason != new.reason):
-        yield {"kind": "deploy", "version": new.new, "reason": new.reason}
-
-
-def _shown(state: model.JobState | None) -> tuple[str, int] | None:
-    return (state.state, state.restarts) if state else None
-
-
-def _line(id: str, type: str, state: str, release: int, reason: str, time: float) -> dict[str, Any]:
-    return {
-        "kind": "job", "id": id, "type": type, "state": state, "release": release, "reason": reason, "time": time
-    }  # fmt: skip
-
-
 async def _follow(
     ctx: "Context",
-    app: str,
+    changes: AppChanges,
     response: Writer,
     done: Callable[[Facts], Done | None],
     limit: float = LIMIT,
-    before: Facts | None = None,
 ) -> Done:
-    """Send job lines until `done` gives the last one, or the limit passes; the last line, not yet sent."""
-    before = before or ctx.mirror.facts
+    """Send what changes until `done` gives the last line, or the limit passes; the last line, not yet sent."""
     deadline = _now() + limit
     while True:
-        facts = ctx.mirror.facts
-        for line in (*job_lines(before, facts, app), *deploy_lines(before, facts, app)):
-            await send_line(response, line)
+        facts = await _tell(changes, response)
         if last := done(facts):
             return last
-        before = facts
         left = deadline - _now()
         if left <= 0:
-            return {"kind": "done", "ok": False, "message": _late(facts, app, limit)}
+            return {"kind": "done", "ok": False, "message": _late(facts, changes.app, limit)}
         await ctx.mirror.catch_up(facts, min(left, 5.0))
+
+
+async def _tell(changes: AppChanges, response: Writer) -> Facts:
+    """Send what has changed; the photo that this was told of."""
+    facts, lines = changes.take()
+    for line in lines:
+        await send_line(response, line)
+    return facts
 
 
 def _now() -> float:
