@@ -229,6 +229,7 @@ class Logs:
                 if id not in self._failed:
                     log.warning("the log of %s cannot be written and waits: %s", id, error.strerror)
                 self._failed.add(id)
+                intake.relieve()  # It may be long until the log can be written, and the job prints on.
         return taken
 
 

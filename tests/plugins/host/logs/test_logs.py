@@ -116,6 +116,28 @@ async def test_lines_taken_in_for_one_who_goes_are_told_to_all(tmp_path: Path) -
     assert (log.last, log.told) == (1, 1)
 
 
+async def test_a_job_whose_log_cannot_be_written_does_not_fill_the_disk(tmp_path: Path) -> None:
+    """For another reason than that the disk is full, as it is broken: what no log could hold is let go meanwhile."""
+    job = Job(id="worker-1", app="hello", type="worker", queue="services", command="", created=1.0)
+    (tmp_path / "jobs" / job.id).mkdir(parents=True)
+    raw, limit = tmp_path / "jobs" / job.id / "stdout", 1 << 20
+    logs = Logs(tmp_path / "logs", tmp_path / "jobs", limit, time.time)
+    await logs.open(job)
+    (tmp_path / "logs").touch()  # It is to be a directory.
+    with raw.open("a") as file:
+        for turn in range(8):
+            file.write("x" * 99 + f"\n{turn}\n" + ("y" * 99 + "\n") * 10_000)
+            file.flush()
+            await logs.take_in("hello")
+            assert raw.stat().st_blocks * 512 < 2 * limit
+    (tmp_path / "logs").unlink()
+    await logs.finish(job.id)
+    log = await logs.of("hello")
+    assert log.told > 2000
+    assert b" bytes of stdout were dropped: " in b"".join(path.read_bytes() for path in log.dir.iterdir())
+    logs.end()
+
+
 async def test_writing_to_dev_stdout_works(light_backend: Backend, tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", backend=light_backend.name) as rig, rig.running():
         await rig.assign(rig.job("run-1", "echo out >/dev/stdout; echo err >/dev/stderr", queue="ephemeral"))
