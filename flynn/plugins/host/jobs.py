@@ -48,7 +48,7 @@ class Jobs:
                 continue
             life = Life(self.ground, one)
             if one.job.id not in assigned or assigned[one.job.id].stop:
-                life.stop()
+                life.stop(_why_stopped(assigned.get(one.job.id)))
             self._let_live(life)
         for key in self._stale(facts, assigned):
             self.ground.later(self.ctx.lease.delete(key), f"clear {key}")
@@ -63,7 +63,7 @@ class Jobs:
         began = [a.job.id for a in plan.begin if (a.stop or not closed) and self._begin(a)]
         stopped = [id for id in plan.stop if not self.lives[id].stopping]
         for id in stopped:
-            self.lives[id].stop((id in assigned and assigned[id].reason) or "stopped")
+            self.lives[id].stop(_why_stopped(assigned.get(id)))
         for id in plan.forget:
             self._forget(id)
         self.ground.volumes.look(facts)
@@ -119,7 +119,7 @@ class Jobs:
             return False
         life = Life(self.ground, kept)
         if assignment.stop:
-            life.stop(assignment.reason or "stopped")
+            life.stop(_why_stopped(assignment))
         self._let_live(life)
         return True
 
@@ -154,3 +154,7 @@ class Jobs:
         del self.ended[id], self.known[id]
         self.ground.later(asyncio.to_thread(remove_tree, self.ground.jobs / id), f"forget {id}")
         self.ground.later(self.ctx.lease.delete(keys.state(self.ctx.host, id)), f"forget {id}")
+
+
+def _why_stopped(assignment: Assignment | None) -> str:
+    return (assignment and assignment.reason) or "stopped"

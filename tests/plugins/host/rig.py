@@ -119,8 +119,8 @@ class Rig:
         """A job that serves as `hello-web`."""
         return self.job(id, command, **{"type": "web", "service": "hello-web", **fields})
 
-    async def assign(self, *jobs: Job, stop: bool = False) -> None:
-        found = [Assignment(job=job, host=HOST, assigned=1.0, stop=stop) for job in jobs]
+    async def assign(self, *jobs: Job, stop: bool = False, reason: str = "") -> None:
+        found = [Assignment(job=job, host=HOST, assigned=1.0, stop=stop, reason=reason) for job in jobs]
         await self.node.store.commit([Put(keys.job(HOST, a.job.id), encode(a)) for a in found])
 
     async def unassign(self, id: str) -> None:

@@ -146,6 +146,16 @@ async def test_a_job_that_is_not_wanted_any_more_is_stopped(rig: Rig) -> None:
         assert not alive(up.pid)
 
 
+async def test_a_job_that_was_stopped_meanwhile_says_why(rig: Rig) -> None:
+    job = rig.job("worker-1", "exec sleep 60")
+    await rig.assign(job)
+    async with rig.running():
+        await rig.state("worker-1", "up")
+    await rig.assign(job, stop=True, reason="makes way for a service")
+    async with rig.running():
+        assert (await rig.state("worker-1", "down")).reason == "makes way for a service"
+
+
 async def test_what_the_store_says_wrongly_is_put_right(rig: Rig) -> None:
     state = JobState(
         id="gone-1", app="hello", type="web", queue="services", release=1, host="host-a", state="up", since=1, created=1
