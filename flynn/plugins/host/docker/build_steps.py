@@ -68,8 +68,11 @@ class Steps:
         return max(int(found.get("Size", 0)) - int(below.get("Size", 0)), 0)
 
     async def _written(self) -> int:
-        """Bytes that the last step has in its container and in the volumes of that, if they are still there."""
+        """Bytes that the last step has in its container and in the volumes of that, while it runs: once it has ended,
+        the builder makes an image of it, which is to be heard of."""
         found = await self._asked(f"containers/{self._last}/json", size="true") if self._last else {}
+        if not found.get("State", {}).get("Running"):
+            return 0
         volumes = [Path(mount["Source"]) for mount in found.get("Mounts") or () if mount.get("Type") == "volume"]
         within = await asyncio.to_thread(measure, volumes, self._disk, Room(0, 0)) if volumes else None
         return int(found.get("SizeRw") or 0) + (within.size if within else 0)

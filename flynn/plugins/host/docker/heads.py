@@ -17,6 +17,8 @@ import msgspec
 from aiodocker import Docker, DockerError
 from msgspec.structs import replace
 
+from flynn.plugins.host.docker.strays import image, strays
+
 log = logging.getLogger(__name__)
 
 STAGE = re.compile(r"Step \d+/\d+ : FROM (?:--\S+ )*(\S+)?", re.IGNORECASE)
@@ -62,11 +64,13 @@ def whole(name: str) -> str:
 
 
 class Told(msgspec.Struct, frozen=True):
-    """`kept`: of the last build of each app; `old`: to be removed. `bases`: what the last build of each app began with,
-    if the engine has it by us; `unused`: what others did, to be removed."""
+    """`kept`: of the last build of each app; `old`: to be removed; `over`: those of them whose builds wrote too much.
+    `bases`: what the last build of each app began with, if the engine has it by us; `unused`: what others did, to be
+    removed."""
 
     kept: dict[str, list[str]] = {}
     old: list[str] = []
+    over: list[str] = []
     bases: dict[str, list[str]] = {}
     unused: list[str] = []
 
@@ -92,8 +96,9 @@ class Heads:
             self._building -= 1
             if stages.heads and is_kept():
                 self._keep({**self.told.kept, app: sorted(stages.heads)})
-            elif stages.heads:
-                self._set(replace(self.told, old=sorted({*self.told.old} | stages.heads - _all(self.told.kept))))
+            elif over := stages.heads - _all(self.told.kept):
+                old, over = {*self.told.old} | over, {*self.told.over} | over
+                self._set(replace(self.told, old=sorted(old), over=sorted(over)))
             self._base(app, stages)
 
     async def remove(self, client: Docker, apps: Collection[str]) -> None:
@@ -101,11 +106,20 @@ class Heads:
         self._keep({app: heads for app, heads in self.told.kept.items() if app in apps})
         self._stand({app: names for app, names in self.told.bases.items() if app in apps})
         for head in () if self._building else self.told.old:
-            if not self._building and await _gone(client, head):
+            if not self._building and (await _gone(client, head) or await self._bared(client, head)):
                 self._set(replace(self.told, old=[old for old in self.told.old if old != head]))
         for name in () if self._building else self.told.unused:
             if not self._building and await _let_go(client, name):
                 self._set(replace(self.told, unused=[one for one in self.told.unused if one != name]))
+
+    async def _bared(self, client: Docker, head: str) -> bool:
+        """Whether it goes once what is made of it has, which nobody told of. Only where a build wrote too much: what
+        is made of another one may be somebody's."""
+        images = [image(found) for found in await client.images.list(all=1)] if head in self.told.over else []
+        for stray in strays(head, images, _all(self.told.kept)):
+            if self._building or not await _gone(client, stray):
+                return False
+        return bool(images) and not self._building and await _gone(client, head)
 
     def _keep(self, kept: dict[str, list[str]]) -> None:
         old = sorted(({*self.told.old} | _all(self.told.kept)) - _all(kept))
@@ -126,6 +140,7 @@ class Heads:
         self._set(replace(self.told, bases=bases, unused=unused))
 
     def _set(self, told: Told) -> None:
+        told = replace(told, over=[over for over in told.over if over in told.old])
         if told == self.told:
             return
         self.told, partial = told, self.path.with_suffix(".part")

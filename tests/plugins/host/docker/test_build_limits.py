@@ -1,5 +1,6 @@
 """Steps of Dockerfiles are held to the limits of their build, by a real engine."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from aiodocker import Docker
 from msgspec.structs import replace
 
 from flynn.plugins.host.docker.heads import Heads
+from flynn.plugins.host.docker.images import Images
 from tests.docker import Engine
 from tests.plugins.host.docker.lying_engine import open_lying
-from tests.plugins.host.docker.test_image_build import build
+from tests.plugins.host.docker.test_image_build import build, known
 from tests.plugins.host.docker.test_image_build import registry as registry
 from tests.plugins.host.rig import Rig, open_rig
 from tests.registry import Registry
@@ -93,16 +95,32 @@ def fill(file: str, size: int) -> str:
         f"RUN {fill('/a', 150)}; sleep 600",
         f"VOLUME /data\nRUN {fill('/data/a', 150)}; sleep 600",
         f"RUN {fill('/a', 60)}\nRUN {fill('/b', 60)}\nRUN echo never",
+        f"RUN {fill('/a', 110)}\nCOPY large /b\nRUN echo never",
     ],
-    ids=["while a step writes", "into a volume", "by layers"],
+    ids=["while a step writes", "into a volume", "by layers", "while the builder makes the next layer"],
 )
-async def test_what_steps_write_is_held_to_the_disk_of_a_build(rig: Rig, registry: Registry, steps: str) -> None:
-    base = f"FROM 127.0.0.1:{registry.port}/base:1\n"
-    await rig.assign(build(rig, "build-1", {"Dockerfile": f"{base}{steps}\n"}, disk=100))
-    assert (await rig.state("build-1", "down", 60)).exit_code == 1
-    lines = [line.strip() for line in await rig.printed("build-1")]
-    assert "out of disk: limit 100 MiB for all that its steps write (builder.disk)" in lines[-1]
-    assert "never" not in lines
-    assert Heads(rig.node.node.data / "host" / "docker" / "heads").told.kept == {}
-    await rig.assign(build(rig, "build-2", {"Dockerfile": f"{base}RUN echo made\n"}, disk=100))
+async def test_what_steps_write_is_held_to_the_disk_of_a_build(
+    rig: Rig, registry: Registry, docker: Engine, steps: str
+) -> None:
+    at, data = f"127.0.0.1:{registry.port}/base:1", rig.node.node.data / "host"
+    await known(rig, "hello")
+    async with Docker(docker.url) as client, asyncio.TaskGroup() as tasks:
+        await client.images.pull(at)
+        before = await images(client)
+        files = {"Dockerfile": f"FROM {at}\n{steps}\n", "large": "x" * 30_000_000}
+        await rig.assign(build(rig, "build-1", files, disk=100))
+        assert (await rig.state("build-1", "down", 60)).exit_code == 1
+        lines = [line.strip() for line in await rig.printed("build-1")]
+        assert "out of disk: limit 100 MiB for all that its steps write (builder.disk)" in lines[-1]
+        assert "never" not in lines
+        assert Heads(data / "docker" / "heads").told.kept == {}
+        async with asyncio.timeout(30):  # The builder may be about to make one image more.
+            while await images(client) != before:
+                await Images(data, tasks).keep((), (), {"hello"})
+    await rig.assign(build(rig, "build-2", {"Dockerfile": f"FROM {at}\nRUN echo made\n"}, disk=100))
     assert (await rig.state("build-2", "down")).exit_code == 0
+
+
+async def images(client: Docker) -> set[str]:
+    """All that the engine has, also those that no name leads to."""
+    return {one["Id"] for one in await client.images.list(all=1)}
