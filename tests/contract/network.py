@@ -172,17 +172,27 @@ async def lets_its_port_be_reached_and_no_other(backend: Backend, dir: Path) -> 
                 await asyncio.sleep(0.01)
         assert not listening(os.getpid(), other)
         for address in addresses():
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(b"GET / HTTP/1.0\r\n\r\n")
-            async with asyncio.timeout(LIMIT):
-                assert (await reader.read()).endswith(b"x" * 3_000_000), address
-            writer.close()
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection(address, other)
+            try:
+                assert (await _answer(address, port)).endswith(b"x" * 3_000_000), address
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.open_connection(address, other)
+            except (OSError, AssertionError):
+                if address in addresses():  # Engines of other tests remove their networks at any moment.
+                    raise
     finally:
         await running.kill()
         assert await running.wait() == 137
         await ended(running, wanted)
+
+
+async def _answer(address: str, port: int) -> bytes:
+    reader, writer = await asyncio.open_connection(address, port)
+    try:
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        async with asyncio.timeout(LIMIT):
+            return await reader.read()
+    finally:
+        writer.close()
 
 
 async def tells_its_end(backend: Backend, dir: Path) -> None:
