@@ -125,6 +125,8 @@ async def _served(work: Path) -> AsyncIterator[Served]:
                 await mirror.until(lambda facts: APP in facts.apps, LIMIT)
             await carry_out(store, mirror, deployed)
             with expecting("the app serves", LIMIT):
-                await mirror.until(lambda facts: facts.apps[APP].release == 1, LIMIT)
+                async with asyncio.timeout(LIMIT):
+                    while not (await client.app(APP)).release:  # The daemon may learn it after us.
+                        await asyncio.sleep(0.05)
             await _followed(client.scale(APP, {"web": 2}))
             yield Served(client, http)
