@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from flynn.core.errors import FlynnError
 from flynn.core.model import Network
 from flynn.plugins.host.backends.bind import Bind
+from flynn.plugins.host.backends.command import replacing
 from flynn.plugins.host.backends.identity import Identity
 from flynn.plugins.host.usage.reading import Seat
 
@@ -134,12 +135,13 @@ Signals = asyncio.Queue[int]
 
 
 def begin(spec: Spec, before: str) -> list[str]:
-    """The words that a process begins as: a shell that does `before`, then as START says. Where the app has nothing to
-    be sourced it goes on to the command line itself, which is a shell less."""
+    """The words that a process begins as: a shell that does `before`, then as START says, and whose place is
+    taken by another program in the end. Where the app has nothing to be sourced that may be the job's own."""
     trees = spec.stack if spec.over == "app" else ()  # Where something is built, the application is empty.
     if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.binds:
         return ["/bin/sh", "-c", before + START, "sh", spec.command]
-    return ["/bin/sh", "-c", f'{before}cd "$APP_DIR" || exit 126; {spec.command}', "sh"]
+    enter, first = 'cd "$APP_DIR" || exit 126; ', replacing(spec.command)
+    return ["/bin/sh", "-c", f'{before}{enter}{first}exec /bin/sh -c "$1"', "sh", spec.command]
 
 
 class Running(Protocol):

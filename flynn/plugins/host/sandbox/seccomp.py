@@ -1,14 +1,15 @@
 """The filter that stands between a job and the kernel: a program in classic BPF (seccomp(2)), made by hand. Pure.
 
-The kernel asks it once for each call whose answer depends on the number alone, and remembers (since 5.11), so that its
-length costs nothing. What is denied fails with EPERM; what is too new to be judged does not exist (ENOSYS).
+The kernel asks it once for each call whose answer depends on the number alone, and remembers (since 5.11): that is at
+the start of each job, so that the rule of a call is searched for by halves. What is denied fails with EPERM; what is
+too new to be judged does not exist (ENOSYS).
 """
 
 import errno
 import struct
 from dataclasses import dataclass
 
-from flynn.plugins.host.sandbox.syscalls import AARCH64, EVERYWHERE, JUDGED, LAST, X86_64
+from flynn.plugins.host.sandbox.syscalls import AARCH64, EVERYWHERE, LAST, X86_64
 
 LOAD, EQUAL, GREATER, ANY_BIT, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 """BPF_LD|W|ABS, BPF_JMP|JEQ|K, JGT, JSET, BPF_RET|K (linux/bpf_common.h)."""
@@ -35,6 +36,12 @@ TERMINAL = (0x5412, 0x541C)
 Instruction = tuple[int, int, int, int]
 """Code, jump if true, jump if false, operand (struct sock_filter)."""
 
+Rule = tuple[int, list[Instruction]]
+"""The number of a call, and what is done for it: an answer on each of its ways."""
+
+IN_TURN = 10
+"""Rules that are tried one after the other."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -55,17 +62,25 @@ def program(machine: str) -> bytes:
 
     Programs for another machine (32 bit on 64) are killed: their numbers mean other calls.
     """
-    known = MACHINES[machine]
-    rules = [line for name, body in _judged().items() for line in _rule(known.calls[name], body)]
-    for name, number in known.calls.items():
-        if name not in JUDGED:
-            rules += _rule(number, [_deny()])
+    known, judged = MACHINES[machine], _judged()
+    rules = sorted((number, judged.get(name, [_deny()])) for name, number in known.calls.items())
     head = [_load(MACHINE), (EQUAL, 1, 0, known.audit), _answer(KILL), _load(NUMBER), (GREATER, 0, 1, LAST)]
-    lines = [*head, _deny(errno.ENOSYS), *rules, _answer(ALLOW)]
+    lines = [*head, _deny(errno.ENOSYS), *_search(rules)]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
 
+def _search(rules: list[Rule]) -> list[Instruction]:
+    """The answer of the rule for the call, if there is one, which are in the order of their numbers."""
+    if len(rules) <= IN_TURN:
+        return [*(line for rule in rules for line in _rule(*rule)), _answer(ALLOW)]
+    half = len(rules) // 2
+    lower = _search(rules[:half])
+    return [(GREATER, len(lower), 0, rules[half - 1][0]), *lower, *_search(rules[half:])]
+
+
 def _judged() -> dict[str, list[Instruction]]:
+    """The calls that depend on an argument, or are answered in a way of their own; all others named in `syscalls.py`
+    are denied."""
     return {
         "clone": [_load(ARGUMENTS), (ANY_BIT, 0, 1, NAMESPACES), _deny(), _answer(ALLOW)],
         # Its flags are in memory, where no filter can read them: who is told that it is not there falls back to clone.

@@ -37,6 +37,3 @@ EVERYWHERE = {
 
 LAST = 466
 """The newest call that was looked at (removexattrat); newer ones do not exist for a job."""
-
-JUDGED = frozenset({"clone", "clone3", "unshare", "ptrace", "personality", "socket", "ioctl"})
-"""Those that depend on an argument, or are answered in a way of their own; all others named here are denied."""

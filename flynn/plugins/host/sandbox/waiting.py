@@ -2,8 +2,7 @@
 given by descriptor.
 
 It may begin before it is known for which job. Then its files are in a directory of its own, and are moved to the job's.
-What is to run within is told by its arguments as well: a shell begins there, and goes on to the one that two variables
-say.
+What is to run within is told by its arguments as well: a shell begins there, and does what two variables say.
 """
 
 import contextlib
@@ -28,7 +27,7 @@ CODE, ARGUMENT = "FLYNN_BEGIN", "FLYNN_ARGUMENT"
 """The variables with what the shell within is to do, and with the argument that it has, if it has one: the command of a
 sandbox has to be known before its arguments are. The shell takes them out of the environment."""
 
-WITHIN = f'exec /bin/sh -c "${CODE}" sh ${{{ARGUMENT}+"${ARGUMENT}"}}'
+WITHIN = f'set -- ${{{ARGUMENT}+"${ARGUMENT}"}}; eval "${CODE}"'
 FORGET = f"unset {CODE} {ARGUMENT}; "
 
 PATIENCE = 30.0
@@ -121,7 +120,7 @@ def begin(
             fill(files["--seccomp"], filter)
         told, read = (stack.enter_context(end) for end in socket.socketpair())
         told.settimeout(PATIENCE)
-        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", WITHIN]
+        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", WITHIN, "sh"]
         servers = network.servers()
         if refused is not None:
             network.write(dir, port, refused)
