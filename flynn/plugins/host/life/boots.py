@@ -1,6 +1,8 @@
 """How long instances take until they are well, learnt from those before. They are looked at rarely until it is about
 time, and then often: each look takes from the core on which one may boot, and who looks rarely finds it late."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,8 +17,8 @@ LAST = 3
 ABOUT = (0.9, 1.2)
 """From which part of the shortest time on it is about time, and until which part of the longest."""
 
-OFTEN, LEAST = 1 / 200, 0.0005
-"""Of the shortest time is the pause between two looks then; seconds that it is at least."""
+OFTEN = 1 / 200
+"""Of the time waited, or of the shortest time if that is more, is the pause between two looks then."""
 
 RARELY, MOST_RARELY = 1 / 8, 0.1
 """Of the shortest time is the pause before, at most; seconds that it is at most."""
@@ -33,8 +35,9 @@ class Span(NamedTuple):
 
 @dataclass(eq=False)
 class Boots:
-    """What the last instances of each kind took."""
+    """What the last instances of each kind took. `booting`: how many there are that are waited for now."""
 
+    booting: int = 0
     _last: dict[Kind, tuple[float, ...]] = field(default_factory=dict)
 
     def expected(self, job: Job) -> Span:
@@ -55,11 +58,22 @@ class Boots:
         self._last[kind] = (*known, seconds)[-LAST:]
 
 
-def pause(expected: Span, waited: float, unknown: float) -> float:
-    """Seconds until the next look at one that has been waited for so long; `unknown`: where nothing is known."""
+@contextmanager
+def counted(boots: Boots) -> Iterator[None]:
+    """One more is waited for, until the block ends."""
+    boots.booting += 1
+    try:
+        yield
+    finally:
+        boots.booting -= 1
+
+
+def pause(expected: Span, waited: float, unknown: float, least: float) -> float:
+    """Seconds until the next look at one that has been waited for so long, `least` at least if possible; `unknown`:
+    where nothing is known."""
     begins, ends = expected.least * ABOUT[0], expected.most * ABOUT[1]
     if waited >= ends:
         return unknown
-    often = min(max(expected.least * OFTEN, LEAST), unknown)
+    often = min(max(waited * OFTEN, expected.least * OFTEN, least), unknown)
     rarely = max(min(expected.least * RARELY, MOST_RARELY), unknown)
     return often if waited >= begins else max(min(begins - waited, rarely), often)

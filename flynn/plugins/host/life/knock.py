@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Callable
 
 from flynn.plugins.host.lacking import is_lack
+from flynn.plugins.host.life.alarm import Alarm
 
 PENDING = (errno.EINPROGRESS, errno.EALREADY)
 """The answer is still to come, as it may be where what listens has more to do than it can."""
@@ -55,13 +57,12 @@ async def listened(place: tuple[str, int], timeout: float, pause: Callable[[floa
     after which an attempt without an answer is given up for a new one. OSError as above."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
-    timer: asyncio.TimerHandle | None = None
-    knock, begun = Knock(place), loop.time()
+    knock, begun = Knock(place), time.monotonic()
     renewed = begun
 
     def ask() -> None:
-        nonlocal timer, renewed
-        now = loop.time()
+        nonlocal renewed
+        now = time.monotonic()
         if now - renewed > timeout:
             renewed = now
             knock.close()
@@ -73,12 +74,8 @@ async def listened(place: tuple[str, int], timeout: float, pause: Callable[[floa
         if heard:
             done.set_result(None)
         else:
-            timer = loop.call_later(pause(now - begun), ask)
+            alarm.set(pause(now - begun))
 
-    with contextlib.closing(knock):
-        try:
-            ask()
-            await done
-        finally:
-            if timer:
-                timer.cancel()
+    with contextlib.closing(knock), contextlib.closing(Alarm(ask)) as alarm:
+        ask()
+        await done

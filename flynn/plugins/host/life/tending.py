@@ -5,8 +5,8 @@ from typing import Never
 
 from flynn.core.model import Check
 from flynn.plugins.host.backends.backend import Running
-from flynn.plugins.host.life.boots import pause
-from flynn.plugins.host.life.health import BOOTING, Patient, boot_pause, problem
+from flynn.plugins.host.life.boots import counted, pause
+from flynn.plugins.host.life.health import AT_ONCE, BOOTING, Patient, boot_pause, problem
 from flynn.plugins.host.life.knock import listened
 from flynn.plugins.host.life.pulse import Pulse
 from flynn.plugins.host.life.registration import Registration
@@ -15,6 +15,10 @@ from flynn.plugins.host.life.standing import Standing
 
 SETTLED = 0.5
 """Seconds after which a service process that nothing is known to be wrong with counts as up."""
+
+KNOCKED = 0.00025
+"""Seconds between two knocks at a port, at least, where one instance alone is waited for: a tenth of a core. The more
+there are, the longer: it is they that need the cores."""
 
 
 async def tend(running: Running, standing: Standing, place: Registration) -> Ending:
@@ -47,30 +51,41 @@ async def _listed(standing: Standing, place: Registration, resumed: bool) -> Nev
 
 
 async def _bring_up(patient: Patient, standing: Standing, place: Registration) -> str:
-    """Check often until it is well, then register it; why it did not come up."""
-    port, limit = patient.port, patient.check.start_timeout or standing.ground.config.boot_timeout
-    check, wrong, steady, boots = patient.check, "", standing.ground.steady, standing.ground.boots
-    begun, expected = steady(), boots.expected(standing.job)
-
-    def until_next(waited: float) -> float:
-        unknown = boot_pause(check, waited)
-        return unknown if check.kind == "command" else pause(expected, waited, unknown)
-
-    try:
-        async with asyncio.timeout(limit):
-            if check.kind in ("", "tcp") and not patient.apart:
-                await listened((patient.address, port), check.timeout, until_next)
-            else:
-                while wrong := await problem(patient):
-                    await asyncio.sleep(until_next(steady() - begun))
-    except TimeoutError:
-        return _never_up(patient, limit, wrong)
+    """Wait until it is well, then register it; why it did not come up."""
+    steady, boots, port = standing.ground.steady, standing.ground.boots, patient.port
+    begun = steady()
+    if reason := await _booted(patient, standing):
+        return reason
     boots.learn(standing.job, steady() - begun)
     if port:
         await _look_for_socket(standing, place)
         await place.put(port)
     standing.up()
     await standing.say(f"up on port {port}" if port else "up")
+    return ""
+
+
+async def _booted(patient: Patient, standing: Standing) -> str:
+    """Look often until it is well; why it did not come up."""
+    check, boots, wrong = patient.check, standing.ground.boots, ""
+    limit = check.start_timeout or standing.ground.config.boot_timeout
+    knocks = check.kind in ("", "tcp") and not patient.apart
+    steady = standing.ground.steady
+    expected, begun = boots.expected(standing.job), steady()
+
+    def until_next(waited: float) -> float:
+        unknown, least = boot_pause(check, waited), (KNOCKED if knocks else AT_ONCE) * boots.booting
+        return unknown if check.kind == "command" else pause(expected, waited, unknown, least)
+
+    try:
+        with counted(boots):
+            async with asyncio.timeout(limit):
+                if knocks:
+                    await listened((patient.address, patient.port), check.timeout, until_next)
+                while not knocks and (wrong := await problem(patient)):
+                    await asyncio.sleep(until_next(steady() - begun))
+    except TimeoutError:
+        return _never_up(patient, limit, wrong)
     return ""
 
 
