@@ -156,11 +156,12 @@ class NodeLease:
                 done.set_result(revision)
 
     def _next_keys(self) -> list[str]:
-        """As many keys to write as one commit takes: COMMIT_LIMIT, and VALUE_LIMIT bytes together."""
+        """As many keys to write as one commit takes: COMMIT_LIMIT, and VALUE_LIMIT bytes together. What is leased comes
+        first: who reads what is only written finds what it tells of."""
         found: list[str] = []
-        size = 0
-        for key in self._dirty:
-            value, _ = self._facts.get(key, (b"", False))
+        size, nothing = 0, (b"", False)
+        for key in sorted(self._dirty, key=lambda key: not self._facts.get(key, nothing)[1]):
+            value, _ = self._facts.get(key, nothing)
             size += len(value)
             if len(found) == COMMIT_LIMIT or (found and size > VALUE_LIMIT):
                 break

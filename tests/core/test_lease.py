@@ -110,6 +110,26 @@ async def test_many_and_large_facts_go_in_several_commits(store: Store) -> None:
         await mirror.until(lambda f: len(f.builds) == 6 and len(f.hosts) == 2 * COMMIT_LIMIT + 5, LIMIT)
 
 
+async def test_what_is_leased_is_written_before_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is to write, and whatever was to be written first."""
+    store, written = MemoryStore(), list[list[str]]()
+    commit = store.commit
+
+    async def noted(ops: Sequence[Op], guards: Sequence[Unchanged] = ()) -> int:
+        written.append([op.key for op in ops])
+        return await commit(ops, guards)
+
+    async with open_lease(store) as lease, asyncio.timeout(LIMIT):
+        monkeypatch.setattr(store, "commit", noted)
+        many = [f"a{n}" for n in range(2 * COMMIT_LIMIT)]
+        await asyncio.gather(
+            *(lease.put(keys.app(name), App(name=name, created=1.0), leased=False) for name in many),
+            lease.put(keys.host("a"), host()),
+        )
+    assert written[0][0] == keys.host("a")
+    assert len(written) > 1
+
+
 def build(reason: str) -> Build:
     return Build(app="a", job="j", source="s", started=1.0, reason=reason)
 

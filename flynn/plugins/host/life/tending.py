@@ -59,8 +59,9 @@ async def _bring_up(patient: Patient, standing: Standing, place: Registration) -
     boots.learn(standing.job, steady() - begun)
     if port:
         await _look_for_socket(standing, place)
-        await place.put(port)
     standing.up()
+    if port:  # In the same write: that it is up is not seen before where it is found.
+        await place.put(port)
     await standing.say(f"up on port {port}" if port else "up")
     return ""
 
