@@ -20,6 +20,9 @@ from flynn.plugins.host.life.life import AGAIN, Life
 from flynn.plugins.host.plan import Ended, decide, mine, sentence
 from flynn.plugins.host.trees import remove_tree
 
+SAID = 0.02
+"""Seconds after which is said what was done: what begins, or has come up, need not wait for that."""
+
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -35,6 +38,9 @@ class Jobs:
         self.ended: dict[str, Kept] = {}
         self.known: dict[str, Job] = {}
         self._looks_again = False
+        self._began: list[str] = []
+        self._stopped: list[str] = []
+        self._saying: asyncio.TimerHandle | None = None
 
     def take_over(self, kept: Iterable[Kept], facts: Facts) -> None:
         """Adopt what runs, tell again what ended, clear the store of what is true no more."""
@@ -70,10 +76,19 @@ class Jobs:
         self.say(began, stopped)
 
     def say(self, began: Collection[str] = (), stopped: Collection[str] = ()) -> None:
-        """What was done, how the jobs fare, and what is in the way."""
+        """What was done, how the jobs fare, and what is in the way: in a moment, for all that comes by then."""
+        self._began += began
+        self._stopped += stopped
+        if not self.ctx.sentence:
+            self._say()
+        elif self._saying is None:
+            self._saying = asyncio.get_running_loop().call_later(SAID, self._say)
+
+    def _say(self) -> None:
         up = sum(1 for life in self.lives.values() if life.state.state == "up")
-        said = sentence(up, len(self.lives), began, stopped)
+        said = sentence(up, len(self.lives), self._began, self._stopped)
         closed = f"no new job starts: {closed}" if (closed := self.closed()) else ""
+        self._began, self._stopped, self._saying = [], [], None
         self.ctx.say("; ".join(filter(None, [said, self.trouble(), closed])))
 
     def begun(self) -> list[JobState]:

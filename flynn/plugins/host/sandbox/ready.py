@@ -64,7 +64,7 @@ class Ready:
         with self._lock:
             self._refused = wanted if own else self._refused
             kept = self._kept.get(own)
-            if kept is None or (kept.alive() and not kept.ready()):
+            if kept is None or (not kept.ready() and kept.alive()):
                 return None
             del self._kept[own]
         if kept.alive() and kept.is_as(wanted):

@@ -50,11 +50,7 @@ def base(etc: Path, memory: int = 0) -> Iterator[str]:
 
     `memory`: MiB that the job may take (0: no limit); files in /tmp count among them.
     """
-    for path in SYSTEM:
-        if os.path.islink(path):
-            yield from ("--symlink", os.readlink(path), path)
-        elif os.path.isdir(path):
-            yield from ("--ro-bind", path, path)
+    yield from _system()
     yield from ("--ro-bind", str(etc), "/etc")
     for path in python_homes():
         yield from ("--ro-bind", path, path)
@@ -65,6 +61,14 @@ def base(etc: Path, memory: int = 0) -> Iterator[str]:
     yield from ("--size", str(tmp), "--perms", "1777", "--tmpfs", "/tmp")
     yield from ("--size", str(run), "--tmpfs", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp")
     yield from ("--symlink", "/run", "/var/run", "--ro-bind-try", INSTALLED, INSTALLED)
+
+
+@cache
+def _system() -> list[str]:
+    """For the directories of programs and libraries, which stay what they are while the machine runs."""
+    links = [word for path in SYSTEM if os.path.islink(path) for word in ("--symlink", os.readlink(path), path)]
+    dirs = [path for path in SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    return [*(word for path in dirs for word in ("--ro-bind", path, path)), *links]
 
 
 def sizes(memory: int) -> tuple[int, int]:
