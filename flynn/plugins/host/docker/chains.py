@@ -3,21 +3,25 @@
 An ACCEPT in one table does not count in the next, but ends the way through its own.
 """
 
+import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 GOES_ON = frozenset("DROP MARK CONNMARK LOG NFLOG DSCP TOS TTL HL TCPMSS SET CLASSIFY".split())
 """Targets after which a packet comes to the next rule, or nowhere (iptables-extensions(8)). Others may let it pass."""
 
+ENDS = re.compile(r"\n(?=-[PNA] )")
+"""Where the next chain or rule begins: what is in quotes, as a comment is, may have lines of its own."""
+
 Rule = Sequence[str]
 Chains = Mapping[str, Sequence[Rule]]
 
 
-def chains_of(lines: Iterable[str]) -> Chains:
-    """The rules of each chain of a table, in words."""
+def chains_of(text: str) -> Chains:
+    """The rules of each chain of a table, in words. ValueError: where each begins cannot be told."""
     found: dict[str, list[Rule]] = {}
-    for line in lines:
+    for line in ENDS.split(text):
         option, chain, *words = shlex.split(line)
         rules = found.setdefault(chain, [])
         if option == "-A":

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from flynn.core.errors import FlynnError
-from flynn.plugins.host.docker.chains import chains_of, is_first
+from flynn.plugins.host.docker.chains import Chains, chains_of, is_first
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 WAIT = ("-w", "5")
@@ -99,7 +99,7 @@ def stand(walls: Walls) -> bool:
     can tell."""
     cards = bridge_of(walls.mark, 0)[:-1]
     for name, program in programs().items():
-        chains = chains_of(_done([program, *WAIT, "-t", "mangle", "-S"]).splitlines())
+        chains = _chains(program)
         is_whole = len(chains.get(chain_of(walls.mark), ())) == len(_said(name, walls))
         if not is_whole or not is_first(chains, HOOK, _jump(walls.mark)[1:], cards):
             return False
@@ -156,6 +156,16 @@ def _any(bridge: str) -> str:
     return f"{bridge[:-1]}+"
 
 
+def _chains(program: str) -> Chains:
+    """Of the table, whoever has made them. Unwalled: what it says of them cannot be read."""
+    text = _done([program, *WAIT, "-t", "mangle", "-S"])
+    try:
+        return chains_of(text)
+    except ValueError as error:
+        why = f"what {os.path.basename(program)} says of the table mangle cannot be read: {error}"
+        raise Unwalled(f"{why}; look for an odd rule with {program} -t mangle -S") from None
+
+
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(errors="replace").splitlines()
@@ -174,6 +184,8 @@ def _done(words: Sequence[str], text: str = "") -> str:
 
 def _run(words: Sequence[str], text: str = "") -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(words, input=text, capture_output=True, text=True, timeout=LIMIT, check=False)
+        return subprocess.run(
+            words, input=text, capture_output=True, text=True, errors="replace", timeout=LIMIT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unwalled(f"{os.path.basename(words[0])} cannot be run: {error}") from None

@@ -9,7 +9,7 @@ OURS = "-i fl0123abcd+ -j FLYNN-0123abcd"
 
 def first(*rules: str) -> bool:
     lines = ["-P PREROUTING ACCEPT", "-N FLYNN-0123abcd", "-N empty", *(f"-A {rule}" for rule in rules)]
-    return is_first(chains_of(lines), "PREROUTING", OURS.split(), "fl0123abcd")
+    return is_first(chains_of("\n".join([*lines, ""])), "PREROUTING", OURS.split(), "fl0123abcd")
 
 
 def test_ours_alone() -> None:
@@ -35,6 +35,7 @@ def test_ours_alone() -> None:
         "-j deep",
         "-g empty",
         '-m comment --comment "-i eth0" -j ACCEPT',
+        '-m comment --comment "two\nlines: \\"-j DROP\\"\n-a" -j ACCEPT',
     ],
 )
 def test_what_lets_pass(rule: str) -> None:
@@ -54,8 +55,19 @@ def test_what_lets_pass(rule: str) -> None:
         "-j empty",
         "-j mild",
         "-p tcp",
+        '-m comment --comment "two\nlines:\n-j ACCEPT" -j MARK --set-xmark 0x1/0x1',
     ],
 )
 def test_what_does_not(rule: str) -> None:
     mild = ("mild -j RETURN", "mild -g empty", "mild -i eth0 -j ACCEPT", "mild -j MARK --set-xmark 0x1/0x1")
     assert first(f"PREROUTING {rule}", f"PREROUTING {OURS}", *mild)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ['-N its"', '-A PREROUTING -m comment --comment "a\n-A PREROUTING -j ACCEPT" -j DROP'],
+)
+def test_what_can_be_read_in_two_ways_is_not_read(odd: str) -> None:
+    text = f"-P PREROUTING ACCEPT\n{odd}\n-A PREROUTING {OURS}\n"
+    with pytest.raises(ValueError, match="No closing quotation"):
+        chains_of(text)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +60,20 @@ def flush() -> None:
     """As somebody does who loads other rules of the machine."""
     for program in walls.programs().values():
         subprocess.run([program, "-t", "mangle", "-F"], check=True)
+
+
+@contextlib.contextmanager
+def with_rules(*rules: Sequence[str | bytes]) -> Iterator[None]:
+    """As somebody has them for what is no concern of ours."""
+    program = walls.programs()["iptables"]
+    for rule in rules:
+        subprocess.run([program, "-t", "mangle", *rule], check=True)
+    try:
+        yield
+    finally:
+        for rule in rules[::-1]:
+            undone = [{"-N": "-X", "-A": "-D"}.get(str(word), word) for word in rule]
+            subprocess.run([program, "-t", "mangle", *undone], check=True)
 
 
 @contextlib.contextmanager
@@ -188,6 +202,32 @@ async def test_rules_that_let_pass_what_walls_are_for_come_after_them(backend: D
             assert await backend.look() is False
             assert await running.exec(look) == 0
             assert ruled() == before
+    await stopped(running)
+
+
+async def test_whatever_others_write_in_their_rules_does_not_end_the_agent(
+    backend: DockerBackend, tmp_path: Path
+) -> None:
+    running = await begun(backend, of(tmp_path, "red", "echo here; exec sleep 60"), b"here")
+    comment: list[str | bytes] = [
+        "-A",
+        "POSTROUTING",
+        "-m",
+        "comment",
+        "--comment",
+        b"two\nlines, caf\xe9",
+        "-j",
+        "MARK",
+        "--set-mark",
+        "1",
+    ]
+    with with_rules(comment):
+        assert await backend.look() is False
+        with with_rules(["-N", 'its"']):
+            assert await backend.look() is True
+            assert "iptables says of the table mangle cannot be read: No closing quotation" in backend.no_own
+        assert await backend.look() is True
+        assert backend.no_own == ""
     await stopped(running)
 
 
