@@ -53,12 +53,13 @@ class Group1:
 
     def oom_kills(self) -> Kills:
         """`oom_kill` of memory.oom_control, which counts since Linux 4.13. How often the limit was in the way is not
-        counted everywhere (`memory.failcnt` stays at 0 on Linux 6.18), but the most that it ever had is."""
+        counted everywhere (`memory.failcnt` stays at 0 on Linux 6.18), but the most that it ever had is: that is read
+        last, as it may reach the limit meanwhile. Of a group that goes meanwhile nothing is known."""
         if not (dir := self.by.get("memory")):
             return Kills()
+        killed = counter(dir / "memory.oom_control", "oom_kill")
         most, limit = (number(f"{dir}/memory.{name}_in_bytes") for name in ("max_usage", "limit"))
-        over = most is not None and limit is not None and most > limit - MIB
-        return Kills(counter(dir / "memory.oom_control", "oom_kill"), over)
+        return Kills() if most is None or limit is None else Kills(killed, most > limit - MIB)
 
     def refusals(self) -> int:
         """`max` of pids.events, which counts since Linux 4.7."""

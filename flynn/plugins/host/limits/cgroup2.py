@@ -13,6 +13,7 @@ from flynn.plugins.host.backends.backend import Kills, Limits
 from flynn.plugins.host.limits.cgroup import MIB, OURS, PERIOD, YIELDING, directory_of, kill_each, put
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, counter
 from flynn.plugins.host.limits.leftover import mark
+from flynn.plugins.host.usage.kernel import text, value
 
 LEAF = "flynn-daemon"
 
@@ -63,9 +64,9 @@ class Group2:
             kill_each(self)
 
     def oom_kills(self) -> Kills:
-        """`oom` counts only where the limit was that was in the way."""
-        events = self.dir / "memory.events"
-        return Kills(counter(events, "oom_kill"), counter(events, "oom") > 0)
+        """`oom` counts only where the limit was that was in the way: both as of one moment."""
+        events = text(str(self.dir / "memory.events"))
+        return Kills(value(events, "oom_kill") or 0, bool(value(events, "oom")))
 
     def refusals(self) -> int:
         return counter(self.dir / "pids.events", "max")

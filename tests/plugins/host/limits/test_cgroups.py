@@ -12,7 +12,7 @@ import pytest
 
 from flynn.plugins.host.backends.backend import Limits, NotStarted, Spec
 from flynn.plugins.host.backends.process import ProcessBackend
-from flynn.plugins.host.limits import limiter
+from flynn.plugins.host.limits import cgroup1, limiter
 from flynn.plugins.host.limits.cgroup import Hierarchy, directory_of, fresh, members, remove, sweep
 from flynn.plugins.host.limits.cgroup1 import Group1, Hierarchy1
 from flynn.plugins.host.limits.cgroup2 import LEAF, Group2, Hierarchy2, hierarchy2, pass_on
@@ -181,6 +181,22 @@ def test_limits_of_version_1_are_written_as_it_reads_them(tmp_path: Path) -> Non
     assert group.oom_kills() == (3, True)
     (by["memory"] / "memory.max_usage_in_bytes").write_text("47108864\n")
     assert group.oom_kills() == (3, False)
+    (by["memory"] / "memory.max_usage_in_bytes").unlink()
+    assert group.oom_kills() == (0, False)
+
+
+def test_what_is_killed_while_it_is_looked_at_is_known_by_its_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most that it had is read after the count of what was killed."""
+    group_files(tmp_path, memory_limit_in_bytes="67108864", memory_max_usage_in_bytes="1000")
+
+    def killed(path: Path, name: str) -> int:
+        group_files(tmp_path, memory_max_usage_in_bytes="67108864")
+        return 1
+
+    monkeypatch.setattr(cgroup1, "counter", killed)
+    assert Group1({"memory": tmp_path}).oom_kills() == (1, True)
 
 
 @pytest.fixture
