@@ -9,6 +9,7 @@ before is somebody else's.
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,15 @@ import msgspec
 from aiodocker import Docker, DockerError
 from msgspec.structs import replace
 
-from flynn.plugins.host.docker.strays import image, strays
+from flynn.plugins.host.docker.strays import Image, image, strays
 
 log = logging.getLogger(__name__)
 
 STAGE = re.compile(r"Step \d+/\d+ : FROM (?:--\S+ )*(\S+)?", re.IGNORECASE)
 PULLED = re.compile(r"Status: Downloaded newer image for (\S+)")
+SPANS = 20
+"""Builds of which it is known when they were, for each image that they have ended with."""
+
 MADE = re.compile(r" --->(?: ([0-9a-f]{12})$)?")
 """How the engine begins a line that tells of an image, or of what it does to make one."""
 
@@ -63,14 +67,19 @@ def whole(name: str) -> str:
     return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
+Span = tuple[float, float]
+
+
 class Told(msgspec.Struct, frozen=True):
-    """`kept`: of the last build of each app; `old`: to be removed; `over`: those of them whose builds wrote too much.
+    """`kept`: of the last build of each app; `old`: to be removed; `over`: of these, those of builds that wrote too
+    much, and from when to when such builds were (UNIX seconds, the last ones).
     `bases`: what the last build of each app began with, if the engine has it by us; `unused`: what others did, to be
     removed."""
 
     kept: dict[str, list[str]] = {}
     old: list[str] = []
-    over: list[str] = []
+    # Files of before have a mere list by the name of `over`.
+    over: dict[str, list[Span]] = msgspec.field(default={}, name="wrote_too_much")
     bases: dict[str, list[str]] = {}
     unused: list[str] = []
 
@@ -89,41 +98,48 @@ class Heads:
     def building(self, app: str, is_kept: Callable[[], bool] = lambda: True) -> Iterator[Stages]:
         """For the length of a build, in which nothing is removed that it may stand on. `is_kept`: whether what it has
         made shall make the next one quick."""
-        self._building, stages = self._building + 1, Stages()
+        self._building, stages, begun = self._building + 1, Stages(), time.time()
         try:
             yield stages
         finally:
             self._building -= 1
             if stages.heads and is_kept():
                 self._keep({**self.told.kept, app: sorted(stages.heads)})
-            elif over := stages.heads - _all(self.told.kept):
-                old, over = {*self.told.old} | over, {*self.told.over} | over
-                self._set(replace(self.told, old=sorted(old), over=sorted(over)))
+            elif stages.heads:
+                self._exceed(stages.heads, (begun, time.time()))
             self._base(app, stages)
 
     async def remove(self, client: Docker, apps: Collection[str]) -> None:
         """Let go of those of earlier builds, and of apps that are not among these. Not while something is built."""
         self._keep({app: heads for app, heads in self.told.kept.items() if app in apps})
         self._stand({app: names for app, names in self.told.bases.items() if app in apps})
+        images = _Images(client)
         for head in () if self._building else self.told.old:
-            if not self._building and (await _gone(client, head) or await self._bared(client, head)):
+            if not self._building and (await _gone(client, head) or await self._bared(client, head, images)):
                 self._set(replace(self.told, old=[old for old in self.told.old if old != head]))
         for name in () if self._building else self.told.unused:
             if not self._building and await _let_go(client, name):
                 self._set(replace(self.told, unused=[one for one in self.told.unused if one != name]))
 
-    async def _bared(self, client: Docker, head: str) -> bool:
+    async def _bared(self, client: Docker, head: str, images: "_Images") -> bool:
         """Whether it goes once what is made of it has, which nobody told of. Only where a build wrote too much: what
         is made of another one may be somebody's."""
-        images = [image(found) for found in await client.images.list(all=1)] if head in self.told.over else []
-        for stray in strays(head, images, _all(self.told.kept)):
-            if self._building or not await _gone(client, stray):
+        if not (spans := self.told.over.get(head)):
+            return False
+        for stray in strays(head, await images.all(), _all(self.told.kept), spans):
+            if self._building or not await _gone(client, stray, prunes=False):  # What it stands on may be kept.
                 return False
-        return bool(images) and not self._building and await _gone(client, head)
+        return not self._building and await _gone(client, head)
 
     def _keep(self, kept: dict[str, list[str]]) -> None:
         old = sorted(({*self.told.old} | _all(self.told.kept)) - _all(kept))
         self._set(replace(self.told, kept=kept, old=old))
+
+    def _exceed(self, heads: set[str], span: Span) -> None:
+        """A build that ended so wrote too much. One of an earlier build is kept, but more may have been made of it."""
+        old = {*self.told.old} | (heads - _all(self.told.kept))
+        over = {head: [*self.told.over.get(head, ()), span][-SPANS:] for head in heads}
+        self._set(replace(self.told, old=sorted(old), over={**self.told.over, **over}))
 
     def _base(self, app: str, stages: Stages) -> None:
         """What a build of the app began with, as far as the engine has it only by us. A stage that begins with what is
@@ -140,7 +156,8 @@ class Heads:
         self._set(replace(self.told, bases=bases, unused=unused))
 
     def _set(self, told: Told) -> None:
-        told = replace(told, over=[over for over in told.over if over in told.old])
+        known = {*told.old} | _all(told.kept)
+        told = replace(told, over={head: spans for head, spans in told.over.items() if head in known})
         if told == self.told:
             return
         self.told, partial = told, self.path.with_suffix(".part")
@@ -150,6 +167,19 @@ class Heads:
             os.replace(partial, self.path)
         except OSError as error:
             log.warning("what builds left in the engine cannot be written to %s: %s", self.path, error.strerror)
+
+
+class _Images:
+    """All that the engine has, looked up once, and only if somebody asks."""
+
+    def __init__(self, client: Docker) -> None:
+        self._client = client
+        self._found: list[Image] | None = None
+
+    async def all(self) -> list[Image]:
+        if self._found is None:
+            self._found = [image(found) for found in await self._client.images.list(all=1)]
+        return self._found
 
 
 def _all(kept: dict[str, list[str]]) -> set[str]:
@@ -165,11 +195,12 @@ async def _let_go(client: Docker, name: str) -> bool:
     return True
 
 
-async def _gone(client: Docker, head: str) -> bool:
-    """Whether the engine need not be asked again. An image that somebody has named is theirs."""
+async def _gone(client: Docker, head: str, prunes: bool = True) -> bool:
+    """Whether the engine need not be asked again. An image that somebody has named is theirs. `prunes`: what it is made
+    of goes too, as far as nothing else stands on it."""
     try:
         if not (await client.images.inspect(head)).get("RepoTags"):
-            await client.images.delete(head, noprune=False)
+            await client.images.delete(head, noprune=not prunes)
     except DockerError as error:
         return error.status == 404
     return True
