@@ -24,9 +24,12 @@ class AppChanges:
         self._waiting: deque[Line] = deque(maxlen=HELD)
 
     def look(self, facts: Facts) -> None:
-        """The next photo. What it has in another way than the last one is said once all of before is."""
-        self._waiting += (*job_lines(self.facts, facts, self.app), *deploy_lines(self.facts, facts, self.app))
-        self.facts = facts
+        """The next photo. What it has in another way than the last one is said once all of before is.
+
+        It is taken though it cannot be told: who waits for one that is newer than `facts` would never wait else.
+        """
+        before, self.facts = self.facts, facts
+        self._waiting += (*job_lines(before, facts, self.app), *deploy_lines(before, facts, self.app))
 
     def take(self) -> tuple[Facts, list[Line]]:
         """The lines that wait, and the photo that they end with."""

@@ -1,5 +1,8 @@
 """What happens to an app is told commit by commit, however late it is read."""
 
+from typing import NoReturn
+
+import pytest
 from msgspec.structs import replace
 
 from flynn.core import keys, model
@@ -56,6 +59,22 @@ def test_what_a_deploy_waits_for_is_told_once() -> None:
         mirror._show(mirror.facts.imagined({keys.deploy("other"): replace(deploy, app="other", reason="no")}, ()))
         assert told(changes) == ["the release command runs: true", "0 of 2 are up"]
         assert told(changes) == []
+
+
+def test_what_cannot_be_told_is_passed_over_and_what_comes_then_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a photo other than the last one would look without end at one that is never taken."""
+    mirror = Mirror(MemoryStore())
+
+    def breaks(*photos: object) -> NoReturn:
+        raise RuntimeError("a defect")
+
+    with app_changes(mirror, "hello", None) as changes:
+        with monkeypatch.context() as broken:
+            broken.setattr("flynn.core.app_changes.job_lines", breaks)
+            mirror._show(mirror.facts.imagined({keys.state("a", "one"): state("one", "up", 1)}, ()))
+        assert changes.take() == (mirror.facts, [])
+        mirror._show(mirror.facts.imagined({keys.state("a", "one"): state("one", "down", 1)}, ()))
+        assert told(changes) == ["one down"]
 
 
 def test_who_reads_nothing_costs_no_more_than_so_many_lines() -> None:
