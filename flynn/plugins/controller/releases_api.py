@@ -84,7 +84,8 @@ class ReleasesApi:
         ctx = self.ctx
         if not repeated(ctx, request):
             await turn(ctx, app, request)
-        before, now = ctx.mirror.facts, ctx.clock()
+        # Who asks again has not seen what came of it before: they hear what it waits for now.
+        before, now = None if repeated(ctx, request) else ctx.mirror.facts, ctx.clock()
 
         def decided(facts: Facts) -> tuple[Change, Made]:
             change = decider(facts, now)

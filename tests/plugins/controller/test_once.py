@@ -78,6 +78,21 @@ async def test_a_post_that_is_sent_again_has_one_effect_and_the_same_answer(
     assert status in (200, 201, 409), "without the key it is another one"
 
 
+async def test_who_sends_a_post_again_is_told_what_its_deploy_waits_for(node: TestNode) -> None:
+    path, body = node.url + "/v1/apps/hello/rollback", msgspec.json.encode({"version": 1})
+
+    async def waits_for() -> int:
+        """Of which version's deploy that is told: no host is there, so it does wait."""
+        async with node.http.post(path, data=body, headers=KEY) as response:
+            async for line in response.content:
+                if (told := msgspec.json.decode(line))["kind"] == "deploy":
+                    return int(told["version"])
+        return 0
+
+    async with asyncio.timeout(30):
+        assert [await waits_for() for _ in range(3)] == [3, 3, 3]
+
+
 async def test_of_many_at_once_one_has_the_effect(node: TestNode) -> None:
     answers = await asyncio.gather(*(call(node, "POST", "/v1/apps", {}) for _ in range(10)))
     assert {answer[0] for answer in answers} <= {201, 409}, "one that cannot win in time is told so"
