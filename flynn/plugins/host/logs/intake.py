@@ -17,7 +17,7 @@ from flynn.core.disk import NO_ROOM
 from flynn.core.logframe import BLOCK, Block
 from flynn.plugins.host.logs.applog import PARTS, AppLog, Piece
 from flynn.plugins.host.logs.lines import Cut, cut, whole_characters
-from flynn.plugins.host.logs.raw import Raw
+from flynn.plugins.host.logs.raw import NOT_WRITTEN, TOO_FAST, Raw
 from flynn.plugins.host.logs.sparse import data_after, free_start, waiting
 
 TURN = 1024 * 1024
@@ -127,6 +127,7 @@ class Intake:
             return []
         try:
             blocks = self.log.append(self.job, now, pieces)
+            raw.why = TOO_FAST
             if self._known()[stream] >= self.most:
                 self._unsaid.append(
                     (now, f"only the first {self.most} bytes of {stream} are kept here, as it has a client")
@@ -136,6 +137,8 @@ class Intake:
             self._seen[stream] = -1
             if error.errno in NO_ROOM:
                 raw.give_up(size, self._known()[stream])
+            else:
+                raw.why = NOT_WRITTEN  # What cannot be kept meanwhile is let go.
             raise
         finally:
             self.taken = self._known()

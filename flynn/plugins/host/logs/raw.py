@@ -17,6 +17,7 @@ for itself. Where there is much, only the older half goes, which may be enough f
 
 TOO_FAST = "the job prints faster than can be kept"
 NO_SPACE = "the disk of its host was full"
+NOT_WRITTEN = "the log could not be written"
 
 
 class Raw:
