@@ -1,4 +1,4 @@
-"""What happens to an app, photo by photo, in the lines of `docs/api.md`: none is passed over by who reads slowly."""
+"""What happens to an app, photo by photo, in the lines of `docs/api.md`, also for who reads slowly (as far as HELD)."""
 
 from collections import deque
 from collections.abc import Iterator
