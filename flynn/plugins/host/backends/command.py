@@ -5,11 +5,12 @@ A shell that is to run no more than one program need not stay for it, nor anothe
 
 import re
 
-_VALUE = r"\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\}"
-_WORD = rf"""(?:[\w./:=@%+,*?~^\[\]-]|{_VALUE}|'[^'\n]*'|"(?:[^"\\`$\n]|{_VALUE})*")+"""
-"""Nothing that divides, joins, nests, redirects or comments; what is expanded is so in either way."""
+_VALUE = r"\$[A-Za-z_]\w*+|\$\{[A-Za-z_]\w*+\}"
+_WORD = rf"""(?:[\w./:=@%+,*?~^\[\]-]|{_VALUE}|'[^'\n]*+'|"(?:[^"\\`$\n]|{_VALUE})*+")++"""
+"""Nothing that divides, joins, nests, redirects or comments; what is expanded is so in either way. No part of it is
+looked at twice, however long a line is."""
 
-_PROGRAM = re.compile(rf"(?:exec[ \t]+)?(([A-Za-z0-9_/.][\w./+-]*)(?:[ \t]+{_WORD})*)", re.ASCII)
+_PROGRAM = re.compile(rf"(?:exec[ \t]++)?+(([A-Za-z0-9_/.][\w./+-]*+)(?:[ \t]++{_WORD})*+)", re.ASCII)
 
 OWN = frozenset(
     ". alias bg bind break builtin caller case cd chdir command compgen complete compopt continue coproc declare dirs "

@@ -47,6 +47,13 @@ def test_words_of_the_shell_are_no_programs(own: str) -> None:
     assert replacing(f"{own} a") == replacing(f"exec {own} a") == ""
 
 
+@pytest.mark.parametrize("end", ["", ";", "'", " $("])
+@pytest.mark.parametrize("word", ["$ABCDEFGHIJ", "${ABCDEFGHIJ}", "a", "'a'b", '"$ABCDEFGHIJ"c', "x$AB:$CD "])
+def test_no_line_takes_long_to_look_at(word: str, end: str) -> None:
+    line = f"program {word * 5000}{end}"
+    assert bool(replacing(line)) == (not end)
+
+
 WORDS = st.lists(
     st.sampled_from(
         [
