@@ -9,7 +9,6 @@ from flynn.plugins.host.limits.cgroup import Hierarchy, directory_of
 from flynn.plugins.host.limits.cgroup1 import CONTROLLERS, Hierarchy1
 from flynn.plugins.host.limits.cgroup2 import hierarchy2
 from flynn.plugins.host.limits.leftover import clear
-from flynn.plugins.host.mountinfo import mounted
 
 PROC = Path("/proc/self")
 
@@ -26,10 +25,15 @@ class Mount:
 def mounts(mountinfo: str, wanted: Collection[str] = CONTROLLERS) -> list[Mount]:
     """The hierarchies in the text of /proc/self/mountinfo (proc(5)), with those controllers of them that are wanted."""
     found = []
-    for mount in mounted(mountinfo):
-        named = tuple(name for name in wanted if mount.kind == "cgroup" and name in mount.options)
-        if named or mount.kind == "cgroup2":
-            found.append(Mount(named, Path(mount.point), mount.root))
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.partition(" ")
+        if kind in ("cgroup", "cgroup2"):
+            words = before.split()
+            named = options.split()[-1].split(",") if kind == "cgroup" else []
+            found.append(Mount(tuple(name for name in wanted if name in named), Path(_plain(words[4])), words[3]))
+            if kind == "cgroup" and not found[-1].controllers:
+                found.pop()
     return found
 
 
@@ -91,3 +95,8 @@ def _growing(path: str) -> Iterator[str]:
     """`a/b/c`: `a`, `a/b`, `a/b/c`."""
     parts = path.split("/") if path else []
     yield from ("/".join(parts[: number + 1]) for number in range(len(parts)))
+
+
+def _plain(path: str) -> str:
+    """A path as it is, of which mountinfo tells spaces by octal numbers."""
+    return path.encode().decode("unicode_escape") if "\\" in path else path

@@ -26,7 +26,7 @@ from flynn.plugins.host.backends.identity import Identity, boot_id
 from flynn.plugins.host.backends.launch import GO, Gate, launch
 from flynn.plugins.host.backends.probe import first_mode
 from flynn.plugins.host.limits.limiter import Hold, Limiter
-from flynn.plugins.host.sandbox import binds, mounts, network, seccomp
+from flynn.plugins.host.sandbox import binds, network, seccomp
 from flynn.plugins.host.sandbox.etc import Etc
 from flynn.plugins.host.sandbox.ready import Ready, leave
 from flynn.plugins.host.sandbox.rootfs import hosts
@@ -66,15 +66,13 @@ class SandboxBackend:
         self.limiter, self.etc = Limiter(data), Etc(self.data / "etc")
         self.bwrap = self.lacks = self.no_own = self.mode = ""
         self.ready: Ready | None = None
-        self.lets_go = False
         self.filter = seccomp.program(platform.machine()) if platform.machine() in seccomp.MACHINES else b""
 
     async def open(self) -> None:
         """Find out which way of making `/app` writable works here. StartError: none does."""
         self.bwrap = _bwrap()
         await asyncio.to_thread(self.limiter.open)
-        trials = network.lacking(self.data / "own"), mounts.can_let_go(), self.probe()
-        self.no_own, self.lets_go, _ = await asyncio.gather(*trials)
+        self.no_own, _ = await asyncio.gather(network.lacking(self.data / "own"), self.probe())
         self.networks = ("host", "none") if self.no_own else ("host", "own", "none")
         self.lacks = "; ".join(filter(None, [self.limiter.lacks, "" if self.filter else NO_FILTER]))
 
@@ -141,8 +139,7 @@ class SandboxBackend:
     def _wait(self, dir: Path, name: str, refused: Sequence[str] | None) -> Waiting:
         """As `Make`."""
         hold = self.limiter.reserve(dir, name)
-        before = mounts.letting_go(self.limiter.data) if self.lets_go and refused is None else ()
-        waiting = begin_waiting(self.bwrap, dir, refused, network.let_in(0), self.filter, hold, before=before)
+        waiting = begin_waiting(self.bwrap, dir, refused, network.let_in(0), self.filter, hold)
         waiting.gate.enter()
         return waiting
 

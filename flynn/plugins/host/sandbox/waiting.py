@@ -105,12 +105,11 @@ def begin(
     hold: Hold,
     stdin: bool = False,
     more: Sequence[int] = (),
-    before: Sequence[str] = (),
 ) -> Waiting:
     """One that waits to be told what `bwrap` makes of it, its files in `dir`, which is there; whoever holds it closes
     `open`, and it is gone if it was not set going. `refused`: of a network of its own (None: it has none), in which
-    `port` is let in, in pasta's words. `more` are descriptors that it keeps. `before`: words before those of bwrap.
-    NotStarted; OSError: the disk is full or broken."""
+    `port` is let in, in pasta's words. `more` are descriptors that it keeps. NotStarted; OSError: the disk is full or
+    broken."""
     with contextlib.ExitStack() as stack:
         files = {"--json-status-fd": _new(dir / "status", os.O_WRONLY | os.O_APPEND, stack)}
         files["--file"] = _memory("hosts", stack)
@@ -121,7 +120,7 @@ def begin(
             fill(files["--seccomp"], filter)
         told, read = (stack.enter_context(end) for end in socket.socketpair())
         told.settimeout(PATIENCE)
-        argv = [*before, bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", WITHIN, "sh"]
+        argv = [bwrap, "--args", str(read.fileno()), "--", "/bin/sh", "-c", WITHIN, "sh"]
         servers = network.servers()
         if refused is not None:
             network.write(dir, port, refused)
