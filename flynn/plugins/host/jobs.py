@@ -85,11 +85,11 @@ class Jobs:
             self._saying = asyncio.get_running_loop().call_later(SAID, self._say)
 
     def _say(self) -> None:
-        up = sum(1 for life in self.lives.values() if life.state.state == "up")
-        said = sentence(up, len(self.lives), self._began, self._stopped)
-        closed = f"no new job starts: {closed}" if (closed := self.closed()) else ""
+        began, stopped = self._began, self._stopped
         self._began, self._stopped, self._saying = [], [], None
-        self.ctx.say("; ".join(filter(None, [said, self.trouble(), closed])))
+        up = sum(1 for life in self.lives.values() if life.state.state == "up")
+        closed = f"no new job starts: {closed}" if (closed := self.closed()) else ""
+        self.ctx.say("; ".join(filter(None, [sentence(up, len(self.lives), began, stopped), self.trouble(), closed])))
 
     def begun(self) -> list[JobState]:
         """The states of all that were begun here and are not forgotten."""

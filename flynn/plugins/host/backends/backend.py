@@ -141,7 +141,7 @@ def begin(spec: Spec, before: str) -> list[str]:
     if any(os.path.lexists(tree / name) for tree in trees for name in SOURCED) or spec.binds:
         return ["/bin/sh", "-c", before + START, "sh", spec.command]
     enter, first = 'cd "$APP_DIR" || exit 126; ', replacing(spec.command)
-    return ["/bin/sh", "-c", f'{before}{enter}{first}exec /bin/sh -c "$1"', "sh", spec.command]
+    return ["/bin/sh", "-c", f'{before}{enter}{first}exec /bin/sh -c "$1" sh', "sh", spec.command]
 
 
 class Running(Protocol):

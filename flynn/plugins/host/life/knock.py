@@ -62,6 +62,8 @@ async def listened(place: tuple[str, int], timeout: float, pause: Callable[[floa
 
     def ask() -> None:
         nonlocal renewed
+        if done.done():  # Nobody waits any more.
+            return
         now = time.monotonic()
         if now - renewed > timeout:
             renewed = now

@@ -65,10 +65,10 @@ def base(etc: Path, memory: int = 0) -> Iterator[str]:
 
 @cache
 def _system() -> list[str]:
-    """For the directories of programs and libraries, which stay what they are while the machine runs."""
+    """For the directories of programs and libraries, looked up once. One that goes meanwhile is left out."""
     links = [word for path in SYSTEM if os.path.islink(path) for word in ("--symlink", os.readlink(path), path)]
     dirs = [path for path in SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
-    return [*(word for path in dirs for word in ("--ro-bind", path, path)), *links]
+    return [*(word for path in dirs for word in ("--ro-bind-try", path, path)), *links]
 
 
 def sizes(memory: int) -> tuple[int, int]:

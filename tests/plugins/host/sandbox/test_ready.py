@@ -140,7 +140,9 @@ async def test_nothing_of_a_job_is_an_argument_of_the_walls(
 
 
 async def test_what_goes_wrong_in_a_command_is_told_as_a_shell_does(sandbox: SandboxBackend, tmp_path: Path) -> None:
-    for number, (command, said) in enumerate((("nosuch", "sh: 1: nosuch: not found\n"), ("'", "Unterminated"))):
+    missing = "sh: 1: nosuch: not found\n"
+    lines = {"nosuch": missing, "nosuch; echo $0 >&2; exit 2": f"{missing}sh\n", "'": "Unterminated"}
+    for number, (command, said) in enumerate(lines.items()):
         wanted = told(tmp_path, f"job-{number}", command)
         running = await start(sandbox, wanted)
         assert await running.wait() in (2, 127)
